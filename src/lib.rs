@@ -1,0 +1,6 @@
+//! retentiond keeps an organisation's databases true to its published retention periods.
+//!
+//! The rooms of the house, from the ground up; each imports only rooms listed before it.
+
+pub mod clock;
+pub mod plan;

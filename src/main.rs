@@ -1,0 +1,3 @@
+//! The `retentiond` command.
+
+fn main() {}
