@@ -1,0 +1,396 @@
+//! Cross-references: every name that a map or a policy uses is declared, and what they say together makes sense.
+//! Needs no database.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::located::{Faults, Located};
+use super::map::{DataMap, DataSet, Event, Missing, RelatedTo, Test};
+use super::mask::Mask;
+use super::period::Period;
+use super::purpose::{Cap, Needs, Policy, Purpose, When};
+use super::start::Start;
+
+/// Checks the maps by themselves, then the policies against them.
+pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
+    let mut sources = BTreeSet::new();
+    for map in maps {
+        if !sources.insert(map.source.value.as_str()) {
+            faults
+                .error(&map.source.at, format!("source `{}` is declared twice", map.source))
+                .expected("an id of its own for each source");
+        }
+        check_map(map, faults);
+    }
+    let mut ids: BTreeSet<(&str, &str)> = BTreeSet::new();
+    for policy in policies {
+        if !ids.insert(("policy", &policy.id)) {
+            faults
+                .error(&policy.id.at, format!("policy `{}` is declared twice", policy.id))
+                .expected("an id of its own for each policy");
+        }
+        for purpose in &policy.purposes {
+            if !ids.insert((&purpose.data.source, &purpose.id)) {
+                faults.error(&purpose.id.at, format!("purpose `{}` is declared in two files for one source", purpose.id));
+            }
+            check_purpose(purpose, maps, faults);
+        }
+    }
+    for map in maps {
+        check_coverage(map, policies, faults);
+    }
+}
+
+fn check_map(map: &DataMap, faults: &mut Faults) {
+    let mut tables: BTreeMap<(Option<&str>, &str), &str> = BTreeMap::new();
+    for data in &map.data_sets {
+        if let Some(other) = tables.insert((data.table.schema.as_deref(), &data.table.name), &data.id) {
+            faults
+                .error(&data.table.at, format!("data sets `{other}` and `{}` have the same table", data.id))
+                .expected("one data set for each table: two would decide differently about one row");
+        }
+        check_parent(map, data, faults);
+        check_columns(data, faults);
+        check_events(map, data, faults);
+        for condition in &data.conditions {
+            if let Test::Some(related) | Test::No(related) = &condition.test {
+                check_related(map, data, &related.to, faults);
+            }
+        }
+    }
+    for free in &map.free_of_personal_data {
+        if let Some(data) = map.data_sets.iter().find(|d| d.table.value == free.value) {
+            faults.error(&free.at, format!("the table of data set `{}` is also declared free of personal data", data.id));
+        }
+    }
+}
+
+fn check_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) {
+    let Some(parent) = &data.parent else { return };
+    if map.data_set(&parent.data).is_none() {
+        faults
+            .error(&parent.data.at, format!("unknown data set `{}`", parent.data))
+            .nearest(&parent.data, map.data_sets.iter().map(|d| d.id.as_str()));
+        return;
+    }
+    let mut seen = BTreeSet::from([data.id.as_str()]);
+    let mut at = parent.data.value.as_str();
+    while let Some(next) = map.data_set(at) {
+        if !seen.insert(at) {
+            faults
+                .error(&parent.data.at, format!("data set `{}` belongs to itself in the end", data.id))
+                .expected("a chain of parents that ends");
+            return;
+        }
+        match &next.parent {
+            Some(p) => at = &p.data,
+            None => break,
+        }
+    }
+}
+
+/// Columns whose masking would move a record, break a join or a decision.
+fn check_columns(data: &DataSet, faults: &mut Faults) {
+    let mut seen: BTreeMap<&str, &str> = BTreeMap::new();
+    let fixed_roles: Vec<(&str, &str)> = data
+        .key
+        .iter()
+        .map(|k| (k.as_str(), "the key"))
+        .chain(data.parent.iter().flat_map(|p| p.on.iter().map(|(c, _)| (c.as_str(), "the join with its parent"))))
+        .chain(data.tenant.iter().map(|t| (t.as_str(), "the tenant")))
+        .chain(data.periods.iter().map(|p| (p.column.as_str(), "a per-record period")))
+        .collect();
+    for category in &data.categories {
+        for column in &category.columns {
+            if let Some(other) = seen.insert(&column.name, &category.name) {
+                faults
+                    .error(
+                        &column.name.at,
+                        format!("column `{}` is in categories `{other}` and `{}`", column.name, category.name),
+                    )
+                    .expected("one category for each column");
+            }
+            if let Some((_, role)) = fixed_roles.iter().find(|(c, _)| *c == column.name.value) {
+                faults
+                    .error(&column.name.at, format!("column `{}` is {role} and cannot be masked", column.name))
+                    .expected("another column, or `plain`");
+            }
+            if data.plain.iter().any(|p| p.value == column.name.value) {
+                faults.error(&column.name.at, format!("column `{}` is personal and also declared `plain`", column.name));
+            }
+            let in_condition = data.conditions.iter().any(|c| match &c.test {
+                Test::Row(e) => reads(e, &column.name),
+                _ => false,
+            });
+            if in_condition {
+                faults
+                    .error(&column.mask.at, format!("column `{}` is masked and read by a condition", column.name))
+                    .expected("a condition over columns that stay: masking would change its answer");
+            }
+            let event = data.events.iter().find(|e| e.of.is_none() && e.column.value == column.name.value);
+            if let (Some(event), false) = (event, matches!(column.mask.value, Mask::DateFloor(_))) {
+                faults
+                    .error(
+                        &column.mask.at,
+                        format!(
+                            "column `{}` dates event `{}`: this mask would make done records undated",
+                            column.name, event.name
+                        ),
+                    )
+                    .expected("\"month\", \"year\" or \"decade\": a floor moves no start forward");
+            }
+        }
+    }
+    let mut keys = BTreeSet::new();
+    for key in &data.key {
+        if !keys.insert(key.as_str()) {
+            faults.error(&key.at, format!("column `{key}` stands in the key twice"));
+        }
+    }
+}
+
+fn reads(expr: &super::expression::Expr, column: &str) -> bool {
+    let mut found = false;
+    expr.columns(&mut |c| found |= c == column);
+    found
+}
+
+fn check_events(map: &DataMap, data: &DataSet, faults: &mut Faults) {
+    for event in &data.events {
+        if data.period(&event.name).is_some() {
+            faults.error(&event.name.at, format!("`{}` is an event and a per-record period", event.name)).expected("two names");
+        }
+        if let Some(of) = &event.of {
+            check_related(map, data, &of.to, faults);
+            if let RelatedTo::DataSet(id) = &of.to {
+                check_masked_elsewhere(map, data, id, event, faults);
+            }
+        }
+        let mut seen = BTreeSet::from([event.name.as_str()]);
+        let mut at = event;
+        while let Some(name) = &at.otherwise {
+            let Some(next) = data.event(name) else {
+                faults
+                    .error(&name.at, format!("unknown event `{name}`"))
+                    .nearest(name, data.events.iter().map(|e| e.name.as_str()));
+                break;
+            };
+            if next.of.is_some() {
+                faults
+                    .error(&name.at, format!("`else` names `{name}`, which is an event of related rows"))
+                    .expected("an event of the record's own columns");
+                break;
+            }
+            if !seen.insert(&next.name) {
+                faults.error(&name.at, "this chain of `else` never ends");
+                break;
+            }
+            at = next;
+        }
+    }
+}
+
+/// A column that another data set's purposes start from must not be masked at all while they still run.
+fn check_masked_elsewhere(map: &DataMap, data: &DataSet, related: &str, event: &Event, faults: &mut Faults) {
+    let Some(other) = map.data_set(related) else { return };
+    let same_record = map.root_of(other).id == map.root_of(data).id;
+    for category in &other.categories {
+        for column in &category.columns {
+            let floor = matches!(column.mask.value, Mask::DateFloor(_));
+            if column.name.value == event.column.value && !(same_record && floor) {
+                faults
+                    .error(
+                        &column.mask.at,
+                        format!(
+                            "column `{}` dates event `{}` of data set `{}`: masking it would move that start",
+                            column.name, event.name, data.id
+                        ),
+                    )
+                    .expected("a column that stays");
+            }
+        }
+    }
+}
+
+fn check_related(map: &DataMap, data: &DataSet, to: &RelatedTo, faults: &mut Faults) {
+    let RelatedTo::DataSet(id) = to else { return };
+    let Some(other) = map.data_set(id) else {
+        faults.error(&id.at, format!("unknown data set `{id}`")).nearest(id, map.data_sets.iter().map(|d| d.id.as_str()));
+        return;
+    };
+    let child = other.parent.as_ref().is_some_and(|p| p.data == data.id);
+    let parent = data.parent.as_ref().is_some_and(|p| p.data == other.id);
+    if !child && !parent {
+        faults
+            .error(&id.at, format!("data sets `{}` and `{id}` are not related", data.id))
+            .expected("a direct parent or child, or { table = \"…\", on = { its_column = \"column of this data set\" } }");
+    }
+}
+
+fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
+    let name = &purpose.data;
+    let Some(map) = maps.iter().find(|m| m.source.value == name.source) else {
+        faults
+            .error(&name.at, format!("unknown source `{}`", name.source))
+            .nearest(&name.source, maps.iter().map(|m| m.source.as_str()));
+        return;
+    };
+    let Some(data) = map.data_set(&name.data_set) else {
+        faults
+            .error(&name.at, format!("unknown data set `{}`", name.data_set))
+            .nearest(&name.data_set, map.data_sets.iter().map(|d| d.id.as_str()));
+        return;
+    };
+    if map.root_of(data).id != data.id {
+        faults
+            .error(&name.at, format!("data set `{}` follows `{}` and has no purposes of its own", data.id, map.root_of(data).id))
+            .expected(format!("data = \"{}.{}\"", name.source, map.root_of(data).id));
+        return;
+    }
+    for when in [&purpose.when, &purpose.kept_while, &purpose.ends_when].into_iter().flatten() {
+        check_when(when, data, faults);
+    }
+    if let Some(start) = &purpose.starts {
+        check_start(start, purpose.keeps.as_ref(), data, faults);
+    }
+    for cap in &purpose.at_most {
+        match cap {
+            Cap::Start(start, keeps) => check_start(start, Some(keeps), data, faults),
+            Cap::Named(n) => {
+                if data.period(n).is_some() {
+                    if purpose.starts.is_none() {
+                        faults
+                            .error(&n.at, format!("per-record period `{n}` has nothing to count from"))
+                            .expected("`starts` in this purpose");
+                    }
+                } else if data.event(n).is_none() {
+                    let known = data.periods.iter().map(|p| p.name.as_str()).chain(data.events.iter().map(|e| e.name.as_str()));
+                    faults.error(&n.at, format!("unknown period or date `{n}`")).nearest(n, known);
+                }
+            }
+        }
+    }
+    check_needs(purpose, map, data, faults);
+}
+
+fn check_when(when: &When, data: &DataSet, faults: &mut Faults) {
+    match when {
+        When::Condition(name) if data.condition(name).is_none() => {
+            faults
+                .error(&name.at, format!("unknown condition `{name}`"))
+                .nearest(name, data.conditions.iter().map(|c| c.name.as_str()));
+        }
+        When::Condition(_) => {}
+        When::Not(inner) => check_when(inner, data, faults),
+        When::All(all) | When::Any(all) => all.iter().for_each(|w| check_when(w, data, faults)),
+    }
+}
+
+fn check_start(start: &Start, keeps: Option<&Located<Period>>, data: &DataSet, faults: &mut Faults) {
+    let mut seen = BTreeSet::new();
+    for name in &start.events {
+        if !seen.insert(name.as_str()) {
+            faults.error(&name.at, format!("event `{name}` is listed twice"));
+        }
+        match data.event(name) {
+            None => {
+                faults
+                    .error(&name.at, format!("unknown event `{name}`"))
+                    .nearest(name, data.events.iter().map(|e| e.name.as_str()));
+            }
+            Some(event) if start.events.len() == 1 && event.missing == Missing::Ignore && event.of.is_none() => {
+                faults.warning(
+                    &name.at,
+                    format!("`{name}` is the only start and ignores a missing date: such records are undated"),
+                );
+            }
+            Some(_) => {}
+        }
+    }
+    if let (Some(Period::Hours(_)), Some(_), Some(k)) = (keeps.map(|k| k.value), start.end_of, keeps) {
+        faults.error(&k.at, "hours after a rounded day").expected("days, weeks, months or years with `end_of`");
+    }
+}
+
+fn check_needs(purpose: &Purpose, map: &DataMap, data: &DataSet, faults: &mut Faults) {
+    let (Needs::These(list) | Needs::AllBut(list)) = &purpose.needs.value else { return };
+    let own: BTreeSet<&str> = map.record_of(data).iter().flat_map(|d| d.categories.iter()).map(|c| c.name.as_str()).collect();
+    let mut seen = BTreeSet::new();
+    for need in list {
+        if !seen.insert(need.as_str()) {
+            faults.error(&need.at, format!("category `{need}` is listed twice"));
+        }
+        if let Some((parent, category)) = need.split_once('.') {
+            let target = data.parent.as_ref().filter(|p| p.data.value == parent).and_then(|p| map.data_set(&p.data));
+            match target {
+                None => {
+                    faults
+                        .error(&need.at, format!("`{parent}` is not the parent of `{}`", data.id))
+                        .expected("\"category\" or \"parent.category\" of the direct parent");
+                }
+                Some(t) if t.category(category).is_none() => {
+                    faults
+                        .error(&need.at, format!("unknown category `{category}` of `{parent}`"))
+                        .nearest(category, t.categories.iter().map(|c| c.name.as_str()));
+                }
+                Some(_) => {}
+            }
+        } else if !own.contains(need.as_str()) {
+            faults.error(&need.at, format!("unknown category `{need}`")).nearest(need, own.iter().copied());
+        } else if map.record_of(data).iter().filter_map(|d| d.category(need)).any(|c| c.never_stored)
+            && matches!(purpose.needs.value, Needs::These(_))
+        {
+            faults.error(&need.at, format!("category `{need}` must never be stored, so no purpose can need it"));
+        }
+    }
+}
+
+/// Every root data set has a purpose, and every category is needed by one, or the map says what happens to it.
+fn check_coverage(map: &DataMap, policies: &[Policy], faults: &mut Faults) {
+    let purposes: Vec<&Purpose> =
+        policies.iter().flat_map(|p| &p.purposes).filter(|p| p.data.source == map.source.value).collect();
+    for data in map.data_sets.iter().filter(|d| map.root_of(d).id == d.id) {
+        let own: Vec<&&Purpose> = purposes.iter().filter(|p| p.data.data_set == data.id.value).collect();
+        if own.is_empty() {
+            faults
+                .error(&data.id.at, format!("no purpose covers data set `{}`", data.id))
+                .expected("a [[purpose]] with this `data`, or `follows` a parent that has one");
+            continue;
+        }
+        for member in map.record_of(data) {
+            for category in member.categories.iter().filter(|c| !c.never_stored) {
+                let by_own = own.iter().any(|p| needs_category(p, &category.name));
+                let full = format!("{}.{}", data.id, category.name);
+                let by_child = member.id == data.id
+                    && purposes.iter().any(|p| {
+                        matches!(&p.needs.value, Needs::These(list) if list.iter().any(|n| n.value == full))
+                            && map.children_of(data).any(|c| c.id.value == p.data.data_set)
+                    });
+                if by_child && !by_own && !data.clear_uncovered {
+                    faults
+                        .warning(&category.name.at, format!("category `{}` is needed by child records only", category.name))
+                        .help(
+                            "once the last child is gone nothing covers it: `uncovered = \"clear\"` says that it then goes too",
+                        );
+                }
+                if !by_own && !by_child && !data.clear_uncovered {
+                    faults
+                        .error(
+                            &category.name.at,
+                            format!("no purpose needs category `{}` of data set `{}`", category.name, member.id),
+                        )
+                        .expected("a purpose that needs it, or `uncovered = \"clear\"`, or `never_stored = true`");
+                }
+            }
+        }
+    }
+}
+
+/// Whether a purpose needs a category of its own record.
+#[must_use]
+pub fn needs_category(purpose: &Purpose, category: &str) -> bool {
+    match &purpose.needs.value {
+        Needs::All => true,
+        Needs::AllBut(list) => !list.iter().any(|n| n.value == category),
+        Needs::These(list) => list.iter().any(|n| n.value == category),
+    }
+}

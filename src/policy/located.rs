@@ -1,0 +1,163 @@
+//! Values that know where they were written, and faults that point there.
+
+use std::fmt;
+use std::ops::Range;
+
+/// A place in a file: an index into the list of files that were read together, and a byte range.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Default)]
+pub struct Span {
+    /// Index of the file.
+    pub file: usize,
+    /// Byte range in it.
+    pub range: Range<usize>,
+}
+
+/// A value with its place. Two are equal when their values are.
+#[derive(Debug, Clone, Eq)]
+pub struct Located<T> {
+    /// The value.
+    pub value: T,
+    /// Where it was written.
+    pub at: Span,
+}
+
+impl<T> Located<T> {
+    /// A value at a place.
+    pub fn new(value: T, at: Span) -> Self {
+        Self { value, at }
+    }
+}
+
+impl<T: PartialEq> PartialEq for Located<T> {
+    fn eq(&self, other: &Self) -> bool {
+        self.value == other.value
+    }
+}
+
+impl<T> std::ops::Deref for Located<T> {
+    type Target = T;
+    fn deref(&self) -> &T {
+        &self.value
+    }
+}
+
+impl<T: fmt::Display> fmt::Display for Located<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.value.fmt(f)
+    }
+}
+
+/// How bad a fault is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// Nothing runs until it is mended.
+    Error,
+    /// It runs; somebody should know.
+    Warning,
+}
+
+/// Something wrong in a file, with what is expected and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Fault {
+    /// Error or warning.
+    pub severity: Severity,
+    /// Where; `None` when it concerns no place in a file.
+    pub at: Option<Span>,
+    /// What is wrong, lower-case, without a full stop.
+    pub message: String,
+    /// What is expected at that place.
+    pub expected: Option<String>,
+    /// How to mend it: the nearest name, the statement to run.
+    pub help: Option<String>,
+}
+
+/// All faults found so far, in the order of discovery. Bounded: a hostile file cannot fill the memory with complaints.
+#[derive(Debug, Default)]
+pub struct Faults {
+    list: Vec<Fault>,
+    left_out: usize,
+}
+
+impl Faults {
+    /// The most faults that are kept; further ones are counted.
+    pub const MOST: usize = 500;
+
+    /// Notes an error.
+    pub fn error(&mut self, at: &Span, message: impl Into<String>) -> &mut Fault {
+        self.push(Severity::Error, Some(at.clone()), message.into())
+    }
+
+    /// Notes a warning.
+    pub fn warning(&mut self, at: &Span, message: impl Into<String>) -> &mut Fault {
+        self.push(Severity::Warning, Some(at.clone()), message.into())
+    }
+
+    /// Notes an error that has no place.
+    pub fn unplaced(&mut self, message: impl Into<String>) -> &mut Fault {
+        self.push(Severity::Error, None, message.into())
+    }
+
+    fn push(&mut self, severity: Severity, at: Option<Span>, message: String) -> &mut Fault {
+        let fault = Fault { severity, at, message, expected: None, help: None };
+        if self.list.len() < Self::MOST {
+            self.list.push(fault);
+        } else {
+            self.left_out += 1;
+            if severity == Severity::Error || self.list[Self::MOST - 1].severity == Severity::Warning {
+                self.list[Self::MOST - 1] = fault;
+            }
+        }
+        let last = self.list.len() - 1;
+        &mut self.list[last]
+    }
+
+    /// Whether any error was noted.
+    #[must_use]
+    pub fn any_error(&self) -> bool {
+        self.list.iter().any(|f| f.severity == Severity::Error)
+    }
+
+    /// All faults, sorted by file and place.
+    #[must_use]
+    pub fn sorted(&self) -> Vec<&Fault> {
+        let mut all: Vec<&Fault> = self.list.iter().collect();
+        all.sort_by_key(|f| f.at.as_ref().map_or((usize::MAX, 0), |at| (at.file, at.range.start)));
+        all
+    }
+
+    /// How many were found beyond [`Self::MOST`].
+    #[must_use]
+    pub fn left_out(&self) -> usize {
+        self.left_out
+    }
+}
+
+impl Fault {
+    /// Says what is expected there.
+    pub fn expected(&mut self, what: impl Into<String>) -> &mut Self {
+        self.expected = Some(what.into());
+        self
+    }
+
+    /// Says how to mend it.
+    pub fn help(&mut self, how: impl Into<String>) -> &mut Self {
+        self.help = Some(how.into());
+        self
+    }
+
+    /// Names the known name nearest to `wrong`, when one is near, and otherwise lists the known ones.
+    pub fn nearest<'a>(&mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        let known: Vec<&str> = known.into_iter().take(1_000).collect();
+        let wrong: String = wrong.chars().take(128).collect();
+        let best = known.iter().map(|k| (strsim::damerau_levenshtein(&wrong, k), *k)).min();
+        self.help = match best {
+            None => Some("none is declared".to_owned()),
+            Some((distance, name)) if distance <= 1 + name.chars().count() / 4 => Some(format!("did you mean `{name}`?")),
+            Some(_) => {
+                let more = if known.len() > 8 { ", …" } else { "" };
+                Some(format!("known: {}{more}", known.iter().take(8).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")))
+            }
+        };
+        self
+    }
+}

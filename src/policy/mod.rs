@@ -1,0 +1,16 @@
+//! What an organisation declares: the data map (what is where) and the policy (what is kept how long, and why), read and
+//! validated as values. Pure: no database, clock or file system.
+
+pub mod bound;
+pub mod expression;
+pub mod link;
+pub mod located;
+pub mod map;
+pub mod mask;
+pub mod period;
+pub mod purpose;
+pub mod read_map;
+mod read_mask;
+pub mod read_policy;
+pub mod reader;
+pub mod start;
