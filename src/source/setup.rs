@@ -144,7 +144,7 @@ fn create_role(request: &SetupRequest) -> Result<String, SetupError> {
 fn dollar_quoted(body: &str) -> String {
     let mut tag = String::from("$retentiond$");
     while body.contains(&tag) {
-        tag.insert_str(1, "_");
+        tag.insert(1, '_');
     }
     format!("{tag}{body}{tag}")
 }

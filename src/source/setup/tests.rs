@@ -97,7 +97,7 @@ fn lex(sql: &str) -> Vec<Token> {
             let mut chars = rest[1..].char_indices().peekable();
             loop {
                 let (at, d) = chars.next().expect("a closing quote");
-                if d == c && !chars.next_if(|&(_, next)| next == c).is_some() {
+                if d == c && chars.next_if(|&(_, next)| next == c).is_none() {
                     rest = &rest[1 + at + 1..];
                     break;
                 }

@@ -1,6 +1,6 @@
 //! The script on MariaDB.
 
-use std::str::FromStr as _;
+mod server;
 
 use retentiond::{
     plan::{
@@ -9,97 +9,14 @@ use retentiond::{
     },
     source::setup::{SetupRequest, script},
 };
-use sqlx::{
-    AssertSqlSafe, ConnectOptions as _, MySqlConnection, Row as _,
-    mysql::{MySqlConnectOptions, MySqlDatabaseError},
-};
+use sqlx::{AssertSqlSafe, Row as _};
 
-use crate::fixture::{HOSTILE, admin_url, request, unique};
-
-const TABLES: &str = "
-    CREATE TABLE person (id integer PRIMARY KEY, name text, email text, note text) ENGINE = InnoDB;
-    CREATE TABLE visit (id integer PRIMARY KEY, person_id integer NOT NULL REFERENCES person (id), day date) ENGINE = InnoDB;
-    CREATE TABLE secret (id integer PRIMARY KEY) ENGINE = InnoDB;
-    INSERT INTO person VALUES (1, 'A', 'a@x', ''), (2, 'B', 'b@x', '');
-    INSERT INTO visit VALUES (1, 1, '2020-01-01');";
+use self::server::{Server, TABLES, attempt, run};
+use crate::fixture::{HOSTILE, request, unique};
 
 /// Refused on a whole table, or on a column of it.
 const NO_PRIVILEGE: [u16; 2] = [1142, 1143];
 const LOCKED: u16 = 1205;
-
-/// A database of its own with the mapped tables, prepared by the script, and its user with a password.
-struct Server {
-    options: MySqlConnectOptions,
-    request: SetupRequest,
-}
-
-impl Server {
-    async fn start() -> Option<Self> {
-        let database = unique("setup");
-        Self::with(request(&database, &database, &unique("setup_user")), TABLES).await
-    }
-
-    async fn with(request: SetupRequest, tables: &str) -> Option<Self> {
-        let server = Self::without_script(request, tables).await?;
-        let mut admin = server.admin().await;
-        run(&mut admin, &server.script()).await.unwrap();
-        run(&mut admin, &format!("ALTER USER {} IDENTIFIED BY 'p' ACCOUNT UNLOCK", server.user())).await.unwrap();
-        Some(server)
-    }
-
-    async fn without_script(request: SetupRequest, tables: &str) -> Option<Self> {
-        let options = MySqlConnectOptions::from_str(&admin_url("RETENTIOND_TEST_MARIADB")?).unwrap().disable_statement_logging();
-        let server = Self { options, request };
-        let mut root = server.options.connect().await.unwrap();
-        run(&mut root, &format!("CREATE DATABASE {}", identifier(MariaDb, &server.request.database))).await.unwrap();
-        run(&mut server.admin().await, tables).await.unwrap();
-        Some(server)
-    }
-
-    fn script(&self) -> String {
-        script(MariaDb, &self.request).unwrap()
-    }
-
-    fn user(&self) -> String {
-        format!("{}@`%`", identifier(MariaDb, &self.request.role))
-    }
-
-    async fn admin(&self) -> MySqlConnection {
-        self.options.clone().database(&self.request.database).connect().await.unwrap()
-    }
-
-    async fn enforcer(&self) -> MySqlConnection {
-        self.login("p").await.unwrap()
-    }
-
-    async fn login(&self, password: &str) -> Result<MySqlConnection, sqlx::Error> {
-        let options = self.options.clone().database(&self.request.database).username(&self.request.role).password(password);
-        options.connect().await
-    }
-
-    async fn stop(self) {
-        let mut root = self.options.connect().await.unwrap();
-        run(&mut root, &format!("DROP DATABASE {}", identifier(MariaDb, &self.request.database))).await.unwrap();
-        run(&mut root, &format!("DROP USER {}", self.user())).await.unwrap();
-    }
-}
-
-/// Runs statements; the error is its number.
-async fn run(connection: &mut MySqlConnection, sql: &str) -> Result<(), u16> {
-    let result = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
-    result.map(drop).map_err(|error| match error.as_database_error() {
-        Some(error) => error.downcast_ref::<MySqlDatabaseError>().number(),
-        None => panic!("{error}"),
-    })
-}
-
-/// Runs one statement in a transaction that is rolled back.
-async fn attempt(connection: &mut MySqlConnection, sql: &str) -> Result<(), u16> {
-    run(connection, "START TRANSACTION").await.unwrap();
-    let result = run(connection, sql).await;
-    run(connection, "ROLLBACK").await.unwrap();
-    result
-}
 
 fn refused(result: Result<(), u16>) -> bool {
     result.is_err_and(|number| NO_PRIVILEGE.contains(&number))

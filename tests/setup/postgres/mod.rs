@@ -1,6 +1,6 @@
 //! The script on PostgreSQL.
 
-use std::str::FromStr as _;
+mod server;
 
 use retentiond::{
     plan::{
@@ -9,87 +9,13 @@ use retentiond::{
     },
     source::setup::{SetupRequest, script},
 };
-use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, PgConnection, Row as _, postgres::PgConnectOptions};
+use sqlx::{AssertSqlSafe, ConnectOptions as _, Connection as _, Row as _};
 
-use crate::fixture::{HOSTILE, admin_url, request, unique};
-
-const TABLES: &str = "
-    CREATE SCHEMA app;
-    CREATE TABLE app.person (id integer PRIMARY KEY, name text, email text, note text);
-    CREATE TABLE app.visit (id integer PRIMARY KEY, person_id integer NOT NULL REFERENCES app.person, day date);
-    CREATE TABLE app.secret (id integer PRIMARY KEY);
-    INSERT INTO app.person VALUES (1, 'A', 'a@x', ''), (2, 'B', 'b@x', '');
-    INSERT INTO app.visit VALUES (1, 1, '2020-01-01');";
+use self::server::{Server, attempt, run};
+use crate::fixture::{HOSTILE, request, unique};
 
 const NO_PRIVILEGE: &str = "42501";
 const LOCKED: &str = "55P03";
-
-/// A database of its own with the mapped tables, prepared by the script, and its role with a password.
-struct Server {
-    options: PgConnectOptions,
-    request: SetupRequest,
-}
-
-impl Server {
-    async fn start() -> Option<Self> {
-        let (database, role) = (unique("setup"), unique("setup_role"));
-        let server = Self::with(request(&database, "app", &role), TABLES).await?;
-        Some(server)
-    }
-
-    async fn with(request: SetupRequest, tables: &str) -> Option<Self> {
-        let options = PgConnectOptions::from_str(&admin_url("RETENTIOND_TEST_POSTGRES")?).unwrap().disable_statement_logging();
-        let server = Self { options, request };
-        let mut root = server.options.connect().await.unwrap();
-        run(&mut root, &format!("CREATE DATABASE {}", identifier(Postgres, &server.request.database))).await.unwrap();
-        let mut admin = server.admin().await;
-        run(&mut admin, tables).await.unwrap();
-        run(&mut admin, &server.script()).await.unwrap();
-        run(&mut admin, &format!("ALTER ROLE {} PASSWORD 'p'", server.role())).await.unwrap();
-        Some(server)
-    }
-
-    fn script(&self) -> String {
-        script(Postgres, &self.request).unwrap()
-    }
-
-    fn role(&self) -> String {
-        identifier(Postgres, &self.request.role)
-    }
-
-    async fn admin(&self) -> PgConnection {
-        self.options.clone().database(&self.request.database).connect().await.unwrap()
-    }
-
-    async fn enforcer(&self) -> PgConnection {
-        let options = self.options.clone().database(&self.request.database).username(&self.request.role).password("p");
-        options.connect().await.unwrap()
-    }
-
-    async fn stop(self) {
-        let mut root = self.options.connect().await.unwrap();
-        let database = identifier(Postgres, &self.request.database);
-        run(&mut root, &format!("DROP DATABASE {database} WITH (FORCE)")).await.unwrap();
-        run(&mut root, &format!("DROP ROLE {}", self.role())).await.unwrap();
-    }
-}
-
-/// Runs statements; the error is its SQLSTATE.
-async fn run(connection: &mut PgConnection, sql: &str) -> Result<(), String> {
-    let result = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
-    result.map(drop).map_err(|error| match error.as_database_error().and_then(|e| e.code()) {
-        Some(code) => code.into_owned(),
-        None => error.to_string(),
-    })
-}
-
-/// Runs one statement in a transaction that is rolled back.
-async fn attempt(connection: &mut PgConnection, sql: &str) -> Result<(), String> {
-    run(connection, "BEGIN").await.unwrap();
-    let result = run(connection, sql).await;
-    run(connection, "ROLLBACK").await.unwrap();
-    result
-}
 
 const INSERT_LEDGER: &str =
     "INSERT INTO retentiond.ledger VALUES ('b', 'crm', 'r', 1, 0, 1, 'person', 'mask', 1, '{}', 'k', '\\x00', 1, 'h', 't')";
