@@ -1,0 +1,3 @@
+//! Customers' databases.
+
+pub mod setup;
