@@ -11,12 +11,16 @@
 
 mod error;
 mod fault;
+mod introspect;
 mod names;
 mod pool;
 mod session;
+mod surroundings;
+mod surroundings_mysql;
 mod target;
 
 pub use error::{Class, ConfigFault, DatabaseFault, SourceError};
 pub use pool::Source;
 pub use session::{Answer, Row, Session};
+pub use surroundings::{Extent, Privileges, Surroundings};
 pub use target::{SecretUrl, Target, TlsMode};

@@ -13,7 +13,7 @@ use super::error::{ConfigFault, SourceError};
 use super::fault;
 use super::names::Names;
 use super::session::{Session, Wire};
-use super::target::{Options, Target};
+use super::target::{Options, Reach, Target};
 use crate::plan::schema::Engine;
 
 #[derive(Debug, Clone)]
@@ -29,6 +29,7 @@ pub struct Source {
     pool: Pool,
     engine: Engine,
     pub(super) names: Names,
+    pub(super) reach: Reach,
 }
 
 /// PostgreSQL settings that decide what statements mean, with the value that this program's SQL is written for.
@@ -50,7 +51,9 @@ impl Source {
     /// [`SourceError::ConnectTimeout`]; whatever else the server reports.
     pub async fn connect(target: &Target) -> Result<Self, SourceError> {
         let names = Names::default();
-        let (pool, engine) = match target.options()? {
+        let options = target.options()?;
+        let reach = target.reach(&options);
+        let (pool, engine) = match options {
             Options::Postgres(options) => (Pool::Postgres(postgres(target, options, &names).await?), Engine::Postgres),
             Options::MySql(options) => {
                 let (pool, engine) = mysql(target, options, &names).await?;
@@ -58,7 +61,7 @@ impl Source {
             }
             Options::Sqlite(options) => (Pool::Sqlite(sqlite(target, options, &names).await?), Engine::Sqlite),
         };
-        Ok(Self { pool, engine, names })
+        Ok(Self { pool, engine, names, reach })
     }
 
     /// The engine that answered.

@@ -93,6 +93,20 @@ impl Target {
         options.map_err(SourceError::Config)
     }
 
+    /// How these options reach the server.
+    pub(super) fn reach(&self, options: &Options) -> Reach {
+        let (local, verified) = match options {
+            Options::Postgres(o) => {
+                (is_near(o.get_socket().is_some(), o.get_host()), matches!(o.get_ssl_mode(), PgSslMode::VerifyFull))
+            }
+            Options::MySql(o) => {
+                (is_near(o.get_socket().is_some(), o.get_host()), matches!(o.get_ssl_mode(), MySqlSslMode::VerifyIdentity))
+            }
+            Options::Sqlite(_) => (true, false),
+        };
+        Reach { local, verified, several: self.connections > 1 }
+    }
+
     fn postgres(&self, url: &str) -> Result<PgConnectOptions, ConfigFault> {
         let parts = Parts::of(url)?;
         let options = PgConnectOptions::from_str(url).map_err(|_| ConfigFault::Url)?;
@@ -102,7 +116,7 @@ impl Target {
         if options.get_database().is_none_or(str::is_empty) {
             return Err(ConfigFault::NoDatabase);
         }
-        let near = options.get_socket().is_some() || options.get_host().starts_with('/') || is_loopback(options.get_host());
+        let near = is_near(options.get_socket().is_some(), options.get_host());
         let mode = match self.tls {
             TlsMode::Default if near => PgSslMode::Prefer,
             TlsMode::Default | TlsMode::VerifyFull => PgSslMode::VerifyFull,
@@ -133,7 +147,7 @@ impl Target {
         if options.get_database().is_none_or(str::is_empty) {
             return Err(ConfigFault::NoDatabase);
         }
-        let near = options.get_socket().is_some() || is_loopback(options.get_host());
+        let near = is_near(options.get_socket().is_some(), options.get_host());
         let mode = match self.tls {
             TlsMode::Default if near => MySqlSslMode::Preferred,
             TlsMode::Default | TlsMode::VerifyFull => MySqlSslMode::VerifyIdentity,
@@ -210,6 +224,17 @@ pub(super) enum Options {
     Sqlite(SqliteConnectOptions),
 }
 
+/// How a connection gets to its server.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Reach {
+    /// Over a unix socket, to a loopback address, or to a file.
+    pub local: bool,
+    /// With a certificate that leads to a trusted root and names the host.
+    pub verified: bool,
+    /// Whether a second connection may be opened beside the first.
+    pub several: bool,
+}
+
 /// What a URL says in so many words, as far as the driver would fill gaps with guesses.
 struct Parts<'a> {
     names_user: bool,
@@ -237,10 +262,13 @@ impl<'a> Parts<'a> {
     }
 }
 
-/// Whether a host is this very machine.
-fn is_loopback(host: &str) -> bool {
+/// Whether a server is reached without a network.
+fn is_near(socket: bool, host: &str) -> bool {
     let bare = host.trim_start_matches('[').trim_end_matches(']');
-    host.eq_ignore_ascii_case("localhost") || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+    socket
+        || host.starts_with('/')
+        || host.eq_ignore_ascii_case("localhost")
+        || bare.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
 #[cfg(test)]
