@@ -4,3 +4,5 @@
 
 pub mod clock;
 pub mod plan;
+pub mod state;
+pub mod journal;
