@@ -40,8 +40,7 @@ fn build(out: &Path) -> Option<std::path::PathBuf> {
 }
 
 fn run(binary: &Path, input: &serde_json::Value) -> (bool, String) {
-    let mut child =
-        Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = Command::new(binary).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
     child.stdin.take().unwrap().write_all(input.to_string().as_bytes()).unwrap();
     let output = child.wait_with_output().unwrap();
     (output.status.success(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
@@ -61,13 +60,8 @@ async fn go_accepts_our_notes_tree_and_proofs_and_refuses_changed_ones() {
     fixture.run(2, 14).await;
     let reader = fixture.journal.reader();
     let size = reader.size().await.unwrap();
-    let leaves: Vec<String> = reader
-        .entries(0, 1000)
-        .await
-        .unwrap()
-        .iter()
-        .map(|entry| String::from_utf8(entry.to_bytes()).unwrap())
-        .collect();
+    let leaves: Vec<String> =
+        reader.entries(0, 1000).await.unwrap().iter().map(|entry| String::from_utf8(entry.to_bytes()).unwrap()).collect();
     let (mut inclusion, mut consistency) = (Vec::new(), Vec::new());
     for n in 0..size {
         inclusion.push(base64(&reader.inclusion_proof(size, n).await.unwrap()));

@@ -1,7 +1,7 @@
 //! What one append carries, and the rules that an entry must meet before it is written.
 
-use super::entry::Event;
 use super::error::JournalError;
+use super::event::Event;
 use super::value::Hash;
 use crate::state::{Class, NewDocument};
 
@@ -118,9 +118,7 @@ pub(super) fn check(event: &Event) -> Result<(), &'static str> {
             }
             Ok(())
         }
-        Event::BatchFound { rows, macs, .. } if macs.len() != *rows => {
-            Err("a found batch names each of its rows by one MAC")
-        }
+        Event::BatchFound { rows, macs, .. } if macs.len() != *rows => Err("a found batch names each of its rows by one MAC"),
         _ => Ok(()),
     }
 }

@@ -2,8 +2,8 @@
 
 use std::io::Write;
 
-use super::entry::Event;
 use super::error::JournalError;
+use super::event::Event;
 use super::reader::{PAGE, Reader};
 use super::value::Hash;
 

@@ -7,8 +7,8 @@ use std::collections::BTreeSet;
 use std::io::{BufRead, Read as _};
 
 use base64::Engine as _;
-use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 use base64::engine::DecodePaddingMode;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig};
 
 use super::note::UncheckedCheckpoint;
 
@@ -83,9 +83,8 @@ const LENIENT: GeneralPurpose = GeneralPurpose::new(
 
 /// The decoded runs of lines that are nothing but base64.
 fn base64_blocks(text: &str) -> Vec<String> {
-    let is_base64 = |line: &str| {
-        !line.is_empty() && line.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='))
-    };
+    let is_base64 =
+        |line: &str| !line.is_empty() && line.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'+' | b'/' | b'='));
     let mut blocks = Vec::new();
     let mut block = String::new();
     for line in text.lines().map(str::trim_end).chain([""]) {

@@ -68,9 +68,9 @@ impl UncheckedCheckpoint {
         match self.note.verify(&VerifierList::new(vec![Box::new(verifier)])) {
             Ok(_) => SignatureState::Valid,
             Err(NoteError::InvalidSignature { .. }) => SignatureState::Forged,
-            Err(
-                NoteError::UnverifiedNote | NoteError::VerificationError(VerificationError::UnknownKey { .. }) | _,
-            ) => SignatureState::Absent,
+            Err(NoteError::UnverifiedNote | NoteError::VerificationError(VerificationError::UnknownKey { .. }) | _) => {
+                SignatureState::Absent
+            }
         }
     }
 }

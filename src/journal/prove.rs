@@ -4,8 +4,9 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
 
-use super::entry::{Entry, Event};
+use super::entry::Entry;
 use super::error::JournalError;
+use super::event::Event;
 use super::keys::MacKeys;
 use super::note::{SignatureState, UncheckedCheckpoint};
 use super::reader::{PAGE, Reader};
@@ -184,8 +185,7 @@ impl std::error::Error for ProofFault {}
 /// # Errors
 /// The first fault.
 pub fn verify_proof(proof: &RecordProof, key: &VerifierKey) -> Result<(), ProofFault> {
-    let checkpoint =
-        proof.checkpoint.as_deref().and_then(UncheckedCheckpoint::parse).ok_or(ProofFault::Checkpoint)?;
+    let checkpoint = proof.checkpoint.as_deref().and_then(UncheckedCheckpoint::parse).ok_or(ProofFault::Checkpoint)?;
     if checkpoint.signed_by(key) != SignatureState::Valid || checkpoint.origin() != key.name() {
         return Err(ProofFault::Signature);
     }

@@ -91,62 +91,51 @@ fn edge_indexes(size: u64) -> Vec<u64> {
     if size == 0 { Vec::new() } else { tlog_tiles::sub_tree_index(0, size, Vec::new()) }
 }
 
-/// Answers with zeros and remembers the questions.
-#[derive(Default)]
-struct Asking(RefCell<Vec<u64>>);
+/// The reader of `tlog_tiles` cannot wait for a store, so a computation runs twice: asking, which answers with zeros
+/// and remembers the questions, and answering, with what the store said.
+enum Stored {
+    Asking(RefCell<Vec<u64>>),
+    Answering(HashMap<u64, Hash>),
+}
 
-impl HashReader for Asking {
+impl HashReader for Stored {
     fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
-        self.0.borrow_mut().extend(indexes);
-        Ok(vec![Hash::default(); indexes.len()])
+        match self {
+            Self::Asking(asked) => {
+                asked.borrow_mut().extend(indexes);
+                Ok(vec![Hash::default(); indexes.len()])
+            }
+            Self::Answering(known) => {
+                indexes.iter().map(|index| known.get(index).copied().ok_or(Error::IndexesNotInTree)).collect()
+            }
+        }
     }
 }
 
-struct Answering(HashMap<u64, Hash>);
-
-impl HashReader for Answering {
-    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
-        indexes.iter().map(|index| self.0.get(index).copied().ok_or(Error::IndexesNotInTree)).collect()
-    }
-}
-
-/// Fetches from the store what a computation over the tree reads. The reader of `tlog_tiles` cannot wait, so the
-/// computation runs twice: once to learn which hashes it needs, once with them.
-async fn with_hashes<T>(
-    store: &dyn LogStore,
-    compute: impl Fn(&dyn Fn(&[u64]) -> Result<Vec<Hash>, Error>) -> Result<T, Error>,
-) -> Result<T, JournalError> {
-    let wanted = {
-        let asking = Asking::default();
-        compute(&|indexes| asking.read_hashes(indexes))?;
-        asking.0.into_inner()
-    };
-    let hashes = store.hashes(wanted.clone()).await?;
-    let answering = Answering(wanted.into_iter().zip(hashes.into_iter().map(Hash)).collect());
-    Ok(compute(&|indexes| answering.read_hashes(indexes))?)
-}
-
-struct Borrowed<'a>(&'a dyn Fn(&[u64]) -> Result<Vec<Hash>, Error>);
-
-impl HashReader for Borrowed<'_> {
-    fn read_hashes(&self, indexes: &[u64]) -> Result<Vec<Hash>, Error> {
-        (self.0)(indexes)
-    }
+/// Computes over the stored tree.
+async fn with_hashes<T>(store: &dyn LogStore, compute: impl Fn(&Stored) -> Result<T, Error>) -> Result<T, JournalError> {
+    let asking = Stored::Asking(RefCell::default());
+    compute(&asking)?;
+    let Stored::Asking(asked) = asking else { return Err(JournalError::Tree) };
+    let asked = asked.into_inner();
+    let hashes = store.hashes(asked.clone()).await?;
+    let answering = Stored::Answering(asked.into_iter().zip(hashes.into_iter().map(Hash)).collect());
+    Ok(compute(&answering)?)
 }
 
 /// Proof that entry `seq` is in the tree of `size` entries.
 pub(crate) async fn inclusion(store: &dyn LogStore, size: u64, seq: u64) -> Result<Vec<Hash>, JournalError> {
-    with_hashes(store, |read| tlog_tiles::prove_record(size, seq, &Borrowed(read))).await
+    with_hashes(store, |read| tlog_tiles::prove_record(size, seq, read)).await
 }
 
 /// Proof that the tree of `old` entries is a prefix of the tree of `size` entries.
 pub(crate) async fn consistency(store: &dyn LogStore, size: u64, old: u64) -> Result<Vec<Hash>, JournalError> {
-    with_hashes(store, |read| tlog_tiles::prove_tree(size, old, &Borrowed(read))).await
+    with_hashes(store, |read| tlog_tiles::prove_tree(size, old, read)).await
 }
 
 /// Root of the tree of `size` stored entries.
 pub(crate) async fn root(store: &dyn LogStore, size: u64) -> Result<Hash, JournalError> {
-    with_hashes(store, |read| tlog_tiles::tree_hash(size, &Borrowed(read))).await
+    with_hashes(store, |read| tlog_tiles::tree_hash(size, read)).await
 }
 
 #[cfg(test)]

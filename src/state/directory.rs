@@ -37,8 +37,7 @@ pub fn write_private(path: &Path, bytes: &[u8]) -> Result<(), StateError> {
         Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(io("removing", &beside)(error)),
         _ => {}
     }
-    let mut file =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(io("creating", &beside))?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).map_err(io("creating", &beside))?;
     file.write_all(bytes).and_then(|()| file.sync_all()).map_err(io("writing", &beside))?;
     let linked = std::fs::hard_link(&beside, path);
     std::fs::remove_file(&beside).map_err(io("removing", &beside))?;

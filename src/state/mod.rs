@@ -12,6 +12,8 @@ mod sqlite_log;
 
 pub use directory::{private_dir, read_private, write_private};
 pub use error::StateError;
-pub use log_store::{Class, Commit, Head, LogStore, NewDocument, NewEntry, Pending, StoredCheckpoint, StoredDocument, StoredEntry};
+pub use log_store::{
+    Class, Commit, Head, LogStore, NewDocument, NewEntry, Pending, StoredCheckpoint, StoredDocument, StoredEntry,
+};
 pub use sqlite::{Access, State};
 pub use sqlite_log::SqliteLog;

@@ -45,14 +45,11 @@ impl State {
         if path.exists() {
             return Err(StateError::Exists(dir.to_owned()));
         }
-        drop(
-            OpenOptions::new()
-                .write(true)
-                .create_new(true)
-                .mode(0o600)
-                .open(&path)
-                .map_err(|source| StateError::Io { doing: "creating", path: path.clone(), source })?,
-        );
+        drop(OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path).map_err(|source| StateError::Io {
+            doing: "creating",
+            path: path.clone(),
+            source,
+        })?);
         super::directory::sync_parent(&path)?;
         Self::writer(dir, lock).await
     }

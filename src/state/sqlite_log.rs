@@ -106,11 +106,7 @@ async fn append(pool: &SqlitePool, commit: Commit) -> Result<(), StateError> {
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query("UPDATE log_head SET size = ?, last_time = ?")
-        .bind(seq)
-        .bind(commit.last_time)
-        .execute(&mut *tx)
-        .await?;
+    sqlx::query("UPDATE log_head SET size = ?, last_time = ?").bind(seq).bind(commit.last_time).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())
 }
@@ -193,21 +189,25 @@ impl LogStore for SqliteLog {
 
     fn open(&self, class: Class) -> Pending<'_, Vec<StoredEntry>> {
         Box::pin(async move {
-            let rows = sqlx::query("SELECT e.seq, e.data FROM log_open o JOIN log_entry e ON e.seq = o.seq WHERE o.class = ? ORDER BY e.seq")
-                .bind(class.name())
-                .fetch_all(&self.pool)
-                .await?;
+            let rows = sqlx::query(
+                "SELECT e.seq, e.data FROM log_open o JOIN log_entry e ON e.seq = o.seq WHERE o.class = ? ORDER BY e.seq",
+            )
+            .bind(class.name())
+            .fetch_all(&self.pool)
+            .await?;
             rows.iter().map(entry_of).collect()
         })
     }
 
     fn opened_by(&self, class: Class, id: [u8; 16]) -> Pending<'_, Option<StoredEntry>> {
         Box::pin(async move {
-            let row = sqlx::query("SELECT e.seq, e.data FROM log_open o JOIN log_entry e ON e.seq = o.seq WHERE o.class = ? AND o.id = ?")
-                .bind(class.name())
-                .bind(id.to_vec())
-                .fetch_optional(&self.pool)
-                .await?;
+            let row = sqlx::query(
+                "SELECT e.seq, e.data FROM log_open o JOIN log_entry e ON e.seq = o.seq WHERE o.class = ? AND o.id = ?",
+            )
+            .bind(class.name())
+            .bind(id.to_vec())
+            .fetch_optional(&self.pool)
+            .await?;
             row.as_ref().map(entry_of).transpose()
         })
     }
@@ -230,8 +230,10 @@ impl LogStore for SqliteLog {
 
     fn document(&self, hash: [u8; 32]) -> Pending<'_, Option<StoredDocument>> {
         Box::pin(async move {
-            let row =
-                sqlx::query("SELECT kind, body FROM document WHERE hash = ?").bind(hash.to_vec()).fetch_optional(&self.pool).await?;
+            let row = sqlx::query("SELECT kind, body FROM document WHERE hash = ?")
+                .bind(hash.to_vec())
+                .fetch_optional(&self.pool)
+                .await?;
             let Some(row) = row else { return Ok(None) };
             Ok(Some(StoredDocument { hash, kind: row.try_get(0)?, body: row.try_get(1)? }))
         })

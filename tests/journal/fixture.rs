@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex};
 use chrono::{DateTime, Duration, Utc};
 use retentiond::clock::Clock;
 use retentiond::journal::{
-    Action, Append, DocumentKind, Event, Hash, Id128, Instant, Journal, KeyId, Mac, Name, Origin, Outcome, Reader, Report, Trigger,
-    VerifierKey, export, program_version, verify,
+    Action, Append, DocumentKind, Event, Hash, Id128, Instant, Journal, KeyId, Mac, Name, Origin, Outcome, Reader, Report,
+    Trigger, VerifierKey, export, program_version, verify,
 };
 use retentiond::state::State;
 

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use chrono::Duration;
 use retentiond::journal::{
-    Append, Event, FaultKind, Hash, Journal, JournalError, KeyId, Mac, OrderKind, OrderReason, OrderScope, Origin, Outcome, Reference,
+    Append, Event, FaultKind, Hash, Journal, JournalError, KeyId, Mac, OrderKind, OrderReason, OrderScope, Origin, Outcome,
+    Reference,
 };
 use retentiond::state::{Commit, LogStore as _, NewEntry, SqliteLog, State, StateError};
 
@@ -290,14 +291,12 @@ async fn entries_that_break_their_own_rules_are_not_written() {
         recovered: false,
     };
     let forbidden = Event::MacKeyDestroyed { key_id: key };
-    let Event::RunStarted { run, source, trigger, now, plan_hash, map_hash, schema_hash, version, .. } =
-        run_started().await
+    let Event::RunStarted { run, source, trigger, now, plan_hash, map_hash, schema_hash, version, .. } = run_started().await
     else {
         unreachable!("run_started() makes this");
     };
     let policy_hash = Hash::of(b"never stored");
-    let undocumented =
-        Event::RunStarted { run, source, trigger, now, plan_hash, policy_hash, map_hash, schema_hash, version };
+    let undocumented = Event::RunStarted { run, source, trigger, now, plan_hash, policy_hash, map_hash, schema_hash, version };
     assert!(matches!(fixture.journal.append(unnamed).await, Err(JournalError::Refused(_))));
     assert!(matches!(fixture.journal.append(forbidden).await, Err(JournalError::Refused(_))));
     assert!(matches!(fixture.journal.append(undocumented).await, Err(JournalError::MissingDocument(_))));
@@ -318,9 +317,7 @@ async fn contradictions_between_entries_are_found_although_they_are_signed() {
         ("intent without a run", |_| vec![intent(id(8), id(2)), aborted(id(1), id(2))]),
         ("reverted but never applied", |_| vec![Event::Reverted { run: id(1), batch: id(2) }]),
         ("after the run's end", |_| vec![finished(id(1)), intent(id(1), id(2))]),
-        ("unknown MAC key", |_| {
-            vec![intent(id(1), id(2)), applied(id(1), id(2), KeyId::parse("2020-01").unwrap(), &[])]
-        }),
+        ("unknown MAC key", |_| vec![intent(id(1), id(2)), applied(id(1), id(2), KeyId::parse("2020-01").unwrap(), &[])]),
     ];
     for (case, events) in cases {
         let fixture = Fixture::new().await;

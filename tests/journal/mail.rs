@@ -72,7 +72,9 @@ async fn checkpoints_of_other_logs_in_the_mailbox_are_counted_and_left_out() {
 
 #[test]
 fn text_without_a_note_has_none() {
-    for text in ["", "\n\n\n", "— \n", "a\n1\nb\n\n— x y\n", "origin\n12\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— a !\n"] {
+    for text in
+        ["", "\n\n\n", "— \n", "a\n1\nb\n\n— x y\n", "origin\n12\nAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n\n— a !\n"]
+    {
         assert_eq!(notes_in(&mut text.as_bytes()).unwrap(), Vec::<String>::new(), "{text:?}");
     }
 }

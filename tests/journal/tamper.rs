@@ -194,8 +194,7 @@ async fn forked() -> (VerifierKey, Vec<u8>, Vec<u8>, String, String) {
     let mut results = Vec::new();
     for (path, batches) in [(dir.path().join("state"), 4), (copy, 5)] {
         let state = retentiond::state::State::open(&path).await.unwrap();
-        let journal =
-            retentiond::journal::Journal::open(&state, std::sync::Arc::new(clock.clone())).await.unwrap();
+        let journal = retentiond::journal::Journal::open(&state, std::sync::Arc::new(clock.clone())).await.unwrap();
         let branch = Fixture { dir: tempfile::tempdir().unwrap(), clock: clock.clone(), state, journal, key: key.clone() };
         let note = branch.run(2, batches).await;
         results.push((branch.export().await, note));

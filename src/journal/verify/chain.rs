@@ -203,7 +203,11 @@ impl Chain {
             verdict.faults.push(Fault { at: At::Entry(entries), kind: FaultKind::Truncated { expected } });
         }
         if !self.trusted_signed {
-            let kind = if self.keys.is_empty() || self.keys.contains(&self.trusted) { FaultKind::Unsigned } else { FaultKind::ForeignKey };
+            let kind = if self.keys.is_empty() || self.keys.contains(&self.trusted) {
+                FaultKind::Unsigned
+            } else {
+                FaultKind::ForeignKey
+            };
             verdict.faults.push(Fault { at: if kind == FaultKind::Unsigned { At::File } else { At::Entry(0) }, kind });
         }
         verdict.keys = self.keys;

@@ -20,7 +20,8 @@ use self::parse::Stop;
 use self::places::Places;
 use self::rules::Rules;
 use super::append::DocumentKind;
-use super::entry::{Entry, Event};
+use super::entry::Entry;
+use super::event::Event;
 use super::tree::Growing;
 use super::value::{Hash, VerifierKey};
 
@@ -147,7 +148,7 @@ impl Check {
         if self.chain.awaits(size) {
             self.chain.reached(size, self.data.root().map_err(tree)?, self.claimed.root().map_err(tree)?);
         }
-        if size % SETTLE_EVERY == 0 {
+        if size.is_multiple_of(SETTLE_EVERY) {
             self.data.settle().map_err(tree)?;
             self.claimed.settle().map_err(tree)?;
         }
@@ -165,11 +166,8 @@ impl Check {
             Event::SigningKeyRotated { key } => self.chain.rotation(position, key),
             Event::JournalRecovered { .. } => self.report.recovered_at.push(position),
             Event::RunStarted { policy_hash, map_hash, schema_hash, .. } => {
-                let named = [
-                    (policy_hash, DocumentKind::Policy),
-                    (map_hash, DocumentKind::Map),
-                    (schema_hash, DocumentKind::Schema),
-                ];
+                let named =
+                    [(policy_hash, DocumentKind::Policy), (map_hash, DocumentKind::Map), (schema_hash, DocumentKind::Schema)];
                 for (hash, kind) in named {
                     if self.documents.get(hash) != Some(&kind) {
                         self.fault(At::Entry(position), FaultKind::MissingDocument(*hash));

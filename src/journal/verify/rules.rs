@@ -3,7 +3,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::journal::append;
-use crate::journal::entry::{Entry, Event};
+use crate::journal::entry::Entry;
+use crate::journal::event::Event;
 use crate::journal::value::{Hash, Id128, Instant, KeyId, Name};
 use crate::journal::words::Outcome;
 
@@ -97,9 +98,11 @@ impl Rules {
             Event::OrderLifted { order, .. } => {
                 ensure(self.open_orders.remove(order), "an order that is lifted was placed before and is lifted once")
             }
-            Event::Intent { .. } | Event::Applied { .. } | Event::Aborted { .. } | Event::Reverted { .. } | Event::BatchFound { .. } => {
-                self.batch(event)
-            }
+            Event::Intent { .. }
+            | Event::Applied { .. }
+            | Event::Aborted { .. }
+            | Event::Reverted { .. }
+            | Event::BatchFound { .. } => self.batch(event),
             Event::RecordFailed { run, source, key_id, .. } => {
                 self.running(*run, Some(source))?;
                 self.mac_key(*key_id)
@@ -109,7 +112,10 @@ impl Rules {
             | Event::PurposeStopped { run, source, .. }
             | Event::Incident { run, source, .. }
             | Event::Finding { run, source, .. } => self.running(*run, Some(source)),
-            Event::LogCreated { .. } | Event::SigningKeyRotated { .. } | Event::ClockSetBack { .. } | Event::SourceAdopted { .. } => Ok(()),
+            Event::LogCreated { .. }
+            | Event::SigningKeyRotated { .. }
+            | Event::ClockSetBack { .. }
+            | Event::SourceAdopted { .. } => Ok(()),
         }
     }
 
