@@ -1,6 +1,8 @@
 //! An independent implementation accepts our notes, tree and proofs: Go's `golang.org/x/mod/sumdb`, as Debian packages it
 //! (golang-go, golang-golang-x-mod-dev). Without it the test is skipped loudly, except in CI, where it fails.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that fails must stop its test")]
+
 #[path = "journal/fixture.rs"]
 #[expect(dead_code, reason = "the other journal tests use the rest of the fixture")]
 mod fixture;

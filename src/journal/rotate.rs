@@ -10,7 +10,7 @@ use super::value::{KeyId, Name, VerifierKey};
 
 impl Journal {
     /// Replaces the signing key: announces the new one in the log, has the old one and the new one sign that, and
-    /// destroys the old one.
+    /// replaces the old one's file.
     ///
     /// # Errors
     /// [`JournalError::State`]. An interruption is completed by [`Self::open`].

@@ -61,6 +61,28 @@ async fn a_crash_between_intent_and_applied_leaves_an_open_batch_to_recover() {
 }
 
 #[tokio::test]
+async fn what_was_appended_survives_a_kill_at_any_moment_after() {
+    let fixture = Fixture::new().await;
+    let key = fixture.journal.current_mac_key().await.unwrap();
+    let mut steps = vec![start(id(1))];
+    steps.extend((2..8).flat_map(|n| [intent(id(1), id(n)).into(), applied(id(1), id(n), key, &[]).into()]));
+    steps.push(finished(id(1)).into());
+    for step in steps {
+        let done = fixture.journal.append(step).await.unwrap();
+        // The files as a kill would leave them: no connection was closed, nothing folded into the database.
+        let left = tempfile::tempdir().unwrap();
+        let path = left.path().join("state");
+        let copied = std::process::Command::new("cp").arg("-a").arg(fixture.path()).arg(&path).status().unwrap();
+        assert!(copied.success());
+        let state = State::open(&path).await.unwrap();
+        let journal = Journal::open(&state, Arc::new(fixture.clock.clone())).await.unwrap();
+        assert_eq!(journal.head().await.unwrap(), (done.size, done.root));
+        let resumed = journal.checkpoint().await.unwrap();
+        assert_eq!(resumed.size, done.size);
+    }
+}
+
+#[tokio::test]
 async fn two_writers_never_fork_the_log() {
     let fixture = Fixture::new().await;
     let second = Journal::open(&fixture.state, Arc::new(fixture.clock.clone())).await.unwrap();

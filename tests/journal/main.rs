@@ -1,5 +1,7 @@
 //! The journal as its callers see it: appending, crashing, rotating, exporting, and what verification says of tampered exports.
 
+#![expect(clippy::unwrap_used, reason = "a fixture that fails must stop its test")]
+
 mod fixture;
 mod life;
 mod mail;
