@@ -3,6 +3,9 @@
 //! The rooms of the house, from the ground up; each imports only rooms listed before it.
 
 pub mod clock;
+pub mod enforce;
+pub mod journal;
 pub mod plan;
 pub mod policy;
 pub mod source;
+pub mod state;

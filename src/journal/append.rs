@@ -1,0 +1,136 @@
+//! What one append carries, and the rules that an entry must meet before it is written.
+
+use super::error::JournalError;
+use super::event::Event;
+use super::value::Hash;
+use crate::state::{Class, NewDocument};
+
+/// What a document is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// The policies of a run.
+    Policy,
+    /// The data map of a source.
+    Map,
+    /// The schema of a source.
+    Schema,
+}
+
+impl DocumentKind {
+    /// Its name in stores and exports.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Policy => "policy",
+            Self::Map => "map",
+            Self::Schema => "schema",
+        }
+    }
+
+    /// The kind of that name.
+    #[must_use]
+    pub fn parse(name: &str) -> Option<Self> {
+        [Self::Policy, Self::Map, Self::Schema].into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// Entries and documents that become durable together, in one transaction with one sync.
+#[derive(Debug, Default)]
+pub struct Append {
+    pub(super) events: Vec<Event>,
+    pub(super) documents: Vec<NewDocument>,
+    pub(super) sign: bool,
+}
+
+impl Append {
+    /// An append of nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds an entry. A `run_finished` asks for a checkpoint by itself.
+    #[must_use]
+    pub fn event(mut self, event: Event) -> Self {
+        self.sign |= matches!(event, Event::RunFinished { .. });
+        self.events.push(event);
+        self
+    }
+
+    /// Adds several entries.
+    #[must_use]
+    pub fn events(self, events: impl IntoIterator<Item = Event>) -> Self {
+        events.into_iter().fold(self, Self::event)
+    }
+
+    /// Adds a document; its name is the SHA-256 of its bytes. Keeping the same document again changes nothing.
+    #[must_use]
+    pub fn document(mut self, kind: DocumentKind, body: Vec<u8>) -> Self {
+        self.documents.push(NewDocument { hash: Hash::of(&body).0, kind: kind.name(), body });
+        self
+    }
+
+    /// Asks for a signed checkpoint over everything up to and including this append.
+    #[must_use]
+    pub fn sign(mut self) -> Self {
+        self.sign = true;
+        self
+    }
+}
+
+impl From<Event> for Append {
+    fn from(event: Event) -> Self {
+        Self::new().event(event)
+    }
+}
+
+/// Whether an entry opens or closes something.
+pub(super) enum Effect {
+    Opens(Class, [u8; 16]),
+    Closes(Class, [u8; 16]),
+    None,
+}
+
+pub(super) fn effect(event: &Event) -> Effect {
+    match event {
+        Event::RunStarted { run, .. } => Effect::Opens(Class::Run, run.0),
+        Event::RunFinished { run, .. } => Effect::Closes(Class::Run, run.0),
+        Event::Intent { batch, .. } => Effect::Opens(Class::Batch, batch.0),
+        Event::Applied { batch, .. } | Event::Aborted { batch, .. } => Effect::Closes(Class::Batch, batch.0),
+        Event::OrderPlaced { order, .. } => Effect::Opens(Class::Order, order.0),
+        Event::OrderLifted { order, .. } => Effect::Closes(Class::Order, order.0),
+        _ => Effect::None,
+    }
+}
+
+/// The rules that one entry must meet by itself.
+///
+/// # Errors
+/// The rule that it breaks.
+pub(super) fn check(event: &Event) -> Result<(), &'static str> {
+    match event {
+        Event::Applied { rows, related, macs, .. } => {
+            if macs.len() != *rows {
+                return Err("an applied batch names each of its rows by one MAC");
+            }
+            if related.iter().any(|r| !r.macs.is_empty() && r.macs.len() != r.rows) {
+                return Err("related rows are named one by one or not at all");
+            }
+            Ok(())
+        }
+        Event::BatchFound { rows, macs, .. } if macs.len() != *rows => Err("a found batch names each of its rows by one MAC"),
+        _ => Ok(()),
+    }
+}
+
+/// Kinds that only the journal itself may write.
+pub(super) fn check_caller_may_write(event: &Event) -> Result<(), JournalError> {
+    match event {
+        Event::LogCreated { .. }
+        | Event::SigningKeyRotated { .. }
+        | Event::MacKeyCreated { .. }
+        | Event::MacKeyDestroyed { .. }
+        | Event::ClockSetBack { .. } => Err(JournalError::Refused("only the journal itself writes entries of this kind")),
+        _ => check(event).map_err(JournalError::Refused),
+    }
+}

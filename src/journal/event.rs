@@ -1,0 +1,424 @@
+//! The closed schema: everything that an entry can say.
+
+use serde::{Deserialize, Serialize};
+
+use super::value::{Code, Day, Hash, Id128, Instant, KeyId, Mac, Macs, Name, Origin, Reference, VerifierKey, Version};
+use super::words::{
+    Action, Adoption, Ceiling, FindingKind, OrderKind, OrderReason, OrderScope, Outcome, Phase, RelatedAction, Trigger,
+};
+
+/// Rows of another data set that changed in the same transaction as a batch.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Related {
+    /// The data set.
+    pub data_set: Name,
+    /// What happened to them.
+    pub action: RelatedAction,
+    /// How many.
+    pub rows: u64,
+    /// Their MACs; empty when the database changed them itself (a declared cascade), otherwise one for each row.
+    pub macs: Macs,
+}
+
+/// What an entry says.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Event {
+    /// The log begins; always entry 0 and only there.
+    LogCreated {
+        /// The log's name.
+        origin: Origin,
+        /// The key that signs its checkpoints.
+        key: VerifierKey,
+        /// The program that created it.
+        version: Version,
+    },
+    /// Checkpoints over more entries than this one are signed by `key`.
+    SigningKeyRotated {
+        /// The new key.
+        key: VerifierKey,
+    },
+    /// A MAC key exists from now on.
+    MacKeyCreated {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// A MAC key was destroyed: records named with it can no longer be recognised.
+    MacKeyDestroyed {
+        /// The key.
+        key_id: KeyId,
+    },
+    /// The machine's clock was found behind the journal by more than the tolerance, and somebody confirmed it.
+    ClockSetBack {
+        /// The time of the entry before.
+        from: Instant,
+        /// Who.
+        actor: Name,
+    },
+    /// A database was accepted under a source's name.
+    SourceAdopted {
+        /// The source.
+        source: Name,
+        /// The hash that identifies server and database.
+        server_id: Hash,
+        /// Why.
+        reason: Adoption,
+        /// Who.
+        actor: Name,
+    },
+    /// A run begins.
+    RunStarted {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// What started it.
+        trigger: Trigger,
+        /// The instant from which every cut-off was computed.
+        now: Instant,
+        /// The plan.
+        plan_hash: Hash,
+        /// The policy, a document.
+        policy_hash: Hash,
+        /// The data map, a document.
+        map_hash: Hash,
+        /// The schema, a document.
+        schema_hash: Hash,
+        /// The program.
+        version: Version,
+    },
+    /// A batch is about to change the source.
+    Intent {
+        /// The run.
+        run: Id128,
+        /// The batch, also the key of its ledger row.
+        batch: Id128,
+        /// The source.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// What it will do.
+        action: Action,
+        /// The run's plan.
+        plan_hash: Hash,
+        /// The worker's fence slot.
+        slot: u32,
+        /// The fence's epoch.
+        epoch: u64,
+    },
+    /// The batch committed.
+    Applied {
+        /// The run that writes this entry: the intent's, or the one that recovered the batch.
+        run: Id128,
+        /// The batch.
+        batch: Id128,
+        /// Changed rows of the data set.
+        rows: u64,
+        /// Changed rows of other data sets.
+        related: Vec<Related>,
+        /// The key of all MACs in this entry.
+        key_id: KeyId,
+        /// One MAC for each of `rows`.
+        macs: Macs,
+        /// Whether this was read from the ledger later.
+        recovered: bool,
+    },
+    /// The batch changed nothing.
+    Aborted {
+        /// The run that writes this entry: the intent's, or the one that recovered the batch.
+        run: Id128,
+        /// The batch.
+        batch: Id128,
+        /// Why.
+        code: Code,
+    },
+    /// The source was set back to a state before this applied batch.
+    Reverted {
+        /// The run that found it.
+        run: Id128,
+        /// The batch.
+        batch: Id128,
+    },
+    /// A batch found in the source's ledger whose intent was lost with an older state of the journal.
+    BatchFound {
+        /// The source.
+        source: Name,
+        /// The batch.
+        batch: Id128,
+        /// Changed rows by the ledger.
+        rows: u64,
+        /// The key of the MACs.
+        key_id: KeyId,
+        /// One MAC for each of `rows`.
+        macs: Macs,
+    },
+    /// A record could not be changed.
+    RecordFailed {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// What was tried.
+        action: Action,
+        /// The key of the MAC.
+        key_id: KeyId,
+        /// The record.
+        mac: Mac,
+        /// The database's code.
+        code: Code,
+        /// The constraint that refused it.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        constraint: Option<Name>,
+    },
+    /// What one purpose has to do, counted.
+    Census {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// Before or after the work.
+        phase: Phase,
+        /// The data set.
+        data_set: Name,
+        /// The purpose.
+        purpose: Name,
+        /// Records that it covers; a full census only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        covered: Option<u64>,
+        /// Records for which it still runs; a full census only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        running: Option<u64>,
+        /// Records for which it ended and something is to be done.
+        due: u64,
+        /// Due, but under a hold or a restriction.
+        held: u64,
+        /// Kept by `kept_while`.
+        kept_while: u64,
+        /// Without a start date.
+        undated: u64,
+        /// With an undecidable condition.
+        undecided: u64,
+        /// The oldest start among the due.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        oldest_overdue: Option<Day>,
+    },
+    /// What a run did of what was due, by data set and action.
+    Backlog {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// The action.
+        action: Action,
+        /// Due when the run began.
+        due_before: u64,
+        /// Changed.
+        changed: u64,
+        /// Refused by the database.
+        failed: u64,
+        /// Locked by others.
+        busy: u64,
+        /// Due when the run ended, counted anew.
+        due_after: u64,
+    },
+    /// A ceiling stopped a purpose's work.
+    PurposeStopped {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// The action.
+        action: Action,
+        /// The ceiling.
+        ceiling: Ceiling,
+        /// Its value.
+        limit: u64,
+        /// What was found.
+        found: u64,
+    },
+    /// Values that must never be stored were found.
+    Incident {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// The category.
+        category: Name,
+        /// Records.
+        count: u64,
+        /// Whether they were cleared (not under a hold).
+        cleared: bool,
+    },
+    /// Something that nobody may act on but somebody must know.
+    Finding {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// The data set, where there is one.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        data_set: Option<Name>,
+        /// What.
+        finding: FindingKind,
+        /// The purpose, category, table or column that it is about.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        subject: Option<Name>,
+        /// How many.
+        count: u64,
+    },
+    /// A run ended.
+    RunFinished {
+        /// The run.
+        run: Id128,
+        /// How.
+        outcome: Outcome,
+        /// Rows changed.
+        changed: u64,
+        /// Rows refused.
+        failed: u64,
+        /// Rows locked by others.
+        busy: u64,
+    },
+    /// An order was placed.
+    OrderPlaced {
+        /// The order.
+        order: Id128,
+        /// The source.
+        source: Name,
+        /// What it demands.
+        order_kind: OrderKind,
+        /// What it is about.
+        scope: OrderScope,
+        /// The data set whose key (or tenant column) the MAC names.
+        data_set: Name,
+        /// The key of the MAC.
+        key_id: KeyId,
+        /// The record, tenant or subject.
+        mac: Mac,
+        /// Who.
+        actor: Name,
+        /// Why.
+        reason: OrderReason,
+        /// The file outside.
+        reference: Reference,
+        /// The last day on which it holds.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Day>,
+    },
+    /// An order was lifted.
+    OrderLifted {
+        /// The order.
+        order: Id128,
+        /// Who.
+        actor: Name,
+        /// Why.
+        reason: OrderReason,
+        /// The file outside.
+        reference: Reference,
+        /// Whether the person was told before (Art. 18(3)); for restrictions.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        person_informed: Option<bool>,
+    },
+    /// The journal was found behind a source's ledger and continues from here by an operator's decision.
+    JournalRecovered {
+        /// The source.
+        source: Name,
+        /// The journal's size that the newest ledger row names.
+        ledger_size: u64,
+        /// Who.
+        actor: Name,
+    },
+}
+
+impl Event {
+    /// The entry's kind.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::LogCreated { .. } => "log_created",
+            Self::SigningKeyRotated { .. } => "signing_key_rotated",
+            Self::MacKeyCreated { .. } => "mac_key_created",
+            Self::MacKeyDestroyed { .. } => "mac_key_destroyed",
+            Self::ClockSetBack { .. } => "clock_set_back",
+            Self::SourceAdopted { .. } => "source_adopted",
+            Self::RunStarted { .. } => "run_started",
+            Self::Intent { .. } => "intent",
+            Self::Applied { .. } => "applied",
+            Self::Aborted { .. } => "aborted",
+            Self::Reverted { .. } => "reverted",
+            Self::BatchFound { .. } => "batch_found",
+            Self::RecordFailed { .. } => "record_failed",
+            Self::Census { .. } => "census",
+            Self::Backlog { .. } => "backlog",
+            Self::PurposeStopped { .. } => "purpose_stopped",
+            Self::Incident { .. } => "incident",
+            Self::Finding { .. } => "finding",
+            Self::RunFinished { .. } => "run_finished",
+            Self::OrderPlaced { .. } => "order_placed",
+            Self::OrderLifted { .. } => "order_lifted",
+            Self::JournalRecovered { .. } => "journal_recovered",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::journal::entry::Entry;
+
+    const ID: &str = "0123456789abcdef0123456789abcdef";
+
+    /// One example of each kind with every optional field: `H` stands for a hash, `I` for an id or a MAC.
+    const EXAMPLES: [&str; 22] = [
+        r#"log_created","origin":"retentiond/x","key":"V","version":"0.1.0""#,
+        r#"signing_key_rotated","key":"V""#,
+        r#"mac_key_created","key_id":"2026-11""#,
+        r#"mac_key_destroyed","key_id":"2026-11""#,
+        r#"clock_set_back","from":"2026-11-22T02:00:00Z","actor":"a""#,
+        r#"source_adopted","source":"s","server_id":"H","reason":"initial","actor":"a""#,
+        r#"run_started","run":"I","source":"s","trigger":"command","now":"2026-11-22T02:00:00Z","plan_hash":"H","policy_hash":"H","map_hash":"H","schema_hash":"H","version":"0.1.0""#,
+        r#"intent","run":"I","batch":"I","source":"s","data_set":"d","action":"delete","plan_hash":"H","slot":0,"epoch":1"#,
+        r#"applied","run":"I","batch":"I","rows":1,"related":[{"data_set":"e","action":"masked","rows":2,"macs":""}],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":false"#,
+        r#"aborted","run":"I","batch":"I","code":"40P01""#,
+        r#"reverted","run":"I","batch":"I""#,
+        r#"batch_found","source":"s","batch":"I","rows":0,"key_id":"2026-11","macs":"""#,
+        r#"record_failed","run":"I","source":"s","data_set":"d","action":"clear","key_id":"2026-11","mac":"I","code":"23503","constraint":"fk_1""#,
+        r#"census","run":"I","source":"s","phase":"after","data_set":"d","purpose":"p","covered":9,"running":8,"due":1,"held":0,"kept_while":0,"undated":0,"undecided":0,"oldest_overdue":"2020-02-29""#,
+        r#"backlog","run":"I","source":"s","data_set":"d","action":"empty","due_before":3,"changed":1,"failed":1,"busy":1,"due_after":2"#,
+        r#"purpose_stopped","run":"I","source":"s","data_set":"d","action":"anonymise","ceiling":"share","limit":100,"found":250"#,
+        r#"incident","run":"I","source":"s","data_set":"d","category":"card","count":1,"cleared":true"#,
+        r#"finding","run":"I","source":"s","data_set":"d","finding":"undated","subject":"p","count":4"#,
+        r#"run_finished","run":"I","outcome":"complete","changed":1,"failed":0,"busy":0"#,
+        r#"order_placed","order":"I","source":"s","order_kind":"hold","scope":"record","data_set":"d","key_id":"2026-11","mac":"I","actor":"a","reason":"litigation","reference":"A/1","until":"2027-01-01""#,
+        r#"order_lifted","order":"I","actor":"a","reason":"reason_ended","reference":"A/2","person_informed":true"#,
+        r#"journal_recovered","source":"s","ledger_size":12,"actor":"a""#,
+    ];
+
+    #[test]
+    fn every_kind_is_read_and_written_in_the_documented_field_order() {
+        let key = signed_note::new_ed25519_verifier_key(
+            "retentiond/x",
+            &ed25519_dalek::SigningKey::from_bytes(&[7; 32]).verifying_key(),
+        );
+        let format = include_str!("../../docs/journal-format.md");
+        for example in EXAMPLES {
+            let body = example
+                .replace("\"V\"", &format!("\"{key}\""))
+                .replace("\"I\"", &format!("\"{ID}\""))
+                .replace("\"H\"", &format!("\"{ID}{ID}\""));
+            let text = format!(r#"{{"seq":5,"time":"2026-11-22T02:00:00Z","kind":"{body}}}"#);
+            let entry = Entry::from_bytes(text.as_bytes()).unwrap_or_else(|error| panic!("{error}: {text}"));
+            let kind = entry.event.kind();
+            assert!(example.starts_with(&format!("{kind}\"")), "{kind} is called otherwise in {text}");
+            assert!(format.contains(&format!("| `{kind}` |")), "the format's description lacks {kind}");
+        }
+    }
+}

@@ -1,0 +1,248 @@
+//! The journal's storage in SQLite.
+
+use sqlx::sqlite::SqlitePool;
+use sqlx::{QueryBuilder, Row as _, Sqlite};
+
+use super::log_store::{Class, Commit, Head, LogStore, Pending, StoredCheckpoint, StoredDocument, StoredEntry};
+use super::{Access, State, StateError};
+
+/// How many entries one INSERT carries: large enough that statements cost little, small enough to stay prepared.
+const ROWS: usize = 250;
+
+/// [`LogStore`] over the state's SQLite database.
+#[derive(Debug, Clone)]
+pub struct SqliteLog {
+    pool: SqlitePool,
+    access: Access,
+}
+
+impl SqliteLog {
+    /// The log of this state.
+    #[must_use]
+    pub fn new(state: &State) -> Self {
+        Self { pool: state.pool().clone(), access: state.access() }
+    }
+}
+
+fn sql(n: u64) -> Result<i64, StateError> {
+    i64::try_from(n).map_err(|_| StateError::Damaged("a number exceeds 63 bits"))
+}
+
+fn unsigned(n: i64) -> Result<u64, StateError> {
+    u64::try_from(n).map_err(|_| StateError::Damaged("a negative position"))
+}
+
+fn hash_of(bytes: &[u8]) -> Result<[u8; 32], StateError> {
+    bytes.try_into().map_err(|_| StateError::Damaged("a hash that is not 32 bytes long"))
+}
+
+/// The hash of this index in a row that begins with index `first`.
+fn within(first: u64, hashes: &[u8], index: u64) -> Option<&[u8]> {
+    let at = usize::try_from(index.checked_sub(first)?).ok()?.checked_mul(32)?;
+    hashes.get(at..at.checked_add(32)?)
+}
+
+fn entry_of(row: &sqlx::sqlite::SqliteRow) -> Result<StoredEntry, StateError> {
+    Ok(StoredEntry { seq: unsigned(row.try_get(0)?)?, data: row.try_get(1)? })
+}
+
+fn checkpoint_of(row: &sqlx::sqlite::SqliteRow) -> Result<StoredCheckpoint, StateError> {
+    Ok(StoredCheckpoint { size: unsigned(row.try_get(0)?)?, note: row.try_get(1)? })
+}
+
+async fn append(pool: &SqlitePool, commit: Commit) -> Result<(), StateError> {
+    let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
+    let found: i64 = sqlx::query_scalar("SELECT size FROM log_head").fetch_one(&mut *tx).await?;
+    let found = unsigned(found)?;
+    if found != commit.expected {
+        return Err(StateError::Conflict { expected: commit.expected, found });
+    }
+    let mut seq = sql(commit.expected)?;
+    for rows in commit.entries.chunks(ROWS) {
+        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO log_entry (seq, kind, data) ");
+        query.push_values(rows, |mut values, entry| {
+            values.push_bind(seq).push_bind(entry.kind).push_bind(entry.data.as_slice());
+            seq += 1;
+        });
+        query.build().execute(&mut *tx).await?;
+    }
+    if !commit.hashes.is_empty() {
+        sqlx::query("INSERT INTO log_hash (first, hashes) VALUES (?, ?)")
+            .bind(sql(commit.first_hash)?)
+            .bind(&commit.hashes)
+            .execute(&mut *tx)
+            .await?;
+    }
+    for (class, id) in &commit.closed {
+        let done = sqlx::query("DELETE FROM log_open WHERE class = ? AND id = ?")
+            .bind(class.name())
+            .bind(id.as_slice())
+            .execute(&mut *tx)
+            .await?;
+        if done.rows_affected() != 1 {
+            return Err(StateError::NotOpen(class.name()));
+        }
+    }
+    for (class, id, seq) in &commit.opened {
+        sqlx::query("INSERT INTO log_open (class, id, seq) VALUES (?, ?, ?)")
+            .bind(class.name())
+            .bind(id.as_slice())
+            .bind(sql(*seq)?)
+            .execute(&mut *tx)
+            .await?;
+    }
+    for document in &commit.documents {
+        sqlx::query("INSERT INTO document (hash, kind, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING")
+            .bind(document.hash.as_slice())
+            .bind(document.kind)
+            .bind(&document.body)
+            .execute(&mut *tx)
+            .await?;
+    }
+    if let Some(checkpoint) = &commit.checkpoint {
+        sqlx::query("INSERT INTO log_checkpoint (size, note) VALUES (?, ?)")
+            .bind(sql(checkpoint.size)?)
+            .bind(&checkpoint.note)
+            .execute(&mut *tx)
+            .await?;
+    }
+    sqlx::query("UPDATE log_head SET size = ?, last_time = ?").bind(seq).bind(commit.last_time).execute(&mut *tx).await?;
+    tx.commit().await?;
+    Ok(())
+}
+
+impl LogStore for SqliteLog {
+    fn head(&self) -> Pending<'_, Head> {
+        Box::pin(async {
+            let row = sqlx::query("SELECT size, last_time FROM log_head").fetch_one(&self.pool).await?;
+            Ok(Head { size: unsigned(row.try_get(0)?)?, last_time: row.try_get(1)? })
+        })
+    }
+
+    fn append(&self, commit: Commit) -> Pending<'_, ()> {
+        Box::pin(async {
+            if self.access == Access::Read {
+                return Err(StateError::ReadOnly);
+            }
+            append(&self.pool, commit).await
+        })
+    }
+
+    fn hashes(&self, indexes: Vec<u64>) -> Pending<'_, Vec<[u8; 32]>> {
+        Box::pin(async move {
+            let mut connection = self.pool.acquire().await?;
+            let mut out = Vec::with_capacity(indexes.len());
+            // One row holds the hashes of one append; neighbours mostly come from the same row.
+            let mut row: Option<(u64, Vec<u8>)> = None;
+            for index in indexes {
+                let known = row.take().filter(|(first, hashes)| within(*first, hashes, index).is_some());
+                let (first, hashes) = match known {
+                    Some(row) => row,
+                    None => {
+                        let row = sqlx::query("SELECT first, hashes FROM log_hash WHERE first <= ? ORDER BY first DESC LIMIT 1")
+                            .bind(sql(index)?)
+                            .fetch_optional(&mut *connection)
+                            .await?
+                            .ok_or(StateError::Damaged("a missing tree hash"))?;
+                        (unsigned(row.try_get(0)?)?, row.try_get(1)?)
+                    }
+                };
+                out.push(hash_of(within(first, &hashes, index).ok_or(StateError::Damaged("a missing tree hash"))?)?);
+                row = Some((first, hashes));
+            }
+            Ok(out)
+        })
+    }
+
+    fn entries(&self, from: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>> {
+        Box::pin(async move {
+            let rows = sqlx::query("SELECT seq, data FROM log_entry WHERE seq >= ? ORDER BY seq LIMIT ?")
+                .bind(sql(from)?)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(entry_of).collect()
+        })
+    }
+
+    fn entries_of(&self, kind: &'static str, from: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>> {
+        Box::pin(async move {
+            let rows = sqlx::query("SELECT seq, data FROM log_entry WHERE kind = ? AND seq >= ? ORDER BY seq LIMIT ?")
+                .bind(kind)
+                .bind(sql(from)?)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(entry_of).collect()
+        })
+    }
+
+    fn newest_of(&self, kind: &'static str) -> Pending<'_, Option<StoredEntry>> {
+        Box::pin(async move {
+            let row = sqlx::query("SELECT seq, data FROM log_entry WHERE kind = ? ORDER BY seq DESC LIMIT 1")
+                .bind(kind)
+                .fetch_optional(&self.pool)
+                .await?;
+            row.as_ref().map(entry_of).transpose()
+        })
+    }
+
+    fn open(&self, class: Class) -> Pending<'_, Vec<StoredEntry>> {
+        Box::pin(async move {
+            let rows = sqlx::query(
+                "SELECT e.seq, e.data FROM log_open o JOIN log_entry e ON e.seq = o.seq WHERE o.class = ? ORDER BY e.seq",
+            )
+            .bind(class.name())
+            .fetch_all(&self.pool)
+            .await?;
+            rows.iter().map(entry_of).collect()
+        })
+    }
+
+    fn opened_by(&self, class: Class, id: [u8; 16]) -> Pending<'_, Option<StoredEntry>> {
+        Box::pin(async move {
+            let row = sqlx::query(
+                "SELECT e.seq, e.data FROM log_open o JOIN log_entry e ON e.seq = o.seq WHERE o.class = ? AND o.id = ?",
+            )
+            .bind(class.name())
+            .bind(id.to_vec())
+            .fetch_optional(&self.pool)
+            .await?;
+            row.as_ref().map(entry_of).transpose()
+        })
+    }
+
+    fn checkpoints(&self) -> Pending<'_, Vec<StoredCheckpoint>> {
+        Box::pin(async {
+            let rows = sqlx::query("SELECT size, note FROM log_checkpoint ORDER BY size, id").fetch_all(&self.pool).await?;
+            rows.iter().map(checkpoint_of).collect()
+        })
+    }
+
+    fn newest_checkpoint(&self) -> Pending<'_, Option<StoredCheckpoint>> {
+        Box::pin(async move {
+            let row = sqlx::query("SELECT size, note FROM log_checkpoint ORDER BY size DESC, id DESC LIMIT 1")
+                .fetch_optional(&self.pool)
+                .await?;
+            row.as_ref().map(checkpoint_of).transpose()
+        })
+    }
+
+    fn document(&self, hash: [u8; 32]) -> Pending<'_, Option<StoredDocument>> {
+        Box::pin(async move {
+            let row = sqlx::query("SELECT kind, body FROM document WHERE hash = ?")
+                .bind(hash.to_vec())
+                .fetch_optional(&self.pool)
+                .await?;
+            let Some(row) = row else { return Ok(None) };
+            Ok(Some(StoredDocument { hash, kind: row.try_get(0)?, body: row.try_get(1)? }))
+        })
+    }
+
+    fn document_hashes(&self) -> Pending<'_, Vec<[u8; 32]>> {
+        Box::pin(async move {
+            let rows: Vec<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM document ORDER BY hash").fetch_all(&self.pool).await?;
+            rows.iter().map(|hash| hash_of(hash)).collect()
+        })
+    }
+}
