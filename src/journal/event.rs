@@ -100,6 +100,8 @@ pub enum Event {
         data_set: Name,
         /// What it will do.
         action: Action,
+        /// The rule of the plan that it follows: `data_set.action`, with the categories where it clears some.
+        rule: Name,
         /// The run's plan.
         plan_hash: Hash,
         /// The worker's fence slot.

@@ -55,8 +55,10 @@ pub struct Companion {
     pub key: Vec<Column>,
     /// Pairs that join it: (its column, column of the table above).
     pub on: Vec<(String, String)>,
-    /// Only rows (alias `r`) for which this holds.
+    /// Rows (alias `r`) on which the operation has something to do.
     pub condition: B,
+    /// Rows through which its own companions are reached: all of them, where it has any.
+    pub reach: B,
     /// What happens to them.
     pub operation: Operation,
     /// What goes before them in turn.
@@ -66,7 +68,7 @@ pub struct Companion {
 /// One action of a plan.
 #[derive(Debug, Clone)]
 pub struct Action {
-    /// Its id within the source: `person/delete`, `person/clear-bank`.
+    /// Its id within the source: `person.delete`, `person.clear.bank`.
     pub id: String,
     /// The root data set whose records it changes.
     pub data_set: String,
@@ -84,6 +86,8 @@ pub struct Action {
     pub candidates: B,
     /// Columns set on the root row; empty for deletions.
     pub set: Vec<(String, String)>,
+    /// Whether the root row itself has something to do; its followers alone may.
+    pub own_todo: B,
     /// Categories whose fields it touches.
     pub categories: Vec<String>,
     /// Purposes on whose end it rests, by id.
@@ -120,6 +124,26 @@ impl Action {
             d.table(&self.table),
             B::and([after, self.candidates.clone()]).render(),
             d.key_order(ROW, &self.key)
+        )
+    }
+
+    /// Which of these keys are due, without locking anything.
+    #[must_use]
+    pub fn look(&self, d: Dialect, keys: &[RecordKey]) -> String {
+        let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.predicate.clone()]);
+        format!("SELECT {} FROM {} AS {ROW} WHERE {}", self.key_columns(d), d.table(&self.table), condition.render())
+    }
+
+    /// All keys of the table in key order, due or not.
+    #[must_use]
+    pub fn keys_after(&self, d: Dialect, after: Option<&RecordKey>, limit: u64) -> String {
+        let after = after.map(|k| B::sql(d.key_compare(ROW, &self.key, KeyOrder::After, k))).unwrap_or(B::True);
+        let order = d.key_order(ROW, &self.key);
+        format!(
+            "SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {order} LIMIT {limit}",
+            self.key_columns(d),
+            d.table(&self.table),
+            after.render()
         )
     }
 
@@ -188,9 +212,7 @@ impl Action {
     pub fn act_keys(&self, d: Dialect, keys: &[RecordKey], returning: bool) -> String {
         let mut condition = vec![B::sql(d.key_in(ROW, &self.key, keys))];
         // What it was deleted with is gone by now, and the rows are locked: the predicate's own terms about companions would not hold any more.
-        if self.companions.is_empty() {
-            condition.push(self.predicate.clone());
-        }
+        condition.push(if self.companions.is_empty() { self.predicate.clone() } else { self.own_todo.clone() });
         let act = self.act(d, &B::and(condition));
         if returning && !d.engine.is_mysql_family() { format!("{act} RETURNING {}", self.key_columns(d)) } else { act }
     }
@@ -215,7 +237,7 @@ impl Companion {
             Engine::MariaDb | Engine::MySql => " FOR UPDATE".to_owned(),
             Engine::Sqlite => String::new(),
         };
-        let condition = B::and([B::sql(d.key_in("p", above_key, keys)), self.condition.clone()]);
+        let condition = B::and([B::sql(d.key_in("p", above_key, keys)), self.reach.clone()]);
         format!(
             "SELECT {} FROM {} AS p JOIN {} AS {ROW} ON {} WHERE {}{lock}",
             key_columns(d, &self.key, ROW),
@@ -224,6 +246,20 @@ impl Companion {
             on.join(" AND "),
             condition.render()
         )
+    }
+
+    /// Which of these rows have something to do themselves.
+    #[must_use]
+    pub fn narrow(&self, d: Dialect, keys: &[RecordKey]) -> Option<String> {
+        (self.condition != self.reach).then(|| {
+            let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.condition.clone()]);
+            format!(
+                "SELECT {} FROM {} AS {ROW} WHERE {}",
+                key_columns(d, &self.key, ROW),
+                d.table(&self.table),
+                condition.render()
+            )
+        })
     }
 
     /// Acts on exactly these rows.

@@ -5,7 +5,6 @@
 use chrono::NaiveDate;
 
 use super::action::{Action, ActionKind, ROW};
-use super::dialect::Dialect;
 use super::record::{Records, start_events};
 use super::schema::TableName;
 use crate::policy::map::DataSet;
@@ -112,7 +111,7 @@ impl Census {
 
     /// The figures from the rows that the statement returned.
     #[must_use]
-    pub fn read(&self, rows: &[Vec<Option<String>>], _dialect: Dialect) -> Counts {
+    pub fn read(&self, rows: &[Vec<Option<String>>]) -> Counts {
         let (p, a) = (self.purposes.len(), self.actions.len());
         let mut counts = Counts {
             purposes: self.purposes.iter().map(|id| (id.clone(), PurposeCounts::default())).collect(),

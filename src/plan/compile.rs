@@ -189,7 +189,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             let wanted = |category: &str, never: bool| !never && group.categories.contains(category);
-            let name = group.categories.iter().cloned().collect::<Vec<_>>().join("+");
+            let name = group.categories.iter().cloned().collect::<Vec<_>>().join(".");
             actions.push(self.action(ActionKind::Clear, &name, &wanted, &|r| {
                 B::and([
                     r.group_clear(group, data, ROW),
@@ -220,13 +220,17 @@ impl Writer<'_, '_> {
             .filter(|c| wanted(&c.name, c.never_stored))
             .map(|c| c.name.value.clone())
             .collect::<std::collections::BTreeSet<_>>();
-        let set = match kind {
-            ActionKind::Delete => Vec::new(),
-            _ => self.full.masks(data, ROW, wanted).into_iter().map(|(column, mask)| (column, mask.value)).collect(),
+        let (set, own_todo) = match kind {
+            ActionKind::Delete => (Vec::new(), B::True),
+            _ => {
+                let masks = self.full.masks(data, ROW, wanted);
+                let todo = B::or(masks.iter().map(|(_, m)| m.todo.clone()));
+                (masks.into_iter().map(|(column, mask)| (column, mask.value)).collect(), todo)
+            }
         };
         let purposes = self.full.own_purposes(data).into_iter().map(|i| self.full.purposes[i].purpose);
         let id =
-            if name.is_empty() { format!("{}/{}", data.id, kind.word()) } else { format!("{}/{}-{name}", data.id, kind.word()) };
+            if name.is_empty() { format!("{}.{}", data.id, kind.word()) } else { format!("{}.{}.{name}", data.id, kind.word()) };
         let mut companions = self.followers(data, kind, wanted);
         if kind == ActionKind::Delete {
             companions.extend(self.cascades(data));
@@ -247,6 +251,7 @@ impl Writer<'_, '_> {
             locking: predicate(self.locking),
             candidates: predicate(self.candidates),
             set,
+            own_todo,
             categories: categories.into_iter().collect(),
             purposes: purposes.map(|p| p.id.value.clone()).collect(),
             companions,
@@ -303,7 +308,8 @@ impl Writer<'_, '_> {
                 key: self.resolved.key_columns(follower),
                 on: parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect(),
                 // A follower whose own fields are done may still lead to one that is not.
-                condition: if companions.is_empty() { condition } else { B::True },
+                reach: if companions.is_empty() { condition.clone() } else { B::True },
+                condition,
                 operation,
                 companions,
             });
@@ -327,6 +333,7 @@ impl Writer<'_, '_> {
                 key: columns,
                 on: key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect(),
                 condition: B::True,
+                reach: B::True,
                 operation: Operation::Delete,
                 companions: Vec::new(),
             });
@@ -357,6 +364,7 @@ impl Writer<'_, '_> {
                 table: child_table.name.clone(),
                 key: self.resolved.key_columns(child),
                 on: key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect(),
+                reach: going.clone(),
                 condition: going,
                 operation: Operation::Delete,
                 companions,

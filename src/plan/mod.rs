@@ -7,6 +7,7 @@ pub mod compile;
 pub mod dialect;
 pub mod key;
 pub mod orders;
+pub mod own_statements;
 pub mod own_tables;
 pub mod quote;
 pub mod record;

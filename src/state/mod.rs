@@ -7,6 +7,7 @@
 mod directory;
 mod error;
 mod log_store;
+mod source_store;
 mod sqlite;
 mod sqlite_log;
 
@@ -15,5 +16,6 @@ pub use error::StateError;
 pub use log_store::{
     Class, Commit, Head, LogStore, NewDocument, NewEntry, Pending, StoredCheckpoint, StoredDocument, StoredEntry,
 };
+pub use source_store::KnownSource;
 pub use sqlite::{Access, State};
 pub use sqlite_log::SqliteLog;

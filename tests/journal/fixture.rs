@@ -136,6 +136,7 @@ pub fn intent(run: Id128, batch: Id128) -> Event {
         source: name("crm"),
         data_set: name("crm.person"),
         action: Action::Anonymise,
+        rule: "person.anonymise".parse().unwrap(),
         plan_hash: Hash::of(b"plan"),
         slot: 0,
         epoch: 1,

@@ -1,0 +1,359 @@
+//! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
+
+use std::future::Future;
+use std::pin::Pin;
+
+use super::error::EnforceError;
+use super::fence::{Fence, check_slot};
+use super::watch::{Point, Watch};
+use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, RelatedAction};
+use crate::plan::action::{Action, ActionKind, Companion, Operation};
+use crate::plan::dialect::Dialect;
+use crate::plan::key::{KeyPart, RecordKey};
+use crate::plan::own_statements::LedgerRow;
+use crate::plan::schema::{Column, TableName};
+use crate::source::{Row, Session, SourceError};
+
+/// What all batches of a run share.
+pub struct Context<'a> {
+    /// The journal.
+    pub journal: &'a Journal,
+    /// How SQL is written.
+    pub dialect: Dialect,
+    /// The run.
+    pub run: Id128,
+    /// The source.
+    pub source: Name,
+    /// The plan.
+    pub plan_hash: Hash,
+    /// The MAC key of this run.
+    pub key_id: KeyId,
+    /// The slot that this worker holds.
+    pub slot: u32,
+    /// When the run counts its entries, RFC 3339.
+    pub applied_at: String,
+    /// Who looks on.
+    pub watch: &'a dyn Watch,
+}
+
+/// How a batch takes its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Take {
+    /// Rows that somebody else holds are left out.
+    Skipping,
+    /// One row, waiting for it as long as the engine's lock time-out says.
+    Waiting,
+}
+
+/// What a batch did.
+#[derive(Debug, Default)]
+pub struct Done {
+    /// Keys of the records changed.
+    pub changed: Vec<RecordKey>,
+    /// Rows of other tables changed.
+    pub related: u64,
+    /// How long its transaction took.
+    pub took: std::time::Duration,
+}
+
+/// Why a batch did nothing.
+#[derive(Debug)]
+pub enum Failure {
+    /// The database said no; the transaction is undone for certain.
+    Source(SourceError),
+    /// The connection was lost while committing: the ledger knows.
+    Unknown,
+    /// More rows would follow than a batch may take.
+    TooLarge,
+    /// It ends the run.
+    Fatal(EnforceError),
+}
+
+impl From<EnforceError> for Failure {
+    fn from(e: EnforceError) -> Self {
+        match e {
+            EnforceError::Source(e) => Self::Source(e),
+            other => Self::Fatal(other),
+        }
+    }
+}
+
+impl From<SourceError> for Failure {
+    fn from(e: SourceError) -> Self {
+        Self::Source(e)
+    }
+}
+
+/// Entries that wait to be written with the next intent, so that `applied` and the intent after it share one sync.
+#[derive(Debug, Default)]
+pub struct Pending(pub Vec<Event>);
+
+/// The journal's word for an action.
+#[must_use]
+pub fn word(kind: ActionKind) -> Word {
+    match kind {
+        ActionKind::NeverStored => Word::ClearIncident,
+        ActionKind::Delete => Word::Delete,
+        ActionKind::Anonymise => Word::Anonymise,
+        ActionKind::Clear => Word::Clear,
+        ActionKind::Empty => Word::Empty,
+    }
+}
+
+/// Reads keys from rows of key columns.
+///
+/// # Errors
+/// [`EnforceError::Key`] when a value cannot be written back exactly.
+pub fn keys_of(d: Dialect, columns: &[Column], rows: &[Row]) -> Result<Vec<RecordKey>, EnforceError> {
+    rows.iter()
+        .map(|row| {
+            let parts: Option<Vec<KeyPart>> = columns.iter().zip(row).map(|(c, text)| d.key_part(c, text.as_deref()?)).collect();
+            parts.filter(|p| p.len() == columns.len()).map(RecordKey).ok_or(EnforceError::Key)
+        })
+        .collect()
+}
+
+/// Runs one batch over these keys. On any failure the session must be dropped.
+///
+/// # Errors
+/// [`Failure`].
+pub async fn run(
+    session: &mut Session,
+    cx: &Context<'_>,
+    fence: &mut Fence,
+    pending: &mut Pending,
+    action: &Action,
+    keys: &[RecordKey],
+    take: Take,
+    most_rows: usize,
+) -> Result<Done, Failure> {
+    let batch = Id128::random().map_err(EnforceError::from)?;
+    let data_set = Name::parse(&action.data_set).map_err(EnforceError::from)?;
+    let intent = Event::Intent {
+        run: cx.run,
+        batch,
+        source: cx.source.clone(),
+        data_set,
+        action: word(action.kind),
+        rule: Name::parse(&action.id).map_err(EnforceError::from)?,
+        plan_hash: cx.plan_hash,
+        slot: cx.slot,
+        epoch: fence.epoch,
+    };
+    let entries = std::mem::take(&mut pending.0);
+    cx.journal.append(Append::new().events(entries).event(intent)).await.map_err(EnforceError::from)?;
+    cx.watch.at(Point::Intended, &action.id).await;
+    let started = std::time::Instant::now();
+    match transaction(session, cx, fence, action, keys, take, most_rows, batch).await {
+        Ok(Some(change)) => {
+            fence.next_seq += 1;
+            cx.watch.at(Point::Committed, &action.id).await;
+            let related = change.related.iter().map(|r| r.rows).sum();
+            pending.0.push(Event::Applied {
+                run: cx.run,
+                batch,
+                rows: change.keys.len() as u64,
+                related: change.related,
+                key_id: cx.key_id,
+                macs: change.macs,
+                recovered: false,
+            });
+            Ok(Done { changed: change.keys, related, took: started.elapsed() })
+        }
+        Ok(None) => {
+            pending.0.push(Event::Aborted { run: cx.run, batch, code: Code::parse("nothing_due").map_err(EnforceError::from)? });
+            Ok(Done::default())
+        }
+        // The batch stays open in the journal: the ledger decides.
+        Err(Failure::Unknown) => Err(Failure::Unknown),
+        Err(failure) => {
+            let code = match &failure {
+                Failure::Source(e) => e.code().unwrap_or("connection").to_owned(),
+                Failure::TooLarge => "too_large".to_owned(),
+                _ => "error".to_owned(),
+            };
+            let code = Code::parse(&code).or_else(|_| Code::parse("database")).map_err(EnforceError::from)?;
+            pending.0.push(Event::Aborted { run: cx.run, batch, code });
+            Err(failure)
+        }
+    }
+}
+
+struct Change {
+    keys: Vec<RecordKey>,
+    macs: Macs,
+    related: Vec<Related>,
+}
+
+#[expect(clippy::too_many_arguments, reason = "one transaction needs all of them, and a bundle would have no other use")]
+async fn transaction(
+    session: &mut Session,
+    cx: &Context<'_>,
+    fence: &Fence,
+    action: &Action,
+    keys: &[RecordKey],
+    take: Take,
+    most_rows: usize,
+    batch: Id128,
+) -> Result<Option<Change>, Failure> {
+    let d = cx.dialect;
+    let mut begin = d.begin();
+    let slot = d.lock_slot(&fence.source, cx.slot);
+    begin.push(&slot);
+    let answer = session.script(&begin).await?.pop().map(|a| a.rows).unwrap_or_default();
+    check_slot(&answer, fence)?;
+    cx.watch.at(Point::Fenced, &action.id).await;
+
+    let mut related = Vec::new();
+    let changed = if take == Take::Skipping && action.one_statement(d.engine) {
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(None) };
+        cx.watch.at(Point::Locked, &action.id).await;
+        keys_of(d, &action.key, &session.rows(&action.act_window(d, first, last)).await?)?
+    } else {
+        by_key(session, cx, action, keys, take, most_rows, &mut related).await?
+    };
+    if changed.is_empty() {
+        session.rows("ROLLBACK").await?;
+        return Ok(None);
+    }
+    cx.watch.at(Point::Acted, &action.id).await;
+    let macs = macs(cx, &action.data_set, &changed)?;
+    let (log_size, log_root) = cx.journal.head().await.map_err(EnforceError::from)?;
+    let row = LedgerRow {
+        batch: batch.to_string(),
+        source: fence.source.clone(),
+        run: cx.run.to_string(),
+        epoch: fence.epoch,
+        slot: cx.slot,
+        seq: fence.next_seq,
+        data_set: action.data_set.clone(),
+        action: action.id.clone(),
+        n: changed.len() as u64,
+        related: serde_json::to_string(&related).unwrap_or_else(|_| "[]".to_owned()),
+        key_id: cx.key_id.to_string(),
+        macs_hex: hex::encode(macs.as_bytes()),
+        log_size,
+        log_root: log_root.to_string(),
+        applied_at: cx.applied_at.clone(),
+    };
+    let insert = d.insert_ledger(&row);
+    let mut last: Vec<&str> = d.constraints_now().into_iter().collect();
+    last.push(&insert);
+    last.push(d.commit());
+    match session.script(&last).await {
+        Ok(_) => Ok(Some(Change { keys: changed, macs, related })),
+        Err(e) if e.class() == crate::source::Class::Lost => Err(Failure::Unknown),
+        Err(e) => Err(Failure::Source(e)),
+    }
+}
+
+/// Lock, read what the predicate reads, act by key in statements of their own.
+async fn by_key(
+    session: &mut Session,
+    cx: &Context<'_>,
+    action: &Action,
+    keys: &[RecordKey],
+    take: Take,
+    most_rows: usize,
+    related: &mut Vec<Related>,
+) -> Result<Vec<RecordKey>, Failure> {
+    let d = cx.dialect;
+    let mut due = keys_of(d, &action.key, &session.rows(&action.lock(d, keys, take == Take::Skipping)).await?)?;
+    if due.is_empty() {
+        return Ok(due);
+    }
+    for lock in action.lock_read_rows(d, &due) {
+        session.rows(&lock).await?;
+    }
+    cx.watch.at(Point::Locked, &action.id).await;
+    if action.companions.is_empty() {
+        let sql = action.act_keys(d, &due, true);
+        if d.engine.is_mysql_family() {
+            let matched = session.execute(&sql).await?;
+            return if matched == due.len() as u64 {
+                Ok(due)
+            } else {
+                Err(Failure::Source(SourceError::Catalogue("rows changed under their locks")))
+            };
+        }
+        return Ok(keys_of(d, &action.key, &session.rows(&sql).await?)?);
+    }
+    due = keys_of(d, &action.key, &session.rows(&action.confirm(d, &due)).await?)?;
+    if due.is_empty() {
+        return Ok(due);
+    }
+    let mut room = most_rows.saturating_sub(due.len());
+    companions(session, cx, &action.companions, &action.table, &action.key, &due, &mut room, keys.len() == 1, related).await?;
+    // Actions on followers alone leave the root row as it is.
+    if action.kind == ActionKind::Delete || !action.set.is_empty() {
+        let acted = session.execute(&action.act_keys(d, &due, false)).await?;
+        if acted != due.len() as u64 {
+            return Err(Failure::Source(SourceError::Catalogue("rows changed under their locks")));
+        }
+    }
+    Ok(due)
+}
+
+type Boxed<'f> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'f>>;
+
+/// Companion rows, deepest first.
+#[expect(clippy::too_many_arguments, reason = "recursion carries its whole state")]
+fn companions<'f>(
+    session: &'f mut Session,
+    cx: &'f Context<'_>,
+    list: &'f [Companion],
+    above: &'f TableName,
+    above_key: &'f [Column],
+    keys: &'f [RecordKey],
+    room: &'f mut usize,
+    alone: bool,
+    related: &'f mut Vec<Related>,
+) -> Boxed<'f> {
+    Box::pin(async move {
+        let d = cx.dialect;
+        for companion in list {
+            let mut rows = keys_of(d, &companion.key, &session.rows(&companion.find(d, above, above_key, keys)).await?)?;
+            rows.sort();
+            rows.dedup();
+            if rows.is_empty() {
+                continue;
+            }
+            // A root with more than a batch goes alone.
+            *room = match room.checked_sub(rows.len()) {
+                Some(left) => left,
+                None if alone => 0,
+                None => return Err(Failure::TooLarge),
+            };
+            companions(session, cx, &companion.companions, &companion.table, &companion.key, &rows, room, alone, related).await?;
+            if let Some(narrow) = companion.narrow(d, &rows) {
+                rows = keys_of(d, &companion.key, &session.rows(&narrow).await?)?;
+                if rows.is_empty() {
+                    continue;
+                }
+            }
+            let action = match &companion.operation {
+                Operation::Delete => RelatedAction::Deleted,
+                Operation::Mask(set) if set.is_empty() => continue,
+                Operation::Mask(_) => RelatedAction::Masked,
+            };
+            let acted = session.execute(&companion.act(d, &rows)).await?;
+            if acted != rows.len() as u64 {
+                return Err(Failure::Source(SourceError::Catalogue("rows changed under their locks")));
+            }
+            let name = companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
+            let name = name.map_err(EnforceError::from)?;
+            let macs = macs(cx, name.as_str(), &rows)?;
+            related.push(Related { data_set: name, action, rows: rows.len() as u64, macs });
+        }
+        Ok(())
+    })
+}
+
+fn macs(cx: &Context<'_>, data_set: &str, keys: &[RecordKey]) -> Result<Macs, Failure> {
+    let data_set = Name::parse(data_set).map_err(EnforceError::from)?;
+    let all: Option<Vec<Mac>> = keys.iter().map(|k| cx.journal.mac_keys().mac(cx.key_id, &cx.source, &data_set, k)).collect();
+    match all {
+        Some(all) => Ok(all.into_iter().collect()),
+        None => Err(Failure::Fatal(EnforceError::Journal(crate::journal::JournalError::MissingMacKey(cx.key_id)))),
+    }
+}

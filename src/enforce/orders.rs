@@ -1,0 +1,325 @@
+//! Placing, lifting and listing orders. An order stands in the customer's database, where every batch sees it, and in the journal.
+
+use chrono::NaiveDate;
+
+use super::batch::keys_of;
+use super::error::EnforceError;
+use super::prepare::Prepared;
+use crate::journal::{Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reference};
+use crate::plan::action::ROW;
+use crate::plan::dialect::Dialect;
+use crate::plan::key::{KeyKind, KeyPart, RecordKey};
+use crate::plan::own_statements::OrderRow;
+use crate::plan::resolve::Resolved;
+use crate::policy::map::DataSet;
+use crate::policy::purpose::OrderKind;
+use crate::source::{Session, Source};
+
+/// What an order is placed on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Target {
+    /// One record, by its key.
+    Record(RecordKey),
+    /// Everything whose tenant column has this value.
+    Tenant(String),
+}
+
+/// An order to be placed.
+#[derive(Debug, Clone)]
+pub struct NewOrder {
+    /// What it demands.
+    pub kind: OrderKind,
+    /// On what.
+    pub target: Target,
+    /// Who.
+    pub actor: Name,
+    /// Why.
+    pub reason: OrderReason,
+    /// The file outside.
+    pub reference: Reference,
+    /// Its last day.
+    pub until: Option<NaiveDate>,
+}
+
+/// An order as it stands in the customer's database.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Standing {
+    /// Its id.
+    pub order: String,
+    /// The data set.
+    pub data_set: String,
+    /// What it demands.
+    pub kind: String,
+    /// `record` or `tenant`.
+    pub scope: String,
+    /// When it was placed.
+    pub placed_on: String,
+    /// Its last day.
+    pub until: Option<String>,
+    /// When it was lifted.
+    pub lifted_on: Option<String>,
+}
+
+fn kind_word(kind: OrderKind) -> Kind {
+    match kind {
+        OrderKind::Hold => Kind::Hold,
+        OrderKind::Restriction => Kind::Restriction,
+        OrderKind::Objection => Kind::Objection,
+        OrderKind::Erasure => Kind::Erasure,
+        OrderKind::Instruction => Kind::Instruction,
+    }
+}
+
+fn tenant_key(value: &str) -> RecordKey {
+    RecordKey(vec![KeyPart { kind: KeyKind::Text, text: value.to_owned() }])
+}
+
+/// Places an order: journalled first, so that no order stands that the journal does not know, then written under all fence slots, so that no
+/// batch runs beside it. When the database refuses, the order is lifted in the journal again.
+///
+/// # Errors
+/// [`EnforceError::NoSuchRecord`]; of database and journal.
+pub async fn place(
+    source: &Source,
+    journal: &Journal,
+    prepared: &Prepared,
+    resolved: &Resolved<'_>,
+    data: &DataSet,
+    order: NewOrder,
+    today: NaiveDate,
+) -> Result<Id128, EnforceError> {
+    let (name, data_set) = (Name::parse(&prepared.plan.source)?, Name::parse(&data.id)?);
+    let mut session = source.session().await?;
+    let target = match order.target {
+        // The key as the database stores it: a collation may have matched another spelling.
+        Target::Record(key) => {
+            Target::Record(stored_key(&mut session, resolved, data, &key).await?.ok_or(EnforceError::NoSuchRecord)?)
+        }
+        tenant => tenant,
+    };
+    let id = Id128::random()?;
+    let key_id = journal.current_mac_key().await?;
+    let (of, scope, key) = match &target {
+        Target::Record(key) => (MacOf::Record, OrderScope::Record, key.clone()),
+        Target::Tenant(value) => (MacOf::Tenant, OrderScope::Tenant, tenant_key(value)),
+    };
+    let mac = journal
+        .mac_keys()
+        .mac_of(of, key_id, &name, &data_set, &key)
+        .ok_or(EnforceError::Journal(crate::journal::JournalError::MissingMacKey(key_id)))?;
+    journal
+        .append(Event::OrderPlaced {
+            order: id,
+            source: name.clone(),
+            order_kind: kind_word(order.kind),
+            scope,
+            data_set,
+            key_id,
+            mac,
+            actor: order.actor.clone(),
+            reason: order.reason,
+            reference: order.reference.clone(),
+            until: order.until.map(Day::try_from).transpose()?,
+        })
+        .await?;
+    let row = OrderRow {
+        order_id: id.to_string(),
+        source: prepared.plan.source.clone(),
+        data_set: data.id.value.clone(),
+        kind: order.kind.word().to_owned(),
+        scope: scope.as_str(),
+        placed_on: today.to_string(),
+        until: order.until.map(|d| d.to_string()),
+    };
+    match insert(&mut session, resolved, data, &row, &target).await {
+        Ok(()) => {
+            session.done().await?;
+            Ok(id)
+        }
+        Err(e) => {
+            session.discard().await;
+            journal
+                .append(Event::OrderLifted {
+                    order: id,
+                    actor: order.actor,
+                    reason: OrderReason::ErrorCorrection,
+                    reference: order.reference,
+                    person_informed: None,
+                })
+                .await?;
+            Err(e)
+        }
+    }
+}
+
+async fn insert(
+    session: &mut Session,
+    resolved: &Resolved<'_>,
+    data: &DataSet,
+    row: &OrderRow,
+    target: &Target,
+) -> Result<(), EnforceError> {
+    let d = resolved.dialect;
+    let key = resolved.key_columns(data);
+    let table = resolved.table(data).ok_or(EnforceError::Unknown("table"))?;
+    let sql = match target {
+        Target::Tenant(value) => d.insert_order(row, &d.text(value), None),
+        Target::Record(record) => {
+            let from =
+                format!("FROM {} AS {ROW} WHERE {}", d.table(&table.name), d.key_in(ROW, &key, std::slice::from_ref(record)));
+            d.insert_order(row, &d.target_text(ROW, &key), Some(&from))
+        }
+    };
+    let mut begin = d.begin_patiently();
+    let lock = d.lock_all_slots(&row.source);
+    begin.push(&lock);
+    if session.script(&begin).await?.last().is_none_or(|a| a.rows.is_empty()) {
+        return Err(EnforceError::NotSetUp);
+    }
+    let inserted = session.execute(&sql).await?;
+    if inserted != 1 {
+        return Err(EnforceError::NoSuchRecord);
+    }
+    session.rows(d.commit()).await?;
+    Ok(())
+}
+
+/// The key of a record exactly as stored, if the record exists.
+///
+/// # Errors
+/// Of the database.
+pub async fn stored_key(
+    session: &mut Session,
+    resolved: &Resolved<'_>,
+    data: &DataSet,
+    key: &RecordKey,
+) -> Result<Option<RecordKey>, EnforceError> {
+    let d = resolved.dialect;
+    let columns = resolved.key_columns(data);
+    let table = resolved.table(data).ok_or(EnforceError::Unknown("table"))?;
+    let list: Vec<String> = columns.iter().map(|c| d.key_text(ROW, c)).collect();
+    let sql = format!(
+        "SELECT {} FROM {} AS {ROW} WHERE {}",
+        list.join(", "),
+        d.table(&table.name),
+        d.key_in(ROW, &columns, std::slice::from_ref(key))
+    );
+    let rows = session.rows(&sql).await?;
+    if d.engine.is_mysql_family() {
+        session.rows("COMMIT").await?;
+    }
+    Ok(keys_of(d, &columns, &rows)?.into_iter().next())
+}
+
+/// Lifts an order.
+///
+/// # Errors
+/// [`EnforceError::NoSuchOrder`]; of database and journal.
+#[expect(clippy::too_many_arguments, reason = "who, why and of what: each is a fact of the entry")]
+pub async fn lift(
+    source: &Source,
+    journal: &Journal,
+    id: &str,
+    order: Id128,
+    actor: Name,
+    reason: OrderReason,
+    reference: Reference,
+    person_informed: Option<bool>,
+    today: NaiveDate,
+) -> Result<(), EnforceError> {
+    let d = Dialect { engine: source.engine() };
+    if journal.reader().open_order(order).await?.is_none() {
+        return Err(EnforceError::NoSuchOrder);
+    }
+    let mut session = source.session().await?;
+    let mut begin = d.begin_patiently();
+    let lock = d.lock_all_slots(id);
+    begin.push(&lock);
+    session.script(&begin).await?;
+    session.execute(&d.lift_order(id, &order.to_string(), &today.to_string())).await?;
+    // Journalled while the slots are held: no batch can act on the lifted order before the journal knows of it.
+    journal.append(Append::from(Event::OrderLifted { order, actor, reason, reference, person_informed })).await?;
+    session.rows(d.commit()).await?;
+    session.done().await?;
+    Ok(())
+}
+
+/// All orders of a source, lifted ones included, as the customer's database has them.
+///
+/// # Errors
+/// Of the database.
+pub async fn list(source: &Source, id: &str) -> Result<Vec<Standing>, EnforceError> {
+    let d = Dialect { engine: source.engine() };
+    let mut session = source.session().await?;
+    let rows = session.rows(&d.list_orders(id)).await?;
+    session.done().await?;
+    Ok(rows
+        .into_iter()
+        .map(|r| {
+            let text = |i: usize| r.get(i).cloned().flatten();
+            Standing {
+                order: text(0).unwrap_or_default(),
+                data_set: text(1).unwrap_or_default(),
+                kind: text(2).unwrap_or_default(),
+                scope: text(3).unwrap_or_default(),
+                placed_on: text(4).unwrap_or_default(),
+                until: text(5),
+                lifted_on: text(6),
+            }
+        })
+        .collect())
+}
+
+/// Puts back the orders that the journal has and the database lost (a restored backup), before anything is enforced: every record's key is read
+/// and its MAC compared.
+///
+/// # Errors
+/// [`EnforceError::OrderUnmatched`] when an order's record is not there; of database and journal.
+pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, prepared: &Prepared) -> Result<u64, EnforceError> {
+    let d = prepared.plan.dialect;
+    let present: std::collections::HashSet<String> =
+        session.rows(&d.list_orders(source.as_str())).await?.into_iter().filter_map(|r| r.into_iter().next().flatten()).collect();
+    let mut restored = 0;
+    for entry in journal.reader().open_orders().await? {
+        let day = entry.time.utc().date_naive();
+        let Event::OrderPlaced { order, source: of, order_kind, scope, data_set, key_id, mac, until, .. } = entry.event else {
+            continue;
+        };
+        if of != *source || present.contains(&order.to_string()) {
+            continue;
+        }
+        let census =
+            prepared.plan.actions.iter().find(|a| a.data_set == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
+        if scope != OrderScope::Record {
+            return Err(EnforceError::OrderUnmatched);
+        }
+        let mut found = None;
+        let mut after: Option<RecordKey> = None;
+        while found.is_none() {
+            let keys = keys_of(d, &census.key, &session.rows(&census.keys_after(d, after.as_ref(), 10_000)).await?)?;
+            found = keys.iter().find(|k| journal.mac_keys().mac(key_id, source, &data_set, k) == Some(mac)).cloned();
+            after = keys.last().cloned();
+            if after.is_none() {
+                break;
+            }
+        }
+        let key = found.ok_or(EnforceError::OrderUnmatched)?;
+        let row = OrderRow {
+            order_id: order.to_string(),
+            source: source.as_str().to_owned(),
+            data_set: data_set.as_str().to_owned(),
+            kind: order_kind.as_str().to_owned(),
+            scope: "record",
+            placed_on: day.to_string(),
+            until: until.map(|d| d.date().to_string()),
+        };
+        let from = format!("FROM {} AS {ROW} WHERE {}", d.table(&census.table), d.key_in(ROW, &census.key, &[key]));
+        let sql = d.insert_order(&row, &d.target_text(ROW, &census.key), Some(&from));
+        let mut begin = d.begin_patiently();
+        let lock = d.lock_all_slots(source.as_str());
+        begin.extend([lock.as_str(), sql.as_str(), d.commit()]);
+        session.script(&begin).await?;
+        restored += 1;
+    }
+    Ok(restored)
+}

@@ -1,0 +1,80 @@
+//! From files and a live database to a plan.
+
+use chrono::{DateTime, Utc};
+
+use super::error::EnforceError;
+use crate::plan::compile::{Moment, Plan, compile};
+use crate::plan::resolve::Resolved;
+use crate::plan::schema::Schema;
+use crate::plan::terms::PeriodsInUse;
+use crate::policy::located::Faults;
+use crate::policy::map::DataMap;
+use crate::policy::purpose::Policy;
+use crate::source::{Session, Source};
+
+/// The texts that a run rests on, exactly as they were read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Documents {
+    /// All policies of the source, in the order of their ids, each after a line that names it.
+    pub policy: String,
+    /// The data map.
+    pub map: String,
+}
+
+/// Joins policy files into one document, in the order of their ids.
+#[must_use]
+pub fn run_documents(map: &str, policies: &mut Vec<(&str, &str)>) -> Documents {
+    policies.sort_unstable();
+    let policy = policies.iter().map(|(id, text)| format!("# policy {id}\n{text}")).collect::<Vec<_>>().join("\n");
+    Documents { policy, map: map.to_owned() }
+}
+
+/// A plan with everything that it was made from.
+#[derive(Debug)]
+pub struct Prepared {
+    /// The live schema.
+    pub schema: Schema,
+    /// The plan.
+    pub plan: Plan,
+    /// The texts.
+    pub documents: Documents,
+}
+
+impl Prepared {
+    /// Reads the schema, checks map and policies against it, reads the per-record periods in use, and compiles the plan. Writes nothing.
+    ///
+    /// Faults are left in `faults`; the plan is `None` when any of them is an error.
+    ///
+    /// # Errors
+    /// [`EnforceError::Source`].
+    pub async fn read(
+        source: &Source,
+        session: &mut Session,
+        map: &DataMap,
+        policies: &[Policy],
+        documents: Documents,
+        now: DateTime<Utc>,
+        faults: &mut Faults,
+    ) -> Result<Option<Self>, EnforceError> {
+        let schema = source.introspect().await?;
+        let resolved = Resolved::new(map, &schema);
+        resolved.check(faults);
+        if faults.any_error() {
+            return Ok(None);
+        }
+        let d = resolved.dialect;
+        let mut periods = PeriodsInUse::new();
+        for data in &map.data_sets {
+            for period in &data.periods {
+                let Some(table) = resolved.table(data) else { continue };
+                let rows = session.rows(&d.distinct_numbers(&table.name, &period.column, 1_000)).await?;
+                let values = rows.iter().filter_map(|r| r.first()?.as_deref()?.parse().ok()).collect();
+                periods.insert((data.id.value.clone(), period.name.value.clone()), values);
+            }
+        }
+        let orders = session.rows(&d.count_orders(&map.source)).await?;
+        let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
+        let plan = compile(map, policies, &schema, &Moment { now, periods, orders }, &[&documents.policy, &documents.map]);
+        Ok(Some(Self { schema, plan, documents }))
+    }
+}

@@ -1,0 +1,56 @@
+//! Limits of a run.
+
+use std::time::Duration;
+
+/// What stops a purpose's work for this run before it does damage. `None` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Ceilings {
+    /// Most rows that one action may change.
+    pub rows: Option<u64>,
+    /// Largest share of a table's rows that one action may change, in thousandths.
+    pub share: Option<u64>,
+    /// Tables with fewer rows are not measured by their share.
+    pub share_from_rows: u64,
+    /// Longest time that a run may work.
+    pub time: Option<Duration>,
+}
+
+impl Default for Ceilings {
+    /// No row limit, half of a table from 1,000 rows on, no time limit.
+    fn default() -> Self {
+        Self { rows: None, share: Some(500), share_from_rows: 1_000, time: None }
+    }
+}
+
+/// How a run works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Settings {
+    /// Ceilings.
+    pub ceilings: Ceilings,
+    /// Rows of the first batch; later ones adapt.
+    pub first_batch: usize,
+    /// Most rows of a batch, followers included.
+    pub largest_batch: usize,
+    /// The transaction time that batches adapt to.
+    pub target_time: Duration,
+    /// Most rows that may follow one root; a root with more is a finding.
+    pub most_followers: usize,
+    /// Keys looked up at once.
+    pub chunk: u64,
+    /// Slots of the fence that the setup created for this source.
+    pub slot: u32,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            ceilings: Ceilings::default(),
+            first_batch: 1_000,
+            largest_batch: 10_000,
+            target_time: Duration::from_millis(25),
+            most_followers: 100_000,
+            chunk: 20_000,
+            slot: 0,
+        }
+    }
+}

@@ -1,0 +1,259 @@
+//! Statements over our own tables in a customer's database: fence, ledger, orders.
+
+use super::dialect::Dialect;
+use super::own_tables::OwnTable;
+use super::schema::Engine;
+
+/// One ledger row: what a batch changed, in the batch's own transaction.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LedgerRow {
+    /// The batch, 32 hexadecimal digits.
+    pub batch: String,
+    /// The source.
+    pub source: String,
+    /// The run.
+    pub run: String,
+    /// The fence's epoch.
+    pub epoch: u64,
+    /// The fence's slot.
+    pub slot: u32,
+    /// Position in the source's ledger.
+    pub seq: u64,
+    /// The data set.
+    pub data_set: String,
+    /// The rule that acted.
+    pub action: String,
+    /// Rows changed.
+    pub n: u64,
+    /// Rows of other tables that changed, as compact JSON.
+    pub related: String,
+    /// The MAC key.
+    pub key_id: String,
+    /// The MACs, hexadecimal.
+    pub macs_hex: String,
+    /// The journal's size when the intent was written.
+    pub log_size: u64,
+    /// Its root, hexadecimal.
+    pub log_root: String,
+    /// When, RFC 3339.
+    pub applied_at: String,
+}
+
+/// What an order says, as it enters the hold table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OrderRow {
+    /// The order, 32 hexadecimal digits.
+    pub order_id: String,
+    /// The source.
+    pub source: String,
+    /// The root data set.
+    pub data_set: String,
+    /// Its kind.
+    pub kind: String,
+    /// `record` or `tenant`.
+    pub scope: &'static str,
+    /// When it was placed, `YYYY-MM-DD`.
+    pub placed_on: String,
+    /// Its last day, `YYYY-MM-DD`.
+    pub until: Option<String>,
+}
+
+impl Dialect {
+    /// Statements that open a transaction as the engine's batch protocol demands.
+    #[must_use]
+    pub fn begin(self) -> Vec<&'static str> {
+        match self.engine {
+            Engine::Postgres => vec![
+                "BEGIN ISOLATION LEVEL READ COMMITTED",
+                "SET LOCAL lock_timeout = '50ms'",
+                "SET LOCAL idle_in_transaction_session_timeout = '5s'",
+                "SET LOCAL row_security = off",
+                "SET LOCAL synchronous_commit = on",
+            ],
+            // autocommit is off: the next statement opens the transaction.
+            Engine::MariaDb | Engine::MySql => vec!["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"],
+            Engine::Sqlite => vec!["BEGIN IMMEDIATE"],
+        }
+    }
+
+    /// Statements that open a transaction whose first lock is the fence, and which may wait for it: it holds nothing else yet.
+    #[must_use]
+    pub fn begin_patiently(self) -> Vec<&'static str> {
+        let mut statements = self.begin();
+        if self.engine == Engine::Postgres {
+            statements.push("SET LOCAL lock_timeout = '10s'");
+        }
+        statements
+    }
+
+    /// Statements that end a transaction by committing; deferred constraints speak before the ledger row is written.
+    #[must_use]
+    pub fn commit(self) -> &'static str {
+        "COMMIT"
+    }
+
+    /// Makes deferred constraints speak now, where the engine has them.
+    #[must_use]
+    pub fn constraints_now(self) -> Option<&'static str> {
+        (self.engine == Engine::Postgres).then_some("SET CONSTRAINTS ALL IMMEDIATE")
+    }
+
+    fn for_update(self) -> &'static str {
+        if self.engine == Engine::Sqlite { "" } else { " FOR UPDATE" }
+    }
+
+    /// Locks one slot of the fence and reads its epoch and token.
+    #[must_use]
+    pub fn lock_slot(self, source: &str, slot: u32) -> String {
+        let fence = self.own(OwnTable::Fence);
+        format!(
+            "SELECT {}, token FROM {fence} WHERE source = {} AND slot = {slot}{}",
+            self.as_text("epoch"),
+            self.word(source),
+            self.for_update()
+        )
+    }
+
+    /// Locks all slots of the fence in their order and reads slot, epoch, token and server.
+    #[must_use]
+    pub fn lock_all_slots(self, source: &str) -> String {
+        let fence = self.own(OwnTable::Fence);
+        format!(
+            "SELECT {}, {}, token, server_id FROM {fence} WHERE source = {} ORDER BY slot{}",
+            self.as_text("slot"),
+            self.as_text("epoch"),
+            self.word(source),
+            self.for_update()
+        )
+    }
+
+    /// Raises the epoch of all slots and gives them a token and the server's identity.
+    #[must_use]
+    pub fn take_over(self, source: &str, token: &str, server_id: &str) -> String {
+        let fence = self.own(OwnTable::Fence);
+        format!(
+            "UPDATE {fence} SET epoch = epoch + 1, token = {}, server_id = {} WHERE source = {}",
+            self.word(token),
+            self.word(server_id),
+            self.word(source)
+        )
+    }
+
+    /// The newest ledger row of a source: seq, log_size, log_root.
+    #[must_use]
+    pub fn newest_ledger_row(self, source: &str) -> String {
+        let ledger = self.own(OwnTable::Ledger);
+        format!(
+            "SELECT {}, {}, log_root, batch FROM {ledger} WHERE source = {} ORDER BY seq DESC LIMIT 1",
+            self.as_text("seq"),
+            self.as_text("log_size"),
+            self.word(source)
+        )
+    }
+
+    /// The ledger rows of these batches: batch, n, related, key_id, macs (hexadecimal).
+    #[must_use]
+    pub fn ledger_rows(self, batches: &[String]) -> String {
+        let ledger = self.own(OwnTable::Ledger);
+        let list = if batches.is_empty() {
+            "''".to_owned()
+        } else {
+            batches.iter().map(|b| self.word(b)).collect::<Vec<_>>().join(", ")
+        };
+        let hex = match self.engine {
+            Engine::Postgres => "encode(macs, 'hex')",
+            _ => "LOWER(HEX(macs))",
+        };
+        format!("SELECT batch, {}, related, key_id, {hex} FROM {ledger} WHERE batch IN ({list})", self.as_text("n"))
+    }
+
+    /// Writes a ledger row.
+    #[must_use]
+    pub fn insert_ledger(self, row: &LedgerRow) -> String {
+        let ledger = self.own(OwnTable::Ledger);
+        let macs = match self.engine {
+            Engine::Postgres => format!("'\\x{}'::bytea", row.macs_hex),
+            _ => format!("x'{}'", row.macs_hex),
+        };
+        format!(
+            "INSERT INTO {ledger} (batch, source, run, epoch, slot, seq, data_set, action, n, related, key_id, macs, log_size, log_root, applied_at) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {macs}, {}, {}, {})",
+            self.word(&row.batch),
+            self.word(&row.source),
+            self.word(&row.run),
+            row.epoch,
+            row.slot,
+            row.seq,
+            self.word(&row.data_set),
+            self.text(&row.action),
+            row.n,
+            self.text(&row.related),
+            self.word(&row.key_id),
+            row.log_size,
+            self.word(&row.log_root),
+            self.word(&row.applied_at),
+        )
+    }
+
+    /// How many orders of a source are not lifted.
+    #[must_use]
+    pub fn count_orders(self, source: &str) -> String {
+        format!(
+            "SELECT {} FROM {} WHERE source = {} AND lifted_on IS NULL",
+            self.as_text("COUNT(*)"),
+            self.own(OwnTable::Hold),
+            self.word(source)
+        )
+    }
+
+    /// All orders of a source: order_id, data_set, kind, scope, placed_on, until, lifted_on.
+    #[must_use]
+    pub fn list_orders(self, source: &str) -> String {
+        let until = self.ident("until");
+        format!(
+            "SELECT order_id, data_set, kind, scope, placed_on, {until}, lifted_on FROM {} WHERE source = {} ORDER BY placed_on, order_id",
+            self.own(OwnTable::Hold),
+            self.word(source)
+        )
+    }
+
+    /// Places an order whose target is computed by `target` over `from` (`FROM … WHERE …`), or is the literal `target` without `from`.
+    #[must_use]
+    pub fn insert_order(self, order: &OrderRow, target: &str, from: Option<&str>) -> String {
+        let until = order.until.as_ref().map_or_else(|| "NULL".to_owned(), |u| self.word(u));
+        format!(
+            "INSERT INTO {} (order_id, source, data_set, kind, scope, target, placed_on, {}, lifted_on) SELECT {}, {}, {}, {}, {}, {target}, {}, {until}, NULL{}",
+            self.own(OwnTable::Hold),
+            self.ident("until"),
+            self.word(&order.order_id),
+            self.word(&order.source),
+            self.word(&order.data_set),
+            self.word(&order.kind),
+            self.word(order.scope),
+            self.word(&order.placed_on),
+            from.map(|f| format!(" {f}")).unwrap_or_default()
+        )
+    }
+
+    /// Lifts an order that stands.
+    #[must_use]
+    pub fn lift_order(self, source: &str, order_id: &str, day: &str) -> String {
+        format!(
+            "UPDATE {} SET lifted_on = {} WHERE source = {} AND order_id = {} AND lifted_on IS NULL",
+            self.own(OwnTable::Hold),
+            self.word(day),
+            self.word(source),
+            self.word(order_id)
+        )
+    }
+
+    /// The distinct values of a whole-number column, largest set first cut at a limit.
+    #[must_use]
+    pub fn distinct_numbers(self, table: &super::schema::TableName, column: &str, limit: u32) -> String {
+        let c = self.column("r", column);
+        format!(
+            "SELECT DISTINCT {} FROM {} AS r WHERE {c} >= 1 AND {c} <= 9999 LIMIT {limit}",
+            self.as_text(&c),
+            self.table(table)
+        )
+    }
+}
