@@ -121,8 +121,11 @@ impl Source {
             }
             Engine::Sqlite => {
                 let mut writer = self.session().await?;
-                let locked = writer.rows("BEGIN IMMEDIATE").await;
-                found.read_only = locked.is_err_and(|e| e.class() == Class::Config);
+                // BEGIN IMMEDIATE alone succeeds on a read-only file; writing what is there already does not.
+                let version = writer.rows("PRAGMA user_version").await?;
+                let version = version.first().map(|row| field(row, 0)).unwrap_or("0");
+                let written = writer.rows(&format!("BEGIN IMMEDIATE; PRAGMA user_version = {version}; ROLLBACK")).await;
+                found.read_only = written.is_err_and(|e| e.class() == Class::Config);
                 writer.done().await?;
             }
             _ => {}
