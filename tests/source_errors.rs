@@ -21,7 +21,7 @@ async fn begin(session: &mut Session) {
         Engine::Sqlite => "BEGIN IMMEDIATE",
         _ => "BEGIN",
     };
-    session.rows(sql).await.unwrap();
+    session.rows(sql).await.expect("a transaction");
 }
 
 #[tokio::test]

@@ -140,7 +140,13 @@ async fn a_stream_may_be_left_early_and_the_session_goes_on() {
             .unwrap();
         assert_eq!(seen, 5);
         assert_eq!(session.rows("SELECT 7").await.unwrap()[0][0].as_deref(), Some("7"), "{engine:?}");
-        session.stream(many, |_| ControlFlow::Continue(seen += 1)).await.unwrap();
+        session
+            .stream(many, |_| {
+                seen += 1;
+                ControlFlow::Continue(())
+            })
+            .await
+            .unwrap();
         assert_eq!(seen, 905);
         session.done().await.unwrap();
     }
@@ -168,7 +174,7 @@ async fn a_pooled_connection_comes_back_only_after_done() {
 #[tokio::test]
 async fn every_session_speaks_one_way_whatever_the_role_or_server_prefers() {
     if let Some(db) = database(Engine::Postgres).await {
-        let name = db.url.rsplit('/').next().unwrap().to_owned();
+        let name = &db.name;
         let settings = [
             "standard_conforming_strings = off",
             "extra_float_digits = -3",

@@ -4,17 +4,7 @@ mod support;
 
 use retentiond::plan::schema::{Engine, TableName};
 use retentiond::source::{Class, Extent, Source, Target};
-use support::{TestDatabase, database};
-
-fn name_of(db: &TestDatabase) -> String {
-    db.url.rsplit('/').next().unwrap().to_owned()
-}
-
-fn as_user(url: &str, user: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap();
-    let (_, host) = rest.split_once('@').unwrap();
-    format!("{scheme}://{user}:pw@{host}")
-}
+use support::database;
 
 fn columns(names: &[&str]) -> Extent {
     Extent::Columns(names.iter().map(|n| (*n).to_owned()).collect())
@@ -23,7 +13,7 @@ fn columns(names: &[&str]) -> Extent {
 #[tokio::test]
 async fn an_ordinary_role_of_postgresql_sees_exactly_its_grants() {
     let Some(db) = database(Engine::Postgres).await else { return };
-    let role = format!("r{}", name_of(&db));
+    let role = format!("r{}", db.name);
     db.run_sql(&format!(
         "CREATE TABLE a (id int, x text, y text); CREATE TABLE b (id int); CREATE TABLE c (id int); CREATE SCHEMA shut; CREATE TABLE shut.d (id int); \
          CREATE ROLE {role} LOGIN PASSWORD 'pw'; CREATE ROLE g{role}; GRANT g{role} TO {role}; REVOKE CREATE ON SCHEMA public FROM PUBLIC; \
@@ -31,7 +21,7 @@ async fn an_ordinary_role_of_postgresql_sees_exactly_its_grants() {
          GRANT SELECT ON shut.d TO {role}"
     ))
     .await;
-    let source = Source::connect(&Target::new(as_user(&db.url, &role))).await.unwrap();
+    let source = Source::connect(&Target::new(db.as_user(&role))).await.unwrap();
     let around = source.surroundings().await.unwrap();
     source.introspect().await.unwrap();
     let mut session = source.session().await.unwrap();
@@ -58,7 +48,7 @@ async fn an_ordinary_role_of_postgresql_sees_exactly_its_grants() {
 async fn an_ordinary_user_of_mariadb_and_mysql_sees_exactly_its_grants() {
     for engine in [Engine::MariaDb, Engine::MySql] {
         let Some(db) = database(engine).await else { continue };
-        let (name, role) = (name_of(&db), format!("r{}", name_of(&db)));
+        let (name, role) = (db.name.clone(), format!("r{}", db.name));
         db.run_sql(&format!(
             "CREATE TABLE a (id int PRIMARY KEY, x varchar(9), y varchar(9)); CREATE TABLE b (id int); \
              CREATE USER {role}@'%' IDENTIFIED BY 'pw'; CREATE USER {role}@localhost IDENTIFIED BY 'pw'; \
@@ -68,7 +58,7 @@ async fn an_ordinary_user_of_mariadb_and_mysql_sees_exactly_its_grants() {
              CREATE TRIGGER tr AFTER DELETE ON a FOR EACH ROW DELETE FROM b"
         ))
         .await;
-        let source = Source::connect(&Target::new(as_user(&db.url, &role))).await.unwrap();
+        let source = Source::connect(&Target::new(db.as_user(&role))).await.unwrap();
         let around = source.surroundings().await.unwrap();
         let schema = source.introspect().await.unwrap();
         let mut session = source.session().await.unwrap();
@@ -100,7 +90,7 @@ async fn an_ordinary_user_of_mariadb_and_mysql_sees_exactly_its_grants() {
 #[tokio::test]
 async fn roles_of_mariadb_count_when_they_are_active() {
     let Some(db) = database(Engine::MariaDb).await else { return };
-    let (name, user) = (name_of(&db), format!("u{}", name_of(&db)));
+    let (name, user) = (db.name.clone(), format!("u{}", db.name));
     db.run_sql(&format!(
         "CREATE TABLE a (id int PRIMARY KEY); CREATE USER {user}@'%' IDENTIFIED BY 'pw'; CREATE USER {user}@localhost IDENTIFIED BY 'pw'; \
          CREATE ROLE g{user}; GRANT SELECT ON {name}.* TO g{user}; GRANT UPDATE ON {name}.a TO g{user}; \
@@ -108,7 +98,7 @@ async fn roles_of_mariadb_count_when_they_are_active() {
          SET DEFAULT ROLE g{user} FOR {user}@'%'; SET DEFAULT ROLE g{user} FOR {user}@localhost"
     ))
     .await;
-    let source = Source::connect(&Target::new(as_user(&db.url, &user))).await.unwrap();
+    let source = Source::connect(&Target::new(db.as_user(&user))).await.unwrap();
     let around = source.surroundings().await.unwrap();
     source.close().await;
     db.run_sql(&format!("DROP USER {user}@'%', {user}@localhost; DROP ROLE g{user}")).await;
