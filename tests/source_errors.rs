@@ -226,3 +226,24 @@ async fn a_certificate_of_nobody_is_refused_unless_its_root_is_named() {
     let around = Source::connect(&trusted).await.unwrap().surroundings().await.unwrap();
     assert!(around.encrypted && around.verified);
 }
+
+#[tokio::test]
+async fn a_rule_that_is_checked_only_at_commit_fails_like_a_row() {
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let Some(db) = database(engine).await else { continue };
+        db.run_sql(
+            "CREATE TABLE p (a int PRIMARY KEY); CREATE TABLE c (a int CONSTRAINT late REFERENCES p (a) DEFERRABLE INITIALLY DEFERRED); \
+             INSERT INTO p VALUES (1); INSERT INTO c VALUES (1)",
+        )
+        .await;
+        let source = Source::connect(&Target::new(&db.url)).await.unwrap();
+        let mut session = source.session().await.unwrap();
+        begin(&mut session).await;
+        session.execute("DELETE FROM p").await.unwrap();
+        let error = session.rows("COMMIT").await.unwrap_err();
+        assert_eq!(error.class(), Class::Row, "{engine:?} {error}");
+        session.discard().await;
+        let left = source.session().await.unwrap().rows("SELECT a FROM p").await.unwrap();
+        assert_eq!(left.len(), 1, "{engine:?}");
+    }
+}

@@ -224,3 +224,32 @@ async fn an_sqlite_file_is_never_created_and_keeps_its_journal_mode_and_foreign_
     }
     session.done().await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_work_side_by_side_on_tasks_of_their_own() {
+    for engine in ENGINES {
+        let Some((_db, source)) = source(engine).await else { continue };
+        let tasks: Vec<_> = (0..8)
+            .map(|n| {
+                let source = source.clone();
+                tokio::spawn(async move {
+                    let mut session = source.session().await?;
+                    let rows = session.rows(&format!("SELECT {n}")).await?;
+                    let mut seen = 0;
+                    session
+                        .stream("SELECT 1", |_| {
+                            seen += 1;
+                            ControlFlow::Continue(())
+                        })
+                        .await?;
+                    session.done().await?;
+                    Ok::<_, SourceError>((rows, seen))
+                })
+            })
+            .collect();
+        for (n, task) in tasks.into_iter().enumerate() {
+            let (rows, seen) = task.await.unwrap().unwrap();
+            assert_eq!((rows[0][0].clone(), seen), (Some(n.to_string()), 1), "{engine:?}");
+        }
+    }
+}
