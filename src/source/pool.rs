@@ -118,12 +118,12 @@ async fn first<C: Connection>(limit: Duration, options: &C::Options, engine: Eng
     }
 }
 
-/// The pool, and whether something in between refused start-up options, as PgBouncer does.
+/// The pool, and whether something in between refused or ignored start-up options, as PgBouncer does.
 async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Result<(PgPool, bool), SourceError> {
     let reduce = |e: sqlx::Error| fault::reduce(&e, Engine::Postgres, names);
     let asked = POSTGRES_SETTINGS.iter().filter(|(_, _, ask)| *ask).map(|(name, value, _)| (name, value));
     let full = bare.clone().options(asked);
-    let (mut connection, options, refused): (PgConnection, _, _) =
+    let (mut connection, options, mut refused): (PgConnection, _, _) =
         match first(target.connect_timeout, &full, Engine::Postgres, names).await {
             Ok(connection) => (connection, full, false),
             Err(error) if error.code() == Some("08P01") => {
@@ -142,8 +142,11 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
         let right = match *name {
             // Every value from 1 on prints the shortest exact form.
             "extra_float_digits" => value(i + 1).parse::<i8>().is_ok_and(|digits| digits >= 1),
-            // Behind a pooler that ignores or refuses options nothing can be done about it.
-            "client_min_messages" => true,
+            // Only a pooler that ignores options leaves it as it was; nothing can be done about it.
+            "client_min_messages" => {
+                refused |= value(i + 1) != *wanted;
+                true
+            }
             _ => value(i + 1) == *wanted,
         };
         if !right {

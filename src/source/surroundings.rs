@@ -78,8 +78,8 @@ pub struct Surroundings {
     pub verified: bool,
     /// Whether no network lies in between (unix socket, loopback, file).
     pub local: bool,
-    /// Whether a pooler such as PgBouncer stands in between: it refused start-up options, or two connections turned out to share one
-    /// server process. One that ignores options and was busy while looking is missed. `false` elsewhere than on PostgreSQL.
+    /// Whether a pooler such as PgBouncer stands in between: it refused or ignored start-up options, or two connections turned out
+    /// to share one server process. `false` elsewhere than on PostgreSQL.
     pub pooler: bool,
     /// Nodes of a Galera cluster, where it is one.
     pub galera_nodes: Option<u32>,
