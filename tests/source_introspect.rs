@@ -202,7 +202,7 @@ async fn types_and_lengths_of_postgresql() {
 #[tokio::test]
 async fn partitions_views_rules_unlogged_foreign_and_secured_tables_of_postgresql() {
     let Some(db) = database(Engine::Postgres).await else { return };
-    let role = format!("r{}", db.url.rsplit('/').next().unwrap());
+    let role = format!("r{}", db.name);
     db.run_sql(
         "CREATE TABLE log (id int, at date NOT NULL, PRIMARY KEY (id, at)) PARTITION BY RANGE (at); \
          CREATE TABLE log_1 PARTITION OF log FOR VALUES FROM ('2020-01-01') TO ('2021-01-01'); \
@@ -219,7 +219,7 @@ async fn partitions_views_rules_unlogged_foreign_and_secured_tables_of_postgresq
     .await;
     db.run_sql(&format!("CREATE ROLE {role} LOGIN PASSWORD 'pw'; GRANT SELECT ON secured TO {role}")).await;
     let admin = schema(&db).await;
-    let reader = as_user(&db.url, &role);
+    let reader = db.as_user(&role);
     let source = Source::connect(&Target::new(reader)).await.unwrap();
     let schema = source.introspect().await.unwrap();
     source.close().await;
@@ -244,13 +244,6 @@ async fn partitions_views_rules_unlogged_foreign_and_secured_tables_of_postgresq
     let index = |name: &str| table(&schema, "ix").indexes.iter().find(|i| i.name == name).unwrap();
     assert_eq!((index("part").predicate.as_deref(), &index("part").columns[..]), (Some("(b IS NULL)"), &["a".to_owned()][..]));
     assert_eq!((&index("expr").columns[..], index("expr").usable, index("hashed").usable), (&[String::new()][..], true, false));
-}
-
-/// The same database under another role.
-fn as_user(url: &str, user: &str) -> String {
-    let (scheme, rest) = url.split_once("://").unwrap();
-    let (_, host) = rest.split_once('@').unwrap();
-    format!("{scheme}://{user}:pw@{host}")
 }
 
 #[tokio::test]
@@ -288,14 +281,14 @@ async fn types_engines_and_indexes_of_mariadb_and_mysql() {
         assert_eq!(usable, [("ft", false), ("k", false), ("pre", true)], "{engine:?}");
         assert!(t.durable && !table(&schema, "my").durable && table(&schema, "my").storage == "MyISAM");
         assert_eq!((table(&schema, "w").kind, table(&schema, "p").kind), (TableKind::View, TableKind::Partitioned), "{engine:?}");
-        assert_eq!(schema.search_path, [db.url.rsplit('/').next().unwrap()]);
+        assert_eq!(schema.search_path, std::slice::from_ref(&db.name));
     }
 }
 
 #[tokio::test]
 async fn a_cascade_from_another_database_of_mariadb_is_seen() {
     let (Some(db), Some(other)) = (database(Engine::MariaDb).await, database(Engine::MariaDb).await) else { return };
-    let here = db.url.rsplit('/').next().unwrap();
+    let here = &db.name;
     db.run_sql("CREATE TABLE parent (id int PRIMARY KEY)").await;
     let sql = format!(
         "CREATE TABLE child (id int PRIMARY KEY, CONSTRAINT c FOREIGN KEY (id) REFERENCES {here}.parent (id) ON DELETE CASCADE); CREATE TABLE unrelated (a int)"
@@ -304,7 +297,7 @@ async fn a_cascade_from_another_database_of_mariadb_is_seen() {
     let schema = schema(&db).await;
     let parent = table(&schema, "parent").name.clone();
     let children: Vec<_> = schema.children_of(&parent).map(|(t, k)| (t.name.schema.clone(), k.on_delete)).collect();
-    assert_eq!(children, [(other.url.rsplit('/').next().unwrap().to_owned(), OnDelete::Cascade)]);
+    assert_eq!(children, [(other.name.clone(), OnDelete::Cascade)]);
     assert_eq!(schema.tables.len(), 2);
     other.run_sql("DROP TABLE child").await;
 }

@@ -140,7 +140,13 @@ async fn a_stream_may_be_left_early_and_the_session_goes_on() {
             .unwrap();
         assert_eq!(seen, 5);
         assert_eq!(session.rows("SELECT 7").await.unwrap()[0][0].as_deref(), Some("7"), "{engine:?}");
-        session.stream(many, |_| ControlFlow::Continue(seen += 1)).await.unwrap();
+        session
+            .stream(many, |_| {
+                seen += 1;
+                ControlFlow::Continue(())
+            })
+            .await
+            .unwrap();
         assert_eq!(seen, 905);
         session.done().await.unwrap();
     }
@@ -168,7 +174,7 @@ async fn a_pooled_connection_comes_back_only_after_done() {
 #[tokio::test]
 async fn every_session_speaks_one_way_whatever_the_role_or_server_prefers() {
     if let Some(db) = database(Engine::Postgres).await {
-        let name = db.url.rsplit('/').next().unwrap().to_owned();
+        let name = &db.name;
         let settings = [
             "standard_conforming_strings = off",
             "extra_float_digits = -3",
@@ -217,4 +223,33 @@ async fn an_sqlite_file_is_never_created_and_keeps_its_journal_mode_and_foreign_
         assert_eq!(rows[0][0].as_deref(), Some(value), "{pragma}");
     }
     session.done().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sessions_work_side_by_side_on_tasks_of_their_own() {
+    for engine in ENGINES {
+        let Some((_db, source)) = source(engine).await else { continue };
+        let tasks: Vec<_> = (0..8)
+            .map(|n| {
+                let source = source.clone();
+                tokio::spawn(async move {
+                    let mut session = source.session().await?;
+                    let rows = session.rows(&format!("SELECT {n}")).await?;
+                    let mut seen = 0;
+                    session
+                        .stream("SELECT 1", |_| {
+                            seen += 1;
+                            ControlFlow::Continue(())
+                        })
+                        .await?;
+                    session.done().await?;
+                    Ok::<_, SourceError>((rows, seen))
+                })
+            })
+            .collect();
+        for (n, task) in tasks.into_iter().enumerate() {
+            let (rows, seen) = task.await.unwrap().unwrap();
+            assert_eq!((rows[0][0].clone(), seen), (Some(n.to_string()), 1), "{engine:?}");
+        }
+    }
 }

@@ -117,7 +117,7 @@ pub struct Index {
     pub unique: bool,
     /// The predicate of a partial index, as the engine prints it.
     pub predicate: Option<String>,
-    /// Whether the planner may use it (PostgreSQL `indisvalid`, MariaDB `IGNORED`, MySQL `INVISIBLE`).
+    /// Whether the planner may use it for a range (PostgreSQL `indisvalid`, MariaDB `IGNORED`, MySQL `INVISIBLE`; only B-trees count).
     pub usable: bool,
 }
 

@@ -11,6 +11,7 @@
 
 mod error;
 mod fault;
+mod grants;
 mod introspect;
 mod names;
 mod pool;

@@ -32,15 +32,18 @@ pub struct Source {
     pub(super) reach: Reach,
 }
 
-/// PostgreSQL settings that decide what statements mean, with the value that this program's SQL is written for.
-const POSTGRES_SETTINGS: [(&str, &str); 7] = [
-    ("standard_conforming_strings", "on"),
-    ("transform_null_equals", "off"),
-    ("IntervalStyle", "postgres"),
-    ("bytea_output", "hex"),
-    ("extra_float_digits", "1"),
-    ("session_replication_role", "origin"),
-    ("client_encoding", "UTF8"),
+/// PostgreSQL settings that decide what statements mean, with the value that this program's SQL is written for, and whether
+/// they are asked for when connecting. Notices can carry values and the driver logs them: they are not sent at all.
+const POSTGRES_SETTINGS: [(&str, &str, bool); 8] = [
+    ("standard_conforming_strings", "on", true),
+    ("transform_null_equals", "off", true),
+    ("IntervalStyle", "postgres", true),
+    ("bytea_output", "hex", true),
+    ("extra_float_digits", "1", true),
+    ("client_min_messages", "error", true),
+    ("client_encoding", "UTF8", false),
+    // Only a superuser may set it, and only to do harm.
+    ("session_replication_role", "origin", false),
 ];
 
 impl Source {
@@ -52,9 +55,13 @@ impl Source {
     pub async fn connect(target: &Target) -> Result<Self, SourceError> {
         let names = Names::default();
         let options = target.options()?;
-        let reach = target.reach(&options);
+        let mut reach = target.reach(&options);
         let (pool, engine) = match options {
-            Options::Postgres(options) => (Pool::Postgres(postgres(target, options, &names).await?), Engine::Postgres),
+            Options::Postgres(options) => {
+                let (pool, refused) = postgres(target, options, &names).await?;
+                reach.pooler = refused;
+                (Pool::Postgres(pool), Engine::Postgres)
+            }
             Options::MySql(options) => {
                 let (pool, engine) = mysql(target, options, &names).await?;
                 (Pool::MySql(pool), engine)
@@ -111,36 +118,44 @@ async fn first<C: Connection>(limit: Duration, options: &C::Options, engine: Eng
     }
 }
 
-async fn postgres(target: &Target, mut options: PgConnectOptions, names: &Names) -> Result<PgPool, SourceError> {
+/// The pool, and whether something in between refused or ignored start-up options, as PgBouncer does.
+async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Result<(PgPool, bool), SourceError> {
     let reduce = |e: sqlx::Error| fault::reduce(&e, Engine::Postgres, names);
-    let asked: Vec<String> = POSTGRES_SETTINGS.iter().map(|(name, _)| format!("current_setting('{name}')")).collect();
-    let probe = format!("SELECT current_setting('server_version_num'), {}", asked.join(", "));
-    let mut corrected = false;
-    loop {
-        let mut connection: PgConnection = first(target.connect_timeout, &options, Engine::Postgres, names).await?;
-        let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(probe.as_str()))).await.map_err(reduce)?;
-        let value = |i: usize| row.try_get_unchecked::<String, _>(i).unwrap_or_default();
-        if value(0).parse::<u32>().unwrap_or(0) < 130_000 {
-            return Err(SourceError::Config(ConfigFault::TooOld));
-        }
-        // extra_float_digits is right from 1 on: every such value prints the shortest exact form.
-        let wrong = |i: usize, name: &str, wanted: &str| match name {
-            "extra_float_digits" => value(i + 1).parse::<i8>().unwrap_or(0) < 1,
-            _ => value(i + 1) != wanted,
+    let asked = POSTGRES_SETTINGS.iter().filter(|(_, _, ask)| *ask).map(|(name, value, _)| (name, value));
+    let full = bare.clone().options(asked);
+    let (mut connection, options, mut refused): (PgConnection, _, _) =
+        match first(target.connect_timeout, &full, Engine::Postgres, names).await {
+            Ok(connection) => (connection, full, false),
+            Err(error) if error.code() == Some("08P01") => {
+                (first(target.connect_timeout, &bare, Engine::Postgres, names).await?, bare, true)
+            }
+            Err(error) => return Err(error),
         };
-        let settings = POSTGRES_SETTINGS.iter().enumerate();
-        let wrong: Vec<_> = settings.filter(|(i, (name, wanted))| wrong(*i, name, wanted)).map(|(_, s)| *s).collect();
-        let _ = connection.close().await;
-        match wrong.first() {
-            None => break,
-            Some((name, _)) if corrected => return Err(SourceError::Config(ConfigFault::Setting(name))),
-            // Only where the server deviates: PgBouncer refuses start-up options.
-            Some(_) => options = options.options(wrong),
-        }
-        corrected = true;
+    let values: Vec<String> = POSTGRES_SETTINGS.iter().map(|(name, _, _)| format!("current_setting('{name}')")).collect();
+    let probe = format!("SELECT current_setting('server_version_num'), {}", values.join(", "));
+    let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(probe))).await.map_err(reduce)?;
+    let value = |i: usize| row.try_get_unchecked::<String, _>(i).unwrap_or_default();
+    if value(0).parse::<u32>().unwrap_or(0) < 130_000 {
+        return Err(SourceError::Config(ConfigFault::TooOld));
     }
+    for (i, (name, wanted, _)) in POSTGRES_SETTINGS.iter().enumerate() {
+        let right = match *name {
+            // Every value from 1 on prints the shortest exact form.
+            "extra_float_digits" => value(i + 1).parse::<i8>().is_ok_and(|digits| digits >= 1),
+            // Only a pooler that ignores options leaves it as it was; nothing can be done about it.
+            "client_min_messages" => {
+                refused |= value(i + 1) != *wanted;
+                true
+            }
+            _ => value(i + 1) == *wanted,
+        };
+        if !right {
+            return Err(SourceError::Config(ConfigFault::Setting(name)));
+        }
+    }
+    let _ = connection.close().await;
     let options_of_pool: PgPoolOptions = pool_options(target);
-    Ok(options_of_pool
+    let pool = options_of_pool
         .before_acquire(|connection, _| {
             Box::pin(async move {
                 // Heals a connection with an open transaction; refuses one whose transaction failed.
@@ -148,7 +163,8 @@ async fn postgres(target: &Target, mut options: PgConnectOptions, names: &Names)
                 Ok(true)
             })
         })
-        .connect_lazy_with(options))
+        .connect_lazy_with(options);
+    Ok((pool, refused))
 }
 
 async fn mysql(target: &Target, options: MySqlConnectOptions, names: &Names) -> Result<(MySqlPool, Engine), SourceError> {

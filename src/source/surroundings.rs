@@ -78,8 +78,8 @@ pub struct Surroundings {
     pub verified: bool,
     /// Whether no network lies in between (unix socket, loopback, file).
     pub local: bool,
-    /// Whether transactions of several connections share one server process (a transaction pooler such as PgBouncer): seen only when
-    /// it happened while looking, and only with at least two connections. Always `false` elsewhere than on PostgreSQL.
+    /// Whether a pooler such as PgBouncer stands in between: it refused or ignored start-up options, or two connections turned out
+    /// to share one server process. `false` elsewhere than on PostgreSQL.
     pub pooler: bool,
     /// Nodes of a Galera cluster, where it is one.
     pub galera_nodes: Option<u32>,
@@ -110,19 +110,23 @@ impl Source {
             Engine::Sqlite => sqlite(&mut session).await?,
         };
         found.local = self.reach.local;
+        found.pooler = self.reach.pooler;
         found.verified = found.encrypted && self.reach.verified;
         match self.engine() {
             Engine::Postgres if self.reach.several => {
                 // Two connections of ours are two processes, unless somebody shares one among them.
                 let process = "SELECT pg_backend_pid()";
                 let mut other = self.session().await?;
-                found.pooler = session.rows(process).await? == other.rows(process).await?;
+                found.pooler |= session.rows(process).await? == other.rows(process).await?;
                 other.done().await?;
             }
             Engine::Sqlite => {
                 let mut writer = self.session().await?;
-                let locked = writer.rows("BEGIN IMMEDIATE").await;
-                found.read_only = locked.is_err_and(|e| e.class() == Class::Config);
+                // BEGIN IMMEDIATE alone succeeds on a read-only file; writing what is there already does not.
+                let version = writer.rows("PRAGMA user_version").await?;
+                let version = version.first().map(|row| field(row, 0)).unwrap_or("0");
+                let written = writer.rows(&format!("BEGIN IMMEDIATE; PRAGMA user_version = {version}; ROLLBACK")).await;
+                found.read_only = written.is_err_and(|e| e.class() == Class::Config);
                 writer.done().await?;
             }
             _ => {}

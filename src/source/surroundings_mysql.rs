@@ -1,6 +1,7 @@
 //! The surroundings of a MariaDB or MySQL database: settings, and privileges summed up from all levels at which they are granted.
 
 use super::error::SourceError;
+use super::grants;
 use super::session::Session;
 use super::surroundings::{Extent, Privileges, Surroundings, field};
 use crate::plan::schema::{Engine, TableName};
@@ -41,58 +42,37 @@ async fn privileges(session: &mut Session, database: &str, found: &mut Surroundi
         let name = TableName { schema: field(row, 0).to_owned(), name: field(row, 1).to_owned() };
         found.privileges.insert(name, Privileges::default());
     }
-    // The user's own grants and those of the roles that are active in this session.
-    let at = "SUBSTRING_INDEX(CURRENT_USER(), '@', -1)";
-    let user = format!("SUBSTRING(CURRENT_USER(), 1, CHAR_LENGTH(CURRENT_USER()) - CHAR_LENGTH({at}) - 1)");
-    let mine = format!("GRANTEE = CONCAT('''', {user}, '''@''', {at}, '''')");
-    let roles = if session.engine() == Engine::MariaDb {
-        "GRANTEE IN (SELECT ROLE_NAME FROM information_schema.ENABLED_ROLES) \
-         OR GRANTEE IN (SELECT CONCAT('''', ROLE_NAME, '''@''''') FROM information_schema.ENABLED_ROLES)"
-    } else {
-        "GRANTEE IN (SELECT CONCAT('''', ROLE_NAME, '''@''', ROLE_HOST, '''') FROM information_schema.ENABLED_ROLES)"
-    };
-    let whose = format!("({mine} OR {roles})");
-    found.sees_triggers = false;
-
-    let sql =
-        format!("SELECT PRIVILEGE_TYPE FROM information_schema.USER_PRIVILEGES WHERE {whose} AND PRIVILEGE_TYPE <> 'USAGE'");
-    for row in &session.rows(&sql).await? {
-        let word = field(row, 0);
-        found.superuser |= word == "SUPER";
-        found.wide.push(format!("{word} ON *.*"));
-        everywhere(found, word);
+    // SHOW GRANTS knows what information_schema hides: MariaDB lists the active role's grants only there.
+    let mut show = "SHOW GRANTS".to_owned();
+    if session.engine() == Engine::MySql {
+        let roles = session.rows("SELECT CURRENT_ROLE()").await?;
+        if let Some(roles) = roles.first().map(|row| field(row, 0)).filter(|roles| !roles.is_empty() && *roles != "NONE") {
+            show = format!("SHOW GRANTS FOR CURRENT_USER() USING {roles}");
+        }
     }
-    // A grant's database may be a pattern.
-    let sql =
-        format!("SELECT PRIVILEGE_TYPE FROM information_schema.SCHEMA_PRIVILEGES WHERE {whose} AND DATABASE() LIKE TABLE_SCHEMA");
-    for row in &session.rows(&sql).await? {
-        found.wide.push(format!("{} ON {database}.*", field(row, 0)));
-        everywhere(found, field(row, 0));
+    found.sees_triggers = false;
+    for row in &session.rows(&show).await? {
+        let Some(grant) = grants::read(field(row, 0)) else { continue };
+        let whole = grant.table.is_none();
+        if !grant.reaches(database) {
+            continue;
+        }
+        for (word, columns) in &grant.privileges {
+            if whole {
+                let place = if grant.database.is_none() { "*.*".to_owned() } else { format!("{database}.*") };
+                found.superuser |= grant.database.is_none() && matches!(word.as_str(), "SUPER" | "ALL PRIVILEGES");
+                found.sees_triggers |= matches!(word.as_str(), "TRIGGER" | "ALL PRIVILEGES");
+                found.wide.push(format!("{word} ON {place}"));
+            }
+            for (name, privileges) in &mut found.privileges {
+                if grant.table.as_ref().is_none_or(|t| *t == name.name) {
+                    add(privileges, word, columns);
+                }
+            }
+        }
     }
     found.wide.sort();
     found.wide.dedup();
-    let sql = format!(
-        "SELECT TABLE_NAME, PRIVILEGE_TYPE FROM information_schema.TABLE_PRIVILEGES WHERE {whose} AND TABLE_SCHEMA = DATABASE()"
-    );
-    for row in &session.rows(&sql).await? {
-        let name = TableName { schema: database.to_owned(), name: field(row, 0).to_owned() };
-        if let Some(privileges) = found.privileges.get_mut(&name) {
-            add(privileges, field(row, 1));
-        }
-    }
-    let sql = format!(
-        "SELECT TABLE_NAME, COLUMN_NAME, PRIVILEGE_TYPE FROM information_schema.COLUMN_PRIVILEGES WHERE {whose} AND TABLE_SCHEMA = DATABASE()"
-    );
-    for row in &session.rows(&sql).await? {
-        let name = TableName { schema: database.to_owned(), name: field(row, 0).to_owned() };
-        let Some(privileges) = found.privileges.get_mut(&name) else { continue };
-        match field(row, 2) {
-            "SELECT" => privileges.select.add_column(field(row, 1)),
-            "INSERT" => privileges.insert.add_column(field(row, 1)),
-            "UPDATE" => privileges.update.add_column(field(row, 1)),
-            _ => {}
-        }
-    }
     for privileges in found.privileges.values_mut() {
         privileges.more.sort();
         privileges.more.dedup();
@@ -100,24 +80,25 @@ async fn privileges(session: &mut Session, database: &str, found: &mut Surroundi
     Ok(())
 }
 
-/// A privilege on the whole database or server is one on each table.
-fn everywhere(found: &mut Surroundings, word: &str) {
-    found.sees_triggers |= word == "TRIGGER";
-    for privileges in found.privileges.values_mut() {
-        add(privileges, word);
-    }
-}
-
-fn add(privileges: &mut Privileges, word: &str) {
+fn add(privileges: &mut Privileges, word: &str, columns: &[String]) {
+    let extend = |extent: &mut Extent| match columns {
+        [] => *extent = Extent::Table,
+        some => some.iter().for_each(|c| extent.add_column(c)),
+    };
     match word {
-        "SELECT" => privileges.select = Extent::Table,
-        "INSERT" => privileges.insert = Extent::Table,
-        "UPDATE" => privileges.update = Extent::Table,
+        "SELECT" => extend(&mut privileges.select),
+        "INSERT" => extend(&mut privileges.insert),
+        "UPDATE" => extend(&mut privileges.update),
         "DELETE" => privileges.delete = true,
-        // Privileges that exist for tables; those of the server stay in `wide`.
-        "ALTER" | "CREATE" | "CREATE VIEW" | "DELETE HISTORY" | "DROP" | "INDEX" | "REFERENCES" | "SHOW VIEW" | "TRIGGER" => {
-            privileges.more.push(word.to_owned());
+        "ALL PRIVILEGES" => {
+            for each in ["SELECT", "INSERT", "UPDATE", "DELETE"].iter().chain(&FURTHER) {
+                add(privileges, each, &[]);
+            }
         }
+        _ if FURTHER.contains(&word) => privileges.more.push(word.to_owned()),
         _ => {}
     }
 }
+
+/// Further privileges that exist for tables; those of the server stay in `wide`.
+const FURTHER: [&str; 8] = ["ALTER", "CREATE", "CREATE VIEW", "DROP", "INDEX", "REFERENCES", "SHOW VIEW", "TRIGGER"];

@@ -104,7 +104,7 @@ impl Target {
             }
             Options::Sqlite(_) => (true, false),
         };
-        Reach { local, verified, several: self.connections > 1 }
+        Reach { local, verified, several: self.connections > 1, pooler: false }
     }
 
     fn postgres(&self, url: &str) -> Result<PgConnectOptions, ConfigFault> {
@@ -233,6 +233,8 @@ pub(super) struct Reach {
     pub verified: bool,
     /// Whether a second connection may be opened beside the first.
     pub several: bool,
+    /// A pooler in between gave itself away when connecting.
+    pub pooler: bool,
 }
 
 /// What a URL says in so many words, as far as the driver would fill gaps with guesses.

@@ -12,7 +12,8 @@ pub struct TestDatabase {
     pub url: String,
     engine: Engine,
     admin: String,
-    name: String,
+    /// The database's name, different for each.
+    pub name: String,
     _folder: Option<tempfile::TempDir>,
 }
 
@@ -51,6 +52,13 @@ async fn sqlite(name: String) -> TestDatabase {
 }
 
 impl TestDatabase {
+    /// The same database for another role, whose password is `pw`.
+    pub fn as_user(&self, role: &str) -> String {
+        let (scheme, rest) = self.url.split_once("://").expect("a scheme");
+        let (_, place) = rest.rsplit_once('@').expect("a user");
+        format!("{scheme}://{role}:pw@{place}")
+    }
+
     /// Runs statements separated by `;` on a connection of the driver, not of the program under test.
     pub async fn run_sql(&self, sql: &str) {
         run(self.engine, &self.url, sql).await;
@@ -99,6 +107,9 @@ async fn every_test_has_a_database_of_its_own() {
         let (Some(one), Some(two)) = (database(engine).await, database(engine).await) else { continue };
         one.run_sql("CREATE TABLE t (a int)").await;
         two.run_sql("CREATE TABLE t (a int)").await;
-        assert_ne!(one.url, two.url);
+        assert_ne!((&one.url, &one.name), (&two.url, &two.name));
+        if engine != Engine::Sqlite {
+            assert!(one.as_user("someone").contains("://someone:pw@") && one.as_user("x").ends_with(&one.name));
+        }
     }
 }
