@@ -7,5 +7,6 @@ pub mod enforce;
 pub mod journal;
 pub mod plan;
 pub mod policy;
+pub mod reference;
 pub mod source;
 pub mod state;
