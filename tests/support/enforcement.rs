@@ -1,0 +1,116 @@
+//! A source with everything that enforcement needs: a database of its own, our tables in it, a state directory, a journal, a clock that tests set.
+
+use std::sync::{Arc, Mutex};
+
+use chrono::{DateTime, Utc};
+use retentiond::clock::Clock;
+use retentiond::enforce::{self, Documents, EnforceError, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence};
+use retentiond::journal::{Journal, Trigger, random_origin};
+use retentiond::plan::schema::Engine;
+use retentiond::policy::located::Faults;
+use retentiond::policy::map::DataMap;
+use retentiond::policy::purpose::Policy;
+use retentiond::policy::{link, read_map, read_policy};
+use retentiond::source::setup::{SetupRequest, script};
+use retentiond::source::{Source, Target};
+use retentiond::state::State;
+
+use crate::support::TestDatabase;
+
+/// A clock that stands where a test puts it.
+#[derive(Debug)]
+pub struct TestClock(pub Mutex<DateTime<Utc>>);
+
+impl Clock for TestClock {
+    fn now(&self) -> DateTime<Utc> {
+        *self.0.lock().unwrap()
+    }
+}
+
+/// Map and policies with the texts they were read from.
+pub struct Rules {
+    pub map: DataMap,
+    pub policies: Vec<Policy>,
+    pub documents: Documents,
+}
+
+/// Reads and links a map and policies; any error fails the test with all faults.
+pub fn rules(map: &str, policies: &[&str]) -> Rules {
+    let mut faults = Faults::default();
+    let read = read_map::read(map, 0, &mut faults);
+    let all: Vec<Option<Policy>> = policies.iter().enumerate().map(|(i, text)| read_policy::read(text, i + 1, &mut faults)).collect();
+    assert!(!faults.any_error(), "{:#?}", faults.sorted());
+    let (map_read, all) = (read.unwrap(), all.into_iter().flatten().collect::<Vec<_>>());
+    link::link(std::slice::from_ref(&map_read), &all, &mut faults);
+    assert!(!faults.any_error(), "{:#?}", faults.sorted());
+    let mut named: Vec<(&str, &str)> = all.iter().zip(policies).map(|(p, text)| (p.id.as_str(), *text)).collect();
+    let documents = enforce::run_documents(map, &mut named);
+    Rules { map: map_read, policies: all, documents }
+}
+
+/// A prepared source.
+pub struct Fixture {
+    pub database: TestDatabase,
+    pub source: Source,
+    pub state: State,
+    pub journal: Journal,
+    pub clock: Arc<TestClock>,
+    pub engine: Engine,
+    _folder: tempfile::TempDir,
+}
+
+impl Fixture {
+    /// Creates our tables for `source_id` in a database that already has its schema.
+    pub async fn new(engine: Engine, database: TestDatabase, source_id: &str, now: DateTime<Utc>) -> Self {
+        let name = database.url.rsplit('/').next().unwrap_or_default().to_owned();
+        let request = SetupRequest {
+            source: source_id.to_owned(),
+            role: format!("r_{}", &name[name.len().saturating_sub(12)..]).replace('.', "_"),
+            host: None,
+            slots: 1,
+            database: name,
+            tables: Vec::new(),
+        };
+        database.run_sql(&script(engine, &request).unwrap()).await;
+        let source = Source::connect(&Target::new(database.url.clone())).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::create(&folder.path().join("state")).await.unwrap();
+        let clock = Arc::new(TestClock(Mutex::new(now)));
+        let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
+        Self { database, source, state, journal, clock, engine, _folder: folder }
+    }
+
+    /// Compiles the plan of now.
+    pub async fn prepare(&self, rules: &Rules) -> Prepared {
+        let mut faults = Faults::default();
+        let mut session = self.source.session().await.unwrap();
+        let now = self.clock.now();
+        let prepared =
+            Prepared::read(&self.source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut faults).await.unwrap();
+        session.done().await.unwrap();
+        assert!(!faults.any_error(), "{:#?}", faults.sorted());
+        prepared.unwrap()
+    }
+
+    /// One run with these limits and somebody looking on.
+    pub async fn run_with(&self, rules: &Rules, settings: Settings, watch: &dyn Watch) -> Result<RunOutcome, EnforceError> {
+        let prepared = self.prepare(rules).await;
+        let server = &prepared.schema.server.id;
+        let fence = fence::take(&self.source, &self.state, &self.journal, &prepared.plan.source, server, None).await?;
+        let request =
+            RunRequest { source: &self.source, prepared: &prepared, journal: &self.journal, fence, settings, watch, trigger: Trigger::Command };
+        enforce::run(request).await
+    }
+
+    /// One run without ceilings.
+    pub async fn run(&self, rules: &Rules) -> RunOutcome {
+        self.run_with(rules, unlimited(), &Silent).await.unwrap()
+    }
+}
+
+/// No ceilings: small tables lose large shares of themselves.
+pub fn unlimited() -> Settings {
+    let mut settings = Settings::default();
+    settings.ceilings.share = None;
+    settings
+}
