@@ -2,10 +2,10 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
-#[path = "support/mod.rs"]
-mod support;
 #[path = "support/enforcement.rs"]
 mod enforcement;
+#[path = "support/mod.rs"]
+mod support;
 
 use chrono::{TimeZone as _, Utc};
 use enforcement::{Fixture, rules};
@@ -116,8 +116,17 @@ async fn a_small_organisation_is_enforced_and_stays_so() {
         }
         let mut session = fixture.source.session().await.unwrap();
         let people = session.rows("SELECT name, email FROM person ORDER BY id").await.unwrap();
-        let text = |rows: &[Vec<Option<String>>]| rows.iter().map(|r| r.iter().map(|c| c.clone().unwrap_or("-".into())).collect::<Vec<_>>().join("|")).collect::<Vec<_>>();
-        assert_eq!(text(&people), ["ANONYME|-", "ANONYME|b@example.invalid", "C|c@example.invalid", "D|d@example.invalid", "ANONYME|-", "ANONYME|f@x"], "{}", engine.name());
+        let text = |rows: &[Vec<Option<String>>]| {
+            rows.iter()
+                .map(|r| r.iter().map(|c| c.clone().unwrap_or("-".into())).collect::<Vec<_>>().join("|"))
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(
+            text(&people),
+            ["ANONYME|-", "ANONYME|b@example.invalid", "C|c@example.invalid", "D|d@example.invalid", "ANONYME|-", "ANONYME|f@x"],
+            "{}",
+            engine.name()
+        );
         let notes = session.rows("SELECT body FROM note ORDER BY id").await.unwrap();
         assert_eq!(text(&notes), ["n2", ""]);
         let log = session.rows("SELECT part FROM log ORDER BY part").await.unwrap();

@@ -114,6 +114,11 @@ impl Action {
         key_columns(d, &self.key, ROW)
     }
 
+    /// What an acting statement returns: SQLite does not know the alias there.
+    fn returning(&self, d: Dialect) -> String {
+        key_columns(d, &self.key, if d.engine == Engine::Sqlite { "" } else { ROW })
+    }
+
     /// Candidates in key order after a key, at most so many.
     #[must_use]
     pub fn find(&self, d: Dialect, after: Option<&RecordKey>, limit: u64) -> String {
@@ -160,7 +165,7 @@ impl Action {
             B::sql(d.key_compare(ROW, &self.key, KeyOrder::From, from)),
             B::sql(d.key_compare(ROW, &self.key, KeyOrder::UpTo, to)),
         ]);
-        format!("{} RETURNING {}", self.act(d, &B::and([window, self.predicate.clone()])), self.key_columns(d))
+        format!("{} RETURNING {}", self.act(d, &B::and([window, self.predicate.clone()])), self.returning(d))
     }
 
     /// Locks the rows of these keys that are due, leaving out those that somebody else holds.
@@ -214,7 +219,7 @@ impl Action {
         // What it was deleted with is gone by now, and the rows are locked: the predicate's own terms about companions would not hold any more.
         condition.push(if self.companions.is_empty() { self.predicate.clone() } else { self.own_todo.clone() });
         let act = self.act(d, &B::and(condition));
-        if returning && !d.engine.is_mysql_family() { format!("{act} RETURNING {}", self.key_columns(d)) } else { act }
+        if returning && !d.engine.is_mysql_family() { format!("{act} RETURNING {}", self.returning(d)) } else { act }
     }
 
     fn act(&self, d: Dialect, condition: &B) -> String {

@@ -283,3 +283,99 @@ async fn every_changed_byte_and_every_cut_is_found() {
         })
         .unwrap();
 }
+
+#[tokio::test]
+async fn a_rotation_that_the_old_key_did_not_confirm_is_no_rotation() {
+    let fixture = Fixture::new().await;
+    fixture.run(1, 1).await;
+    let seq = fixture.journal.head().await.unwrap().0;
+    fixture.journal.rotate_signing_key().await.unwrap();
+    fixture.run(2, 1).await;
+    let text = String::from_utf8(fixture.export().await).unwrap();
+    let both = fixture.journal.reader().checkpoints().await.unwrap().into_iter().find(|c| c.size == seq + 1).unwrap().note;
+    assert_eq!(both.matches("— ").count(), 2);
+    // Without the checkpoint of both keys, and with each of its signatures alone.
+    let without = text.replace(&format!("checkpoint {}\n{both}", both.len()), "").replace("checkpoints 4", "checkpoints 3");
+    let (body, signatures) = both.split_once("— ").unwrap();
+    let (old, new) = signatures.split_once("\n— ").unwrap();
+    let alone = |signature: &str| {
+        let note = format!("{body}— {}\n", signature.trim_end());
+        text.replace(&format!("checkpoint {}\n{both}", both.len()), &format!("checkpoint {}\n{note}", note.len()))
+    };
+    for changed in [without, alone(old), alone(new)] {
+        assert_ne!(changed, text);
+        let report = check(changed.as_bytes(), &fixture.key, &[]);
+        assert_names(&report, usize::try_from(seq).unwrap(), |kind| *kind == FaultKind::UnconfirmedRotation);
+        assert!(report.faults.iter().any(|f| f.kind == FaultKind::ForeignKey), "the new key's checkpoints are foreign then");
+    }
+}
+
+#[tokio::test]
+async fn a_retired_key_signs_nothing_more() {
+    let fixture = Fixture::new().await;
+    let old = std::fs::read(fixture.path().join("keys/signing.key")).unwrap();
+    fixture.journal.rotate_signing_key().await.unwrap();
+    let honest = fixture.run(1, 1).await;
+    let mut lines = honest.lines();
+    let head: String = lines.by_ref().take(3).map(|line| format!("{line}\n")).collect();
+    let signer = signed_note::StandardSigner::new(std::str::from_utf8(&old).unwrap().trim_end()).unwrap();
+    let mut note = signed_note::Note::new(head.as_bytes(), &[]).unwrap();
+    note.add_sigs(&[&signer]).unwrap();
+    let forged = String::from_utf8(note.to_bytes()).unwrap();
+    let report = check(&fixture.export().await, &fixture.key, &[forged]);
+    assert!(matches!(report.faults[..], [ref f] if f.kind == FaultKind::ForeignKey), "{:?}", report.faults);
+}
+
+/// Several changes at once to a log of 60 entries: the first bad entry is named, whatever comes after it.
+#[tokio::test]
+async fn the_first_of_many_bad_entries_is_named() {
+    let fixture = Fixture::new().await;
+    fixture.run(1, 20).await;
+    fixture.run(2, 7).await;
+    let export = fixture.export().await;
+    let n = Parts::of(&export).entries.len();
+    assert_eq!(n, 60);
+    let key = fixture.key.clone();
+    let edits = proptest::collection::btree_set(1..n, 1..6);
+    let mut runner = proptest::test_runner::TestRunner::new(ProptestConfig { cases: 150, ..ProptestConfig::default() });
+    runner
+        .run(&(edits, 0..n, any::<u64>()), |(edits, from, seed)| {
+            let mut parts = Parts::of(&export);
+            for &at in &edits {
+                parts.entries[at] = parts.entries[at].replace("2026-11-22T02", "2026-11-22T03");
+            }
+            let report = check(&parts.whole(), &key, &[]);
+            let first = *edits.iter().next().unwrap();
+            prop_assert!(names(&report, first as u64), "edits {edits:?}: {:?}", report.first());
+
+            let mut parts = Parts::of(&export);
+            let tail = &mut parts.entries[from..];
+            tail.sort_by_cached_key(|line| tlog_tiles::record_hash(format!("{seed}{line}").as_bytes()).0);
+            let original = Parts::of(&export).entries;
+            if let Some(first) = (0..n).find(|&at| parts.entries[at] != original[at]) {
+                let report = check(&parts.whole(), &key, &[]);
+                prop_assert!(names(&report, first as u64), "shuffled from {from}: {:?}", report.first());
+                prop_assert_eq!(&report.first().unwrap().kind, &FaultKind::Reordered);
+            }
+
+            let mut parts = Parts::of(&export);
+            let last = *edits.iter().next_back().unwrap();
+            parts.entries.drain(first..=last);
+            let report = check(&parts.renumbered(n), &key, &[]);
+            prop_assert!(names(&report, first as u64), "removed {first} to {last}: {:?}", report.first());
+            Ok(())
+        })
+        .unwrap();
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 500, ..ProptestConfig::default() })]
+
+    #[test]
+    fn hostile_files_are_refused_without_harm(text in "(retentiond journal export 1\n)?(origin a\n)?(checkpoints [0-9]{1,20}\n)?(documents [0-9]{1,20}\n)?(entries [0-9]{1,20}\n)?[ -~\n—]{0,200}") {
+        let key = signed_note::new_ed25519_verifier_key("a", &ed25519_dalek::SigningKey::from_bytes(&[1; 32]).verifying_key());
+        let key = VerifierKey::parse(&key).unwrap();
+        prop_assert!(!check(text.as_bytes(), &key, &[]).is_sound());
+        prop_assert!(retentiond::journal::notes_in(&mut text.as_bytes()).is_ok());
+    }
+}

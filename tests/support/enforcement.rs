@@ -38,7 +38,8 @@ pub struct Rules {
 pub fn rules(map: &str, policies: &[&str]) -> Rules {
     let mut faults = Faults::default();
     let read = read_map::read(map, 0, &mut faults);
-    let all: Vec<Option<Policy>> = policies.iter().enumerate().map(|(i, text)| read_policy::read(text, i + 1, &mut faults)).collect();
+    let all: Vec<Option<Policy>> =
+        policies.iter().enumerate().map(|(i, text)| read_policy::read(text, i + 1, &mut faults)).collect();
     assert!(!faults.any_error(), "{:#?}", faults.sorted());
     let (map_read, all) = (read.unwrap(), all.into_iter().flatten().collect::<Vec<_>>());
     link::link(std::slice::from_ref(&map_read), &all, &mut faults);
@@ -86,7 +87,9 @@ impl Fixture {
         let mut session = self.source.session().await.unwrap();
         let now = self.clock.now();
         let prepared =
-            Prepared::read(&self.source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut faults).await.unwrap();
+            Prepared::read(&self.source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut faults)
+                .await
+                .unwrap();
         session.done().await.unwrap();
         assert!(!faults.any_error(), "{:#?}", faults.sorted());
         prepared.unwrap()
@@ -97,8 +100,15 @@ impl Fixture {
         let prepared = self.prepare(rules).await;
         let server = &prepared.schema.server.id;
         let fence = fence::take(&self.source, &self.state, &self.journal, &prepared.plan.source, server, None).await?;
-        let request =
-            RunRequest { source: &self.source, prepared: &prepared, journal: &self.journal, fence, settings, watch, trigger: Trigger::Command };
+        let request = RunRequest {
+            source: &self.source,
+            prepared: &prepared,
+            journal: &self.journal,
+            fence,
+            settings,
+            watch,
+            trigger: Trigger::Command,
+        };
         enforce::run(request).await
     }
 

@@ -39,10 +39,10 @@ impl Dialect {
         table.sql(self.engine)
     }
 
-    /// A column of an alias.
+    /// A column of an alias; of the only table in sight without one.
     #[must_use]
     pub fn column(self, alias: &str, name: &str) -> String {
-        format!("{alias}.{}", self.ident(name))
+        if alias.is_empty() { self.ident(name) } else { format!("{alias}.{}", self.ident(name)) }
     }
 
     /// A text literal. U+0000, which no policy can contain and PostgreSQL cannot hold, is left out.
