@@ -1,5 +1,7 @@
 //! Cut-offs against independent forward arithmetic: a start is due exactly when its last day kept lies before the day of the run.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};

@@ -161,7 +161,7 @@ impl Around<'_> {
                 nullable(c, 20, score)
             }
             "doc" => {
-                let doc = Value::json(*c.pick(&[
+                let docs = [
                     "{\"mail\":\"x@example.invalid\",\"n\":1}",
                     "{\"n\":1,\"address\":{\"street\":\"rue\",\"town\":\"Lyon\"}}",
                     "{\"address\":{\"town\":\"Lyon\"}}",
@@ -169,7 +169,8 @@ impl Around<'_> {
                     "{\"address\":\"Lyon\"}",
                     "{}",
                     "[1,2]",
-                ]));
+                ];
+                let doc = Value::json(c.pick(&docs));
                 nullable(c, 25, doc.unwrap())
             }
             "cvc" => nullable(c, 70, Value::text("123")),
@@ -185,7 +186,11 @@ fn dated_text(c: &mut Chance, around: &Around<'_>, format: &str) -> Value {
     match c.between(1, 10) {
         1 => Value::Null,
         2 => Value::text(*c.pick(&wrong)),
-        3 => Value::text(*c.pick(if format == "iso_date" { &["9999-12-31", "1970-01-01"] } else { &["99991231", "19700101"] })),
+        3 => {
+            let iso = format == "iso_date";
+            let sentinels = if iso { ["9999-12-31", "1970-01-01"] } else { ["99991231", "19700101"] };
+            Value::text(*c.pick(&sentinels))
+        }
         _ => {
             let pattern = if format == "iso_date" { "%Y-%m-%d" } else { "%Y%m%d" };
             Value::Text(around.day(c).format(pattern).to_string())
