@@ -7,6 +7,7 @@
 
 mod chance;
 mod declare;
+mod purposes;
 mod rows;
 mod shape;
 mod sql;

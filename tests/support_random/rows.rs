@@ -170,7 +170,7 @@ impl Around<'_> {
                     "{}",
                     "[1,2]",
                 ];
-                let doc = Value::json(c.pick(&docs));
+                let doc = Value::json(c.pick::<&str>(&docs));
                 nullable(c, 25, doc.unwrap())
             }
             "cvc" => nullable(c, 70, Value::text("123")),
