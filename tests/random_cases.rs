@@ -11,7 +11,7 @@ use support_random::{Case, Options};
 
 #[test]
 fn every_case_reads_and_links_without_a_fault() {
-    for seed in 0..3_000 {
+    for seed in 0..1_000 {
         Case::new(seed).read();
     }
     for seed in 0..200 {
@@ -29,7 +29,7 @@ fn the_same_seed_gives_the_same_case() {
 
 #[test]
 fn a_second_run_changes_nothing_and_no_run_adds_a_row() {
-    for seed in 0..2_000 {
+    for seed in 0..600 {
         let case = Case::new(seed);
         let (map, policy) = case.read();
         let reference = case.reference(&map, &policy);
@@ -45,7 +45,7 @@ fn a_second_run_changes_nothing_and_no_run_adds_a_row() {
 fn every_outcome_and_every_state_occurs_often() {
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
     let mut states: BTreeMap<String, usize> = BTreeMap::new();
-    for seed in 0..1_500 {
+    for seed in 0..500 {
         let case = Case::new(seed);
         let (map, policy) = case.read();
         let reference = case.reference(&map, &policy);
@@ -65,7 +65,7 @@ fn every_outcome_and_every_state_occurs_often() {
     for outcome in
         [Outcome::Held, Outcome::Done, Outcome::Stays, Outcome::Uncovered, Outcome::Anonymise, Outcome::Emptied, Outcome::Delete]
     {
-        assert!(outcomes.get(&format!("{outcome:?}")).is_some_and(|n| *n >= 20), "{outcome:?}: {outcomes:?}");
+        assert!(outcomes.get(&format!("{outcome:?}")).is_some_and(|n| *n >= 8), "{outcome:?}: {outcomes:?}");
     }
     for state in [
         State::NotCovering,
@@ -78,13 +78,13 @@ fn every_outcome_and_every_state_occurs_often() {
         State::Ended(End::Cap),
         State::Ended(End::Time),
     ] {
-        assert!(states.get(&format!("{state:?}")).is_some_and(|n| *n >= 100), "{state:?}: {states:?}");
+        assert!(states.get(&format!("{state:?}")).is_some_and(|n| *n >= 40), "{state:?}: {states:?}");
     }
 }
 
 #[tokio::test]
 async fn sqlite_holds_exactly_the_rows_of_the_case() {
-    for seed in 0..150 {
+    for seed in 0..60 {
         let case = Case::new(seed);
         let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(case.load(Engine::Sqlite))).execute(&mut connection).await.unwrap();

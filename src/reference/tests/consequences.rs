@@ -234,3 +234,32 @@ fn related_rows_with_an_unknown_filter_are_undated_members() {
     let due = State::Ended(End::Time);
     assert_eq!(states, [due, State::Undated, State::Undated, due, State::Undated, due], "`else` dates what is missing only");
 }
+
+#[test]
+fn hours_count_instants_and_zero_hours_act_at_the_next_run() {
+    let hours = |n: i128, made: &str| {
+        let mut c = case("delete", "", &[("p", &format!("needs = \"all\"\nstarts = \"document\"\nkeeps = \"{n} hours\""))]);
+        c.person(1, "x", "").document(1, 1, "").set("document", 1, "made_on", Value::Instant(made.parse().unwrap()));
+        c.state(1, "p")
+    };
+    let due = State::Ended(End::Time);
+    assert_eq!([hours(0, "2026-07-01T09:59:59Z"), hours(0, "2026-07-01T10:00:00Z")], [due, State::NotYet]);
+    assert_eq!([hours(72, "2026-06-28T09:59:59.999999Z"), hours(72, "2026-06-28T10:00:00Z")], [due, State::NotYet]);
+}
+
+#[test]
+fn an_unmapped_row_that_refers_to_a_record_keeps_it_emptied_unless_the_map_declares_that_it_goes() {
+    let mut c = case("delete", "", &[("p", ALL)]);
+    c.person(1, "x", "2020-01-01");
+    let mut log = Table::new(TableId::Other("log".into()), ["person_id"]);
+    log.push(vec![Value::Integer(1)]);
+    c.world.tables.push(log);
+    let mut key = c.world.foreign_keys[0].clone();
+    key.child = TableId::Other("log".into());
+    c.world.foreign_keys.push(key);
+    assert_eq!((c.outcome("person", 1), c.left()), (Outcome::Emptied, "person1-name-email".into()));
+    let log = crate::policy::map::TableRef { schema: None, name: "log".into() };
+    let person = c.map.data_sets.iter_mut().find(|d| d.id.value == "person").unwrap();
+    person.cascades.push(crate::policy::located::Located::new(log, person.table.at.clone()));
+    assert_eq!((c.outcome("person", 1), c.left()), (Outcome::Delete, String::new()));
+}
