@@ -1,5 +1,7 @@
 //! Cut-offs against independent forward arithmetic: a start is due exactly when its last day kept lies before the day of the run.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike, Days, NaiveDate, NaiveDateTime, TimeDelta, TimeZone, Utc};
@@ -179,7 +181,7 @@ fn transitions(zone: Tz, from: DateTime<Utc>, to: DateTime<Utc>) -> Vec<(DateTim
     let mut found = Vec::new();
     let mut at = from;
     while at < to {
-        let next = at + TimeDelta::hours(3);
+        let next = at + TimeDelta::hours(12);
         if offset(at) != offset(next) {
             let (mut old, mut new) = (at, next);
             while new - old > TimeDelta::seconds(1) {
@@ -233,7 +235,7 @@ fn the_first_instant_of_a_local_date_is_right_where_midnights_are_missed_or_repe
         let offsets = transitions(zone, at("1968-01-01T00:00:00Z"), at("2034-01-01T00:00:00Z"));
         let near = |d: NaiveDate| offsets.iter().any(|(t, ..)| (t.date_naive() - d).num_days().abs() <= 3);
         for (i, (date, instant)) in first.iter().enumerate().skip(3) {
-            if near(*date) || i % 13 == 0 {
+            if near(*date) || i % 41 == 0 {
                 assert_eq!(first_instant(*date, zone), *instant, "{date} in {zone}");
             }
         }
@@ -253,7 +255,7 @@ fn instants_are_due_exactly_when_no_earlier_instant_had_reached_a_day_that_is_ke
                     |t: DateTime<Utc>| (t.naive_utc() + TimeDelta::seconds(if t < change { before } else { after })).date();
                 latest =
                     latest.max(shown(start)).max(if start >= change { shown(change - TimeDelta::seconds(1)) } else { latest });
-                if quarter % 3 != 0 || !(-120..=120).contains(&quarter) {
+                if quarter % 4 != 0 || !(-120..=120).contains(&quarter) {
                     continue;
                 }
                 for extra in [0, 1] {

@@ -54,13 +54,8 @@ fn fixed(text: &str, like: &Value) -> Value {
 }
 
 fn token(prefix: &str, suffix: &str, digits: u8, value: &Value) -> Value {
-    let hexadecimal = |t: &str| t.len() == usize::from(digits) && t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
-    match value {
-        Value::Text(text) if text.strip_prefix(prefix).and_then(|t| t.strip_suffix(suffix)).is_some_and(hexadecimal) => {
-            value.clone()
-        }
-        _ => Value::Token { prefix: prefix.to_owned(), suffix: suffix.to_owned(), digits },
-    }
+    let token = Value::Token { prefix: prefix.to_owned(), suffix: suffix.to_owned(), digits };
+    if token.is_stored_as(value) { value.clone() } else { token }
 }
 
 fn floored(value: &Value, floor: DateFloor) -> Value {

@@ -1,5 +1,6 @@
 //! `member`, `start` and `state`: how a purpose stands to a record.
 
+use chrono::TimeDelta;
 use chrono_tz::Tz;
 
 use super::condition::{self, and, or};
@@ -112,7 +113,7 @@ impl<'w> View<'w> {
                 dates::last_kept(day, rounding, months, days).is_some_and(|last| last < self.reference.today(zone))
             }
             (Period::Hours(hours), Moment::Instant(start)) => {
-                (self.reference.now - start).num_milliseconds() > i64::from(hours) * 3_600_000
+                start.checked_add_signed(TimeDelta::hours(i64::from(hours))).is_some_and(|end| end < self.reference.now)
             }
             (Period::Hours(_), _) => false,
         }

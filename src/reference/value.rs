@@ -89,6 +89,19 @@ impl Value {
         matches!(self, Self::Null)
     }
 
+    /// Whether a stored value is this one; any token of the reserved form is a [`Value::Token`].
+    #[must_use]
+    pub fn is_stored_as(&self, stored: &Self) -> bool {
+        let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        match (self, stored) {
+            (Self::Token { prefix, suffix, digits }, Self::Text(text)) => text
+                .strip_prefix(prefix.as_str())
+                .and_then(|t| t.strip_suffix(suffix.as_str()))
+                .is_some_and(|t| t.len() == usize::from(*digits) && t.bytes().all(hexadecimal)),
+            _ => self == stored,
+        }
+    }
+
     /// The form in which values of a join are compared for equality; `None` for NULL, which joins nothing.
     #[must_use]
     pub fn join_form(&self) -> Option<Value> {

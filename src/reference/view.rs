@@ -19,6 +19,8 @@ pub struct RowId {
 }
 
 type Index = HashMap<Vec<Value>, Vec<RowId>>;
+/// By table and columns.
+type Indexes<'w> = HashMap<(usize, Vec<&'w str>), Rc<Index>>;
 
 /// A world as it stands, with indexes made on demand.
 pub struct View<'w> {
@@ -26,7 +28,7 @@ pub struct View<'w> {
     pub(super) world: &'w World,
     rows: Vec<Vec<(&'w Key, &'w Vec<Value>)>>,
     columns: Vec<HashMap<&'w str, usize>>,
-    indexes: RefCell<HashMap<(usize, Vec<&'w str>), Rc<Index>>>,
+    indexes: RefCell<Indexes<'w>>,
     orders: HashMap<RowId, Vec<&'w Order>>,
     tenants: Vec<(Value, &'w Order)>,
     pub(super) decisions: RefCell<HashMap<RowId, Rc<Decision<'w>>>>,

@@ -101,14 +101,14 @@ impl World {
         table.rows.get(key)?.get(table.position(column)?)
     }
 
-    /// Where two worlds differ: table, key, and the column, or `None` where the row exists in one of them only.
+    /// Where a stored world differs from this, the expected one: table, key, and the column, or `None` where the row exists in one of them only.
     #[must_use]
-    pub fn differences(&self, other: &Self) -> Vec<(TableId, Key, Option<String>)> {
+    pub fn differences(&self, stored: &Self) -> Vec<(TableId, Key, Option<String>)> {
         let mut found = Vec::new();
         let empty = BTreeMap::new();
-        let ids: BTreeSet<&TableId> = self.tables.iter().chain(&other.tables).map(|t| &t.id).collect();
+        let ids: BTreeSet<&TableId> = self.tables.iter().chain(&stored.tables).map(|t| &t.id).collect();
         for id in ids {
-            let (a, b) = (self.table(id), other.table(id));
+            let (a, b) = (self.table(id), stored.table(id));
             let (rows_a, rows_b) = (a.map_or(&empty, |t| &t.rows), b.map_or(&empty, |t| &t.rows));
             let keys: BTreeSet<&Key> = rows_a.keys().chain(rows_b.keys()).collect();
             for key in keys {
@@ -117,7 +117,8 @@ impl World {
                     continue;
                 };
                 for (at, column) in a.columns.iter().enumerate() {
-                    if row_a.get(at) != b.position(column).and_then(|i| row_b.get(i)) {
+                    let stored = b.position(column).and_then(|i| row_b.get(i));
+                    if !matches!((row_a.get(at), stored), (Some(expected), Some(stored)) if expected.is_stored_as(stored)) {
                         found.push((id.clone(), key.clone(), Some(column.clone())));
                     }
                 }
