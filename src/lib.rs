@@ -6,3 +6,4 @@ pub mod clock;
 pub mod demo;
 pub mod plan;
 pub mod policy;
+pub mod source;

@@ -1,4 +1,15 @@
 //! Pure planning: from policy, data map, schema and cut-offs to the statements that a run executes. SQL is born only here.
 
+pub mod action;
+pub mod boolean;
+pub mod census;
+pub mod compile;
+pub mod dialect;
 pub mod key;
+pub mod orders;
+pub mod own_tables;
+pub mod quote;
+pub mod record;
+pub mod resolve;
 pub mod schema;
+pub mod terms;

@@ -1,0 +1,256 @@
+//! One thing that a run does to one kind of record: which rows, which columns, what goes with them.
+
+use super::boolean::B;
+use super::dialect::Dialect;
+use super::dialect::keys::KeyOrder;
+use super::key::RecordKey;
+use super::schema::{Column, Engine, TableName};
+
+/// What is done.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum ActionKind {
+    /// Values that must never be stored are cleared, and reported as an incident.
+    NeverStored,
+    /// The row is deleted with what follows it.
+    Delete,
+    /// Every personal field is masked; the row stays for good.
+    Anonymise,
+    /// The fields of one group are masked; the row stays because something else keeps it.
+    Clear,
+    /// The row is due for deletion but still referenced or read: masked now, deleted later.
+    Empty,
+}
+
+impl ActionKind {
+    /// The word for it in journals, plans and ids.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::NeverStored => "never-stored",
+            Self::Delete => "delete",
+            Self::Anonymise => "anonymise",
+            Self::Clear => "clear",
+            Self::Empty => "empty",
+        }
+    }
+}
+
+/// What happens to the rows of a companion table.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Operation {
+    /// They are deleted.
+    Delete,
+    /// These columns are set, over the row of alias `r`.
+    Mask(Vec<(String, String)>),
+}
+
+/// Rows of another table that change in the same transaction.
+#[derive(Debug, Clone)]
+pub struct Companion {
+    /// The data set, if the table is one.
+    pub data_set: Option<String>,
+    /// Its table.
+    pub table: TableName,
+    /// Its key.
+    pub key: Vec<Column>,
+    /// Pairs that join it: (its column, column of the table above).
+    pub on: Vec<(String, String)>,
+    /// Only rows (alias `r`) for which this holds.
+    pub condition: B,
+    /// What happens to them.
+    pub operation: Operation,
+    /// What goes before them in turn.
+    pub companions: Vec<Companion>,
+}
+
+/// One action of a plan.
+#[derive(Debug, Clone)]
+pub struct Action {
+    /// Its id within the source: `person/delete`, `person/clear-bank`.
+    pub id: String,
+    /// The root data set whose records it changes.
+    pub data_set: String,
+    /// What it does.
+    pub kind: ActionKind,
+    /// The root table.
+    pub table: TableName,
+    /// The root table's key, in the map's order.
+    pub key: Vec<Column>,
+    /// Which rows (alias `r`), orders included: repeated in the statement that acts.
+    pub predicate: B,
+    /// The same, locking the rows that it reads in other tables where the engine needs to be told.
+    pub locking: B,
+    /// The same without looking for orders when none stands: for finding candidates.
+    pub candidates: B,
+    /// Columns set on the root row; empty for deletions.
+    pub set: Vec<(String, String)>,
+    /// Categories whose fields it touches.
+    pub categories: Vec<String>,
+    /// Purposes on whose end it rests, by id.
+    pub purposes: Vec<String>,
+    /// Rows of other tables that change with it.
+    pub companions: Vec<Companion>,
+    /// Tables that the predicate reads, with their join to the root: (column there, column of the root). Empty when it reads the row alone.
+    pub reads: Vec<(TableName, Vec<(String, String)>)>,
+}
+
+/// The alias of the row that acts; every predicate is written over it.
+pub const ROW: &str = "r";
+
+impl Action {
+    /// Whether one statement may find and act: the predicate reads only the row and the orders, which the fence holds still.
+    #[must_use]
+    pub fn one_statement(&self, engine: Engine) -> bool {
+        self.reads.is_empty() && self.companions.is_empty() && !engine.is_mysql_family()
+    }
+
+    /// Expressions that read the key.
+    #[must_use]
+    pub fn key_columns(&self, d: Dialect) -> String {
+        key_columns(d, &self.key, ROW)
+    }
+
+    /// Candidates in key order after a key, at most so many.
+    #[must_use]
+    pub fn find(&self, d: Dialect, after: Option<&RecordKey>, limit: u64) -> String {
+        let after = after.map(|k| B::sql(d.key_compare(ROW, &self.key, KeyOrder::After, k))).unwrap_or(B::True);
+        format!(
+            "SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {} LIMIT {limit}",
+            self.key_columns(d),
+            d.table(&self.table),
+            B::and([after, self.candidates.clone()]).render(),
+            d.key_order(ROW, &self.key)
+        )
+    }
+
+    /// How many rows are due.
+    #[must_use]
+    pub fn count(&self, d: Dialect) -> String {
+        format!("SELECT {} FROM {} AS {ROW} WHERE {}", d.as_text("COUNT(*)"), d.table(&self.table), self.candidates.render())
+    }
+
+    /// Acts on every due row of a window of keys and returns their keys: the one-statement shape.
+    #[must_use]
+    pub fn act_window(&self, d: Dialect, from: &RecordKey, to: &RecordKey) -> String {
+        let window = B::and([
+            B::sql(d.key_compare(ROW, &self.key, KeyOrder::From, from)),
+            B::sql(d.key_compare(ROW, &self.key, KeyOrder::UpTo, to)),
+        ]);
+        format!("{} RETURNING {}", self.act(d, &B::and([window, self.predicate.clone()])), self.key_columns(d))
+    }
+
+    /// Locks the rows of these keys that are due, leaving out those that somebody else holds.
+    #[must_use]
+    pub fn lock(&self, d: Dialect, keys: &[RecordKey], skip_locked: bool) -> String {
+        let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.predicate.clone()]);
+        let lock = match d.engine {
+            Engine::Postgres if skip_locked => format!(" FOR UPDATE OF {ROW} SKIP LOCKED"),
+            Engine::Postgres => format!(" FOR UPDATE OF {ROW}"),
+            Engine::MariaDb | Engine::MySql => " FOR UPDATE SKIP LOCKED".to_owned(),
+            Engine::Sqlite => String::new(),
+        };
+        format!("SELECT {} FROM {} AS {ROW} WHERE {}{lock}", self.key_columns(d), d.table(&self.table), condition.render())
+    }
+
+    /// Reads once more, under all locks, which of these keys are due: for actions whose companions go first, so that the acting statement
+    /// itself cannot repeat a predicate about rows that are gone by then.
+    #[must_use]
+    pub fn confirm(&self, d: Dialect, keys: &[RecordKey]) -> String {
+        let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.locking.clone()]);
+        let lock = if d.engine == Engine::Sqlite { String::new() } else { " FOR UPDATE".to_owned() };
+        let lock = if d.engine == Engine::Postgres { format!("{lock} OF {ROW}") } else { lock };
+        format!("SELECT {} FROM {} AS {ROW} WHERE {}{lock}", self.key_columns(d), d.table(&self.table), condition.render())
+    }
+
+    /// Locks the rows that the predicate reads about these keys, so that none changes before the commit. PostgreSQL only: InnoDB locks
+    /// them in the acting statement at REPEATABLE READ, SQLite has one writer.
+    #[must_use]
+    pub fn lock_read_rows(&self, d: Dialect, keys: &[RecordKey]) -> Vec<String> {
+        if d.engine != Engine::Postgres {
+            return Vec::new();
+        }
+        let by_table = self.reads.iter().map(|(table, pairs)| {
+            let on: Vec<String> =
+                pairs.iter().map(|(there, here)| format!("{} = {}", d.column("c", there), d.column(ROW, here))).collect();
+            format!(
+                "SELECT 1::text FROM {} AS {ROW} JOIN {} AS c ON {} WHERE {} FOR SHARE OF c",
+                d.table(&self.table),
+                d.table(table),
+                on.join(" AND "),
+                d.key_in(ROW, &self.key, keys)
+            )
+        });
+        by_table.collect()
+    }
+
+    /// Acts on exactly these keys, the predicate repeated. On MariaDB and MySQL the affected count is the number of matched rows.
+    #[must_use]
+    pub fn act_keys(&self, d: Dialect, keys: &[RecordKey], returning: bool) -> String {
+        let mut condition = vec![B::sql(d.key_in(ROW, &self.key, keys))];
+        // What it was deleted with is gone by now, and the rows are locked: the predicate's own terms about companions would not hold any more.
+        if self.companions.is_empty() {
+            condition.push(self.predicate.clone());
+        }
+        let act = self.act(d, &B::and(condition));
+        if returning && !d.engine.is_mysql_family() { format!("{act} RETURNING {}", self.key_columns(d)) } else { act }
+    }
+
+    fn act(&self, d: Dialect, condition: &B) -> String {
+        let operation = match self.kind {
+            ActionKind::Delete => Operation::Delete,
+            _ => Operation::Mask(self.set.clone()),
+        };
+        statement(d, &self.table, &operation, condition)
+    }
+}
+
+impl Companion {
+    /// The keys of its rows that belong to these rows of the table above; locked where the engine locks by row.
+    #[must_use]
+    pub fn find(&self, d: Dialect, above: &TableName, above_key: &[Column], keys: &[RecordKey]) -> String {
+        let on: Vec<String> =
+            self.on.iter().map(|(here, there)| format!("{} = {}", d.column(ROW, here), d.column("p", there))).collect();
+        let lock = match d.engine {
+            Engine::Postgres => format!(" FOR UPDATE OF {ROW}"),
+            Engine::MariaDb | Engine::MySql => " FOR UPDATE".to_owned(),
+            Engine::Sqlite => String::new(),
+        };
+        let condition = B::and([B::sql(d.key_in("p", above_key, keys)), self.condition.clone()]);
+        format!(
+            "SELECT {} FROM {} AS p JOIN {} AS {ROW} ON {} WHERE {}{lock}",
+            key_columns(d, &self.key, ROW),
+            d.table(above),
+            d.table(&self.table),
+            on.join(" AND "),
+            condition.render()
+        )
+    }
+
+    /// Acts on exactly these rows.
+    #[must_use]
+    pub fn act(&self, d: Dialect, keys: &[RecordKey]) -> String {
+        statement(d, &self.table, &self.operation, &B::sql(d.key_in(ROW, &self.key, keys)))
+    }
+}
+
+fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
+    key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
+}
+
+fn statement(d: Dialect, table: &TableName, operation: &Operation, condition: &B) -> String {
+    let (table, condition) = (d.table(table), condition.render());
+    match operation {
+        Operation::Delete if d.engine.is_mysql_family() => format!("DELETE {ROW} FROM {table} AS {ROW} WHERE {condition}"),
+        Operation::Delete => format!("DELETE FROM {table} AS {ROW} WHERE {condition}"),
+        Operation::Mask(set) => {
+            let set: Vec<String> = set
+                .iter()
+                .map(|(column, value)| {
+                    let target = if d.engine.is_mysql_family() { d.column(ROW, column) } else { d.ident(column) };
+                    format!("{target} = {value}")
+                })
+                .collect();
+            format!("UPDATE {table} AS {ROW} SET {} WHERE {condition}", set.join(", "))
+        }
+    }
+}

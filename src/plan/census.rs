@@ -1,0 +1,165 @@
+//! Counting before anything is touched, in one pass over each root table.
+//!
+//! The statement groups the rows by the states of all purposes and by what would be done to them; the few distinct combinations carry every figure.
+
+use chrono::NaiveDate;
+
+use super::action::{Action, ActionKind, ROW};
+use super::dialect::Dialect;
+use super::record::{Records, start_events};
+use super::schema::TableName;
+use crate::policy::map::DataSet;
+
+/// The census of one root data set.
+#[derive(Debug, Clone)]
+pub struct Census {
+    /// The data set's id.
+    pub data_set: String,
+    /// Purpose ids, in the order of the state columns.
+    pub purposes: Vec<String>,
+    /// Action ids, in the order of the action columns.
+    pub actions: Vec<String>,
+    /// Which of the actions empty (their rows are done, not due, once masked).
+    pub table: TableName,
+    /// The statement. Columns: one state letter a purpose; `1`/`0` for frozen; `1`/`0` an action; the oldest start a purpose; the count.
+    pub sql: String,
+}
+
+/// The figures of one purpose.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct PurposeCounts {
+    /// Records that the purpose covers.
+    pub covered: u64,
+    /// Covered and still running by their start, condition or period.
+    pub running: u64,
+    /// Ended, and something would be done about it now.
+    pub due: u64,
+    /// Covered, and frozen by a hold or restriction.
+    pub held: u64,
+    /// Kept while a condition holds.
+    pub kept_while: u64,
+    /// Nobody knows the start.
+    pub undated: u64,
+    /// Whether the purpose covers them is unknown.
+    pub undecided: u64,
+    /// Ended, with nothing left to do (or something else still keeps every field).
+    pub ended: u64,
+    /// The oldest start among the due.
+    pub oldest_due_start: Option<NaiveDate>,
+}
+
+/// The figures of one data set.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct Counts {
+    /// All records.
+    pub records: u64,
+    /// Records frozen by an order.
+    pub frozen: u64,
+    /// By purpose.
+    pub purposes: Vec<(String, PurposeCounts)>,
+    /// Rows that each action would change.
+    pub actions: Vec<(String, u64)>,
+    /// Records that no purpose covers.
+    pub uncovered: u64,
+}
+
+impl Census {
+    /// The census of a root data set with the actions of its plan; `None` when its table is unknown.
+    #[must_use]
+    pub fn new(records: &Records<'_>, data: &DataSet, actions: &[Action]) -> Option<Self> {
+        let resolved = records.terms.resolved;
+        let d = resolved.dialect;
+        let table = resolved.table(data)?.name.clone();
+        let own = records.own_purposes(data);
+        let bit = |condition: &str| format!("CASE WHEN {condition} THEN '1' ELSE '0' END");
+        let mut columns: Vec<String> = Vec::new();
+        for i in &own {
+            let t = records.purposes[*i];
+            columns.push(records.terms.state(t.purpose, t.run, data, ROW));
+        }
+        columns.push(bit(&records.frozen(data, ROW).render()));
+        let mine: Vec<&Action> = actions.iter().filter(|a| a.data_set == data.id.value).collect();
+        columns.extend(mine.iter().map(|a| bit(&a.predicate.render())));
+        let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
+        for i in &own {
+            let purpose = records.purposes[*i].purpose;
+            // The date of a single own event; several have no single oldest start.
+            let events: Vec<_> = purpose.starts.iter().flat_map(|s| &s.events).filter_map(|n| data.event(n)).collect();
+            let column = match events.as_slice() {
+                [event] if event.of.is_none() && start_events(purpose).count() >= 1 => resolved.event_form(data, event),
+                _ => None,
+            };
+            columns.push(column.map_or_else(
+                || "NULL".to_owned(),
+                |(c, form)| {
+                    let expr = d.column(ROW, &c.name);
+                    let zone = records.purposes[*i].run.zone;
+                    let dated = super::boolean::B::or([d.missing(&expr, form, zone), d.invalid(&expr, form)]).negate();
+                    d.as_text(&format!("MIN(CASE WHEN {} THEN {expr} END)", dated.render()))
+                },
+            ));
+        }
+        columns.push(d.as_text("COUNT(*)"));
+        let sql = format!("SELECT {} FROM {} AS {ROW} GROUP BY {}", columns.join(", "), d.table(&table), group_by.join(", "));
+        Some(Self {
+            data_set: data.id.value.clone(),
+            purposes: own.iter().map(|i| records.purposes[*i].purpose.id.value.clone()).collect(),
+            actions: mine.iter().map(|a| a.id.clone()).collect(),
+            table,
+            sql,
+        })
+    }
+
+    /// The figures from the rows that the statement returned.
+    #[must_use]
+    pub fn read(&self, rows: &[Vec<Option<String>>], _dialect: Dialect) -> Counts {
+        let (p, a) = (self.purposes.len(), self.actions.len());
+        let mut counts = Counts {
+            purposes: self.purposes.iter().map(|id| (id.clone(), PurposeCounts::default())).collect(),
+            actions: self.actions.iter().map(|id| (id.clone(), 0)).collect(),
+            ..Counts::default()
+        };
+        for row in rows {
+            let cell = |i: usize| row.get(i).and_then(Option::as_deref);
+            let n: u64 = cell(p + 1 + a + p).and_then(|t| t.parse().ok()).unwrap_or(0);
+            let frozen = cell(p) == Some("1");
+            let acted: Vec<bool> = (0..a).map(|i| cell(p + 1 + i) == Some("1")).collect();
+            counts.records += n;
+            counts.frozen += if frozen { n } else { 0 };
+            for (i, (_, total)) in counts.actions.iter_mut().enumerate() {
+                *total += if acted[i] { n } else { 0 };
+            }
+            let due = acted.iter().zip(&self.actions).any(|(on, id)| *on && !id.ends_with(ActionKind::NeverStored.word()));
+            let mut any_covers = false;
+            for (i, (_, figures)) in counts.purposes.iter_mut().enumerate() {
+                let state = cell(i).unwrap_or("d");
+                any_covers |= state != "n";
+                figures.add(state, n, frozen, due, cell(p + 1 + a + i));
+            }
+            counts.uncovered += if any_covers { 0 } else { n };
+        }
+        counts
+    }
+}
+
+impl PurposeCounts {
+    fn add(&mut self, state: &str, n: u64, frozen: bool, due: bool, oldest: Option<&str>) {
+        if state == "n" {
+            return;
+        }
+        self.covered += n;
+        self.held += if frozen { n } else { 0 };
+        match state {
+            "u" => self.undecided += n,
+            "w" => self.kept_while += n,
+            "d" => self.undated += n,
+            "c" | "o" | "x" | "t" if due => {
+                self.due += n;
+                let start = oldest.and_then(|t| NaiveDate::parse_from_str(t.get(..10)?, "%Y-%m-%d").ok());
+                self.oldest_due_start = [self.oldest_due_start, start].into_iter().flatten().min();
+            }
+            "c" | "o" | "x" | "t" => self.ended += n,
+            _ => self.running += n,
+        }
+    }
+}

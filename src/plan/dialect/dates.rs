@@ -1,0 +1,272 @@
+//! Dates in columns: when a value is missing, when it breaks its format, when it lies before a bound.
+
+use chrono::{DateTime, NaiveDate, NaiveTime, Utc};
+use chrono_tz::Tz;
+
+use super::Dialect;
+use crate::plan::boolean::B;
+use crate::plan::schema::{Engine, TypeClass};
+use crate::policy::bound::{Bound, first_instant};
+use crate::policy::map::DateFormat;
+
+/// How a column holds a date.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateForm {
+    /// A calendar date.
+    Date,
+    /// A date-time without a zone, to be read in this zone.
+    Local(Tz),
+    /// An instant.
+    Instant,
+    /// Text `YYYY-MM-DD`.
+    TextDate,
+    /// Text `YYYYMMDD`.
+    TextCompact,
+    /// Text date-time without a zone, to be read in this zone.
+    TextLocal(Tz),
+    /// Seconds or milliseconds since the epoch, this many to the second.
+    Epoch(i64),
+}
+
+/// Why a column cannot date an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum DateFormFault {
+    /// A date-time without a zone, and no zone declared.
+    NoZone,
+    /// A text or number, and no format declared.
+    NoFormat,
+    /// A declared format that this type cannot hold.
+    WrongFormat,
+    /// A type that holds no date.
+    NoDate,
+}
+
+impl DateForm {
+    /// The form of a column. `zone` is the declared one for date-times without a zone; `format` only counts for texts and numbers.
+    ///
+    /// # Errors
+    /// See [`DateFormFault`].
+    pub fn of(
+        engine: Engine,
+        class: TypeClass,
+        sql_type: &str,
+        format: Option<DateFormat>,
+        zone: Option<Tz>,
+    ) -> Result<Self, DateFormFault> {
+        let zone = || zone.ok_or(DateFormFault::NoZone);
+        if engine != Engine::Sqlite {
+            match class {
+                TypeClass::Date => return Ok(Self::Date),
+                TypeClass::DateTime => return zone().map(Self::Local),
+                TypeClass::Instant => return Ok(Self::Instant),
+                _ => {}
+            }
+        }
+        // SQLite has no date type: a column declared DATE holds ISO text unless the map says otherwise.
+        let declared = sql_type.to_ascii_lowercase();
+        let default = match engine {
+            Engine::Sqlite if declared == "date" => Some(DateFormat::IsoDate),
+            Engine::Sqlite if declared.starts_with("datetime") || declared.starts_with("timestamp") => {
+                Some(DateFormat::IsoDateTime)
+            }
+            _ => None,
+        };
+        let numeric = matches!(class, TypeClass::Integer);
+        match format.or(default) {
+            None if matches!(
+                class,
+                TypeClass::Text
+                    | TypeClass::Integer
+                    | TypeClass::Decimal
+                    | TypeClass::Other
+                    | TypeClass::Date
+                    | TypeClass::DateTime
+            ) =>
+            {
+                Err(DateFormFault::NoFormat)
+            }
+            None => Err(DateFormFault::NoDate),
+            Some(DateFormat::IsoDate | DateFormat::CompactDate | DateFormat::IsoDateTime) if numeric => {
+                Err(DateFormFault::WrongFormat)
+            }
+            Some(DateFormat::EpochSeconds | DateFormat::EpochMilliseconds) if !numeric => Err(DateFormFault::WrongFormat),
+            Some(DateFormat::IsoDate) => Ok(Self::TextDate),
+            Some(DateFormat::CompactDate) => Ok(Self::TextCompact),
+            Some(DateFormat::IsoDateTime) => zone().map(Self::TextLocal),
+            Some(DateFormat::EpochSeconds) => Ok(Self::Epoch(1)),
+            Some(DateFormat::EpochMilliseconds) => Ok(Self::Epoch(1000)),
+        }
+    }
+
+    /// Whether the form has a time of day, so that a period in hours can count from it.
+    #[must_use]
+    pub fn has_time(self) -> bool {
+        !matches!(self, Self::Date | Self::TextDate | Self::TextCompact)
+    }
+}
+
+/// Calendar days that databases hold in place of "no date".
+const SENTINELS: [(i32, u32, u32); 2] = [(1900, 1, 1), (1970, 1, 1)];
+
+fn day(year: i32, month: u32, day: u32) -> NaiveDate {
+    NaiveDate::from_ymd_opt(year, month, day).unwrap_or(NaiveDate::MIN)
+}
+
+impl Dialect {
+    /// The literal of a bound for a column of this form; `None` for a bound in hours over a form without a time.
+    fn bound_literal(self, form: DateForm, bound: Bound, policy_zone: Tz) -> Option<String> {
+        Some(match form {
+            DateForm::Date => self.date(bound.for_dates()?),
+            DateForm::TextDate => format!("'{}'", bound.for_dates()?.format("%Y-%m-%d")),
+            DateForm::TextCompact => format!("'{}'", bound.for_dates()?.format("%Y%m%d")),
+            DateForm::Local(zone) => self.date_time(bound.for_local_times(policy_zone, zone)),
+            DateForm::Instant => self.instant(bound.for_instants(policy_zone)),
+            DateForm::Epoch(scale) => (bound.for_instants(policy_zone).timestamp() * scale).to_string(),
+            DateForm::TextLocal(zone) => {
+                let local = bound.for_local_times(policy_zone, zone);
+                if local.time() == NaiveTime::MIN {
+                    format!("'{}'", local.format("%Y-%m-%d"))
+                } else if local.and_utc().timestamp() % 60 == 0 {
+                    format!("'{}'", local.format("%Y-%m-%d %H:%M"))
+                } else {
+                    format!("'{}'", local.format("%Y-%m-%d %H:%M:%S"))
+                }
+            }
+        })
+    }
+
+    /// Whether the value (not missing, not invalid) lies before the bound.
+    #[must_use]
+    pub fn before(self, expr: &str, form: DateForm, bound: Option<Bound>, policy_zone: Tz) -> B {
+        let Some(literal) = bound.and_then(|b| self.bound_literal(form, b, policy_zone)) else { return B::False };
+        // `T` sorts after the blank: within the bound's own day the texts must be of one form. A bound at midnight is that day's shortest text.
+        let value = match form {
+            DateForm::TextLocal(_) if literal.len() > "'0000-00-00'".len() => format!("REPLACE({expr}, 'T', ' ')"),
+            _ => expr.to_owned(),
+        };
+        let no_sentinel = self.sentinel_parts(expr, form, policy_zone).into_iter().map(|s| s.exclusion);
+        B::and(
+            std::iter::once(B::sql(format!("{value} < {literal}")))
+                .chain(no_sentinel.map(B::sql))
+                .chain(self.valid(expr, form).map(B::sql)),
+        )
+    }
+
+    /// Whether there is no date: NULL, a sentinel, a zero date, an infinity.
+    #[must_use]
+    pub fn missing(self, expr: &str, form: DateForm, policy_zone: Tz) -> B {
+        let sentinel = self.sentinel_parts(expr, form, policy_zone).into_iter().map(|s| B::sql(s.inclusion));
+        let sentinel = B::or(sentinel.chain(std::iter::once(B::sql(self.far_future(expr, form, policy_zone)))));
+        // A sentinel must be well-formed to be one; a text column's other values are invalid, not missing.
+        let sentinel = match self.valid(expr, form) {
+            Some(valid) => B::and([B::sql(valid), sentinel]),
+            None => sentinel,
+        };
+        B::or([B::sql(format!("{expr} IS NULL")), sentinel])
+    }
+
+    /// Whether the value breaks its declared format; never for real date types.
+    #[must_use]
+    pub fn invalid(self, expr: &str, form: DateForm) -> B {
+        match self.valid(expr, form) {
+            Some(valid) => B::and([B::sql(format!("{expr} IS NOT NULL")), B::sql(valid).negate()]),
+            None => B::False,
+        }
+    }
+
+    /// A condition that holds for well-formed values, where the type does not ensure it.
+    fn valid(self, expr: &str, form: DateForm) -> Option<String> {
+        const DATE: &str = "(([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])))|(([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29))";
+        const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?";
+        let compact = || DATE.replace('-', "").replace("[09]", "[0-9]").replace("[19]", "[1-9]").replace("[08]", "[0-8]");
+        let pattern = match (self.engine, form) {
+            (Engine::Sqlite, DateForm::TextDate) => {
+                return Some(format!("(typeof({expr}) = 'text' AND length({expr}) = 10 AND date({expr}) = {expr})"));
+            }
+            (Engine::Sqlite, DateForm::TextCompact) => {
+                let iso = format!("substr({expr}, 1, 4) || '-' || substr({expr}, 5, 2) || '-' || substr({expr}, 7)");
+                return Some(format!("(typeof({expr}) = 'text' AND length({expr}) = 8 AND date({iso}) = {iso})"));
+            }
+            (Engine::Sqlite, DateForm::TextLocal(_)) => {
+                let rest = format!("substr({expr}, 17)");
+                return Some(format!(
+                    "(typeof({expr}) = 'text' AND {expr} GLOB '????-??-??[ T][0-2][0-9]:[0-5][0-9]*' AND date(substr({expr}, 1, 10)) = substr({expr}, 1, 10) AND substr({expr}, 12, 2) < '24' AND ({rest} = '' OR {rest} GLOB ':[0-5][0-9]' OR ({rest} GLOB ':[0-5][0-9].[0-9]*' AND NOT substr({expr}, 21) GLOB '*[^0-9]*')))"
+                ));
+            }
+            (Engine::Sqlite, DateForm::Epoch(_)) => return Some(format!("typeof({expr}) = 'integer'")),
+            (_, DateForm::TextDate) => format!("^{DATE}$"),
+            (_, DateForm::TextCompact) => format!("^{}$", compact()),
+            (_, DateForm::TextLocal(_)) => format!("^{DATE}[ T]{TIME}$"),
+            // Zero months and days pass MariaDB's and MySQL's date type.
+            (Engine::MariaDb | Engine::MySql, DateForm::Date | DateForm::Local(_)) => {
+                return None;
+            }
+            _ => return None,
+        };
+        Some(match self.engine {
+            // A line end before the end of the text would satisfy `$`: exclude it.
+            Engine::MariaDb | Engine::MySql => {
+                format!("(CONVERT({expr} USING utf8mb4) REGEXP '{pattern}' AND INSTR({expr}, CHAR(10)) = 0)")
+            }
+            _ => format!("{expr} ~ '{pattern}'"),
+        })
+    }
+
+    fn far_future(self, expr: &str, form: DateForm, zone: Tz) -> String {
+        let end = day(9999, 12, 31);
+        format!("{expr} >= {}", self.day_literals(form, end, zone).0)
+    }
+
+    /// The literals between which a value's calendar date is `day`: from (inclusive), to (exclusive).
+    fn day_literals(self, form: DateForm, day: NaiveDate, zone: Tz) -> (String, String) {
+        let next = day.succ_opt().unwrap_or(day);
+        let midnight = |d: NaiveDate| d.and_time(NaiveTime::MIN);
+        let instants = |d: NaiveDate| -> (DateTime<Utc>, DateTime<Utc>) {
+            let (local, utc) = (first_instant(d, zone), midnight(d).and_utc());
+            (local.min(utc), local.max(utc))
+        };
+        match form {
+            DateForm::Date => (self.date(day), self.date(next)),
+            DateForm::TextDate | DateForm::TextLocal(_) => {
+                (format!("'{}'", day.format("%Y-%m-%d")), format!("'{}'", next.format("%Y-%m-%d")))
+            }
+            DateForm::TextCompact => (format!("'{}'", day.format("%Y%m%d")), format!("'{}'", next.format("%Y%m%d"))),
+            DateForm::Local(_) => (self.date_time(midnight(day)), self.date_time(midnight(next))),
+            DateForm::Instant => (self.instant(instants(day).0), self.instant(instants(next).1)),
+            DateForm::Epoch(scale) => {
+                ((instants(day).0.timestamp() * scale).to_string(), (instants(next).1.timestamp() * scale).to_string())
+            }
+        }
+    }
+
+    /// Sentinels below any bound: each as a condition that includes it and one that excludes it.
+    fn sentinel_parts(self, expr: &str, form: DateForm, zone: Tz) -> Vec<Sentinel> {
+        let mut parts = Vec::new();
+        let (_, after_first) = self.day_literals(form, day(1, 1, 1), zone);
+        parts.push(Sentinel { inclusion: format!("{expr} < {after_first}"), exclusion: format!("{expr} >= {after_first}") });
+        if self.engine.is_mysql_family() && matches!(form, DateForm::Date | DateForm::Local(_)) {
+            parts.push(Sentinel {
+                inclusion: format!("MONTH({expr}) = 0 OR DAYOFMONTH({expr}) = 0"),
+                exclusion: format!("MONTH({expr}) <> 0 AND DAYOFMONTH({expr}) <> 0"),
+            });
+        }
+        for (y, m, d) in SENTINELS {
+            let (from, to) = self.day_literals(form, day(y, m, d), zone);
+            parts.push(match form {
+                DateForm::Date | DateForm::TextDate | DateForm::TextCompact => {
+                    Sentinel { inclusion: format!("{expr} = {from}"), exclusion: format!("{expr} <> {from}") }
+                }
+                _ => Sentinel {
+                    inclusion: format!("({expr} >= {from} AND {expr} < {to})"),
+                    exclusion: format!("({expr} < {from} OR {expr} >= {to})"),
+                },
+            });
+        }
+        parts
+    }
+}
+
+struct Sentinel {
+    inclusion: String,
+    exclusion: String,
+}

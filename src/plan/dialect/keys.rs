@@ -1,0 +1,216 @@
+//! Primary keys: read as canonical text, written back as literals that select exactly the same row.
+
+use super::{Dialect, is_number};
+use crate::plan::key::{KeyKind, KeyPart, RecordKey};
+use crate::plan::schema::{Column, Engine, TypeClass};
+
+/// The kind of key that a column of this class makes; `None` for classes that cannot identify a row exactly.
+#[must_use]
+pub fn kind_of(class: TypeClass) -> Option<KeyKind> {
+    Some(match class {
+        TypeClass::Integer | TypeClass::Bit => KeyKind::Integer,
+        TypeClass::Decimal => KeyKind::Decimal,
+        TypeClass::Boolean => KeyKind::Boolean,
+        TypeClass::Text | TypeClass::Enum | TypeClass::Inet => KeyKind::Text,
+        TypeClass::Binary => KeyKind::Binary,
+        TypeClass::Date => KeyKind::Date,
+        TypeClass::DateTime => KeyKind::DateTime,
+        TypeClass::Instant => KeyKind::Instant,
+        TypeClass::Uuid => KeyKind::Uuid,
+        TypeClass::Float | TypeClass::Json | TypeClass::Other => return None,
+    })
+}
+
+impl Dialect {
+    /// An expression that yields a key column's canonical text, see [`Dialect::key_part`].
+    #[must_use]
+    pub fn key_text(self, alias: &str, column: &Column) -> String {
+        let c = self.column(alias, &column.name);
+        match (self.engine, column.class) {
+            (Engine::Postgres, TypeClass::Binary) => format!("encode({c}, 'hex')"),
+            (Engine::Postgres, _) => format!("{c}::text"),
+            (Engine::MariaDb | Engine::MySql, TypeClass::Binary) => format!("LOWER(HEX({c}))"),
+            (Engine::MariaDb | Engine::MySql, TypeClass::Bit) => format!("CAST(CAST({c} AS UNSIGNED) AS CHAR)"),
+            (Engine::MariaDb | Engine::MySql, TypeClass::Text | TypeClass::Enum) => format!("CONVERT({c} USING utf8mb4)"),
+            (Engine::MariaDb | Engine::MySql, _) => format!("CAST({c} AS CHAR)"),
+            // The value's own type decides, not the column's: quote() writes it as a literal.
+            (Engine::Sqlite, _) => format!("quote({c})"),
+        }
+    }
+
+    /// The key part that [`Dialect::key_text`] read. `None` for what cannot be a key (NULL, a floating-point value).
+    #[must_use]
+    pub fn key_part(self, column: &Column, text: &str) -> Option<KeyPart> {
+        if self.engine == Engine::Sqlite {
+            return sqlite_part(text);
+        }
+        let kind = kind_of(column.class)?;
+        let text = match (self.engine, kind) {
+            // The session's zone is UTC and prints it.
+            (Engine::Postgres, KeyKind::Instant) => text.strip_suffix("+00").unwrap_or(text).to_owned(),
+            (Engine::Postgres, KeyKind::Integer) if column.class == TypeClass::Bit => {
+                return Some(KeyPart { kind: KeyKind::Text, text: text.to_owned() });
+            }
+            (Engine::MariaDb | Engine::MySql, KeyKind::Boolean) => if text == "0" { "false" } else { "true" }.to_owned(),
+            _ => text.to_owned(),
+        };
+        Some(KeyPart { kind, text })
+    }
+
+    /// A key part that a person typed for this column, in canonical form; `None` when it cannot be one.
+    #[must_use]
+    pub fn typed_part(self, column: &Column, typed: &str) -> Option<KeyPart> {
+        let integer = |t: &str| {
+            let digits = t.strip_prefix('-').unwrap_or(t);
+            (!digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit())).then(|| t.to_owned())
+        };
+        let (kind, text) = match kind_of(column.class)? {
+            KeyKind::Integer if column.class == TypeClass::Bit && self.engine == Engine::Postgres => {
+                (KeyKind::Text, typed.to_owned())
+            }
+            KeyKind::Integer => (KeyKind::Integer, integer(typed)?),
+            KeyKind::Decimal => (KeyKind::Decimal, is_number(typed).then(|| typed.to_owned())?),
+            KeyKind::Binary => {
+                let hex = typed.to_ascii_lowercase();
+                (KeyKind::Binary, (hex.len().is_multiple_of(2) && hex.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hex)?)
+            }
+            KeyKind::Uuid => (KeyKind::Uuid, typed.to_ascii_lowercase()),
+            kind => (kind, typed.to_owned()),
+        };
+        Some(KeyPart { kind, text })
+    }
+
+    /// The literal that selects exactly this part of a key.
+    #[must_use]
+    pub fn key_literal(self, column: &Column, part: &KeyPart) -> String {
+        let text = &part.text;
+        match (self.engine, part.kind) {
+            (_, KeyKind::Integer | KeyKind::Decimal) if is_number(text) => text.clone(),
+            (Engine::Postgres, KeyKind::Binary) => format!("'\\x{text}'::bytea"),
+            (_, KeyKind::Binary) => format!("x'{text}'"),
+            (Engine::Postgres, KeyKind::Instant) => format!("TIMESTAMPTZ {}", self.text(&format!("{text}+00"))),
+            (Engine::Postgres, KeyKind::Text) => self.text(text),
+            (Engine::Postgres, _) => format!("{}::{}", self.text(text), cast_type(column)),
+            (_, KeyKind::Boolean) => if text == "true" { "1" } else { "0" }.to_owned(),
+            (Engine::MariaDb | Engine::MySql, KeyKind::Date) => format!("DATE {}", self.text(text)),
+            (Engine::MariaDb | Engine::MySql, KeyKind::DateTime | KeyKind::Instant) => format!("TIMESTAMP {}", self.text(text)),
+            _ => self.text(text),
+        }
+    }
+
+    /// `alias.key IN (keys)`, exact for composite keys too. No key selects nothing.
+    #[must_use]
+    pub fn key_in(self, alias: &str, columns: &[Column], keys: &[RecordKey]) -> String {
+        if keys.is_empty() {
+            return "(1 = 0)".to_owned();
+        }
+        let names: Vec<String> = columns.iter().map(|c| self.column(alias, &c.name)).collect();
+        let tuple =
+            |key: &RecordKey| columns.iter().zip(&key.0).map(|(c, p)| self.key_literal(c, p)).collect::<Vec<_>>().join(", ");
+        if columns.len() == 1 {
+            let list: Vec<String> = keys.iter().map(tuple).collect();
+            return format!("{} IN ({})", names[0], list.join(", "));
+        }
+        let list: Vec<String> = keys.iter().map(|k| format!("({})", tuple(k))).collect();
+        match self.engine {
+            Engine::Sqlite => format!("({}) IN (VALUES {})", names.join(", "), list.join(", ")),
+            _ => format!("({}) IN ({})", names.join(", "), list.join(", ")),
+        }
+    }
+
+    /// `alias.key` after (or, with `or_equal`, from) a key, in key order.
+    #[must_use]
+    pub fn key_compare(self, alias: &str, columns: &[Column], operator: KeyOrder, key: &RecordKey) -> String {
+        let pairs: Vec<(String, String)> =
+            columns.iter().zip(&key.0).map(|(c, p)| (self.column(alias, &c.name), self.key_literal(c, p))).collect();
+        let (strict, last) = match operator {
+            KeyOrder::After => (">", ">"),
+            KeyOrder::From => (">", ">="),
+            KeyOrder::UpTo => ("<", "<="),
+        };
+        if let [(name, value)] = pairs.as_slice() {
+            return format!("{name} {last} {value}");
+        }
+        if !self.engine.is_mysql_family() {
+            let (names, values): (Vec<String>, Vec<String>) = pairs.into_iter().unzip();
+            return format!("({}) {last} ({})", names.join(", "), values.join(", "));
+        }
+        // MariaDB and MySQL do not use an index for a row comparison: spell it out.
+        let alternatives: Vec<String> = (0..pairs.len())
+            .map(|i| {
+                let equal = pairs[..i].iter().map(|(n, v)| format!("{n} = {v}"));
+                let operator = if i + 1 == pairs.len() { last } else { strict };
+                let step = std::iter::once(format!("{} {operator} {}", pairs[i].0, pairs[i].1));
+                format!("({})", equal.chain(step).collect::<Vec<_>>().join(" AND "))
+            })
+            .collect();
+        format!("({})", alternatives.join(" OR "))
+    }
+
+    /// Key columns for ORDER BY.
+    #[must_use]
+    pub fn key_order(self, alias: &str, columns: &[Column]) -> String {
+        columns.iter().map(|c| self.column(alias, &c.name)).collect::<Vec<_>>().join(", ")
+    }
+
+    /// An expression that yields the order target of a row: for each key part the length of its canonical text, `:`, the text. Injective.
+    #[must_use]
+    pub fn target_text(self, alias: &str, columns: &[Column]) -> String {
+        let parts: Vec<String> = columns
+            .iter()
+            .map(|c| {
+                let text = self.key_text(alias, c);
+                match self.engine {
+                    Engine::Postgres => format!("length({text})::text || ':' || {text}"),
+                    Engine::MariaDb | Engine::MySql => format!("CONCAT(CHAR_LENGTH({text}), ':', {text})"),
+                    Engine::Sqlite => format!("length({text}) || ':' || {text}"),
+                }
+            })
+            .collect();
+        match self.engine {
+            Engine::MariaDb | Engine::MySql => {
+                format!(
+                    "CAST({} AS BINARY)",
+                    if parts.len() == 1 { parts[0].clone() } else { format!("CONCAT({})", parts.join(", ")) }
+                )
+            }
+            _ => format!("({})", parts.join(" || ")),
+        }
+    }
+}
+
+/// Which side of a key.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum KeyOrder {
+    /// Strictly after it.
+    After,
+    /// It and what follows.
+    From,
+    /// It and what precedes.
+    UpTo,
+}
+
+/// PostgreSQL's type to cast a key literal to; a type modifier would round or cut the value.
+fn cast_type(column: &Column) -> &'static str {
+    match column.class {
+        TypeClass::Boolean => "boolean",
+        TypeClass::Date => "date",
+        TypeClass::DateTime => "timestamp",
+        TypeClass::Uuid => "uuid",
+        TypeClass::Decimal => "numeric",
+        TypeClass::Inet => "inet",
+        _ => "text",
+    }
+}
+
+fn sqlite_part(quoted: &str) -> Option<KeyPart> {
+    if let Some(hex) = quoted.strip_prefix("X'").and_then(|q| q.strip_suffix('\'')) {
+        return Some(KeyPart { kind: KeyKind::Binary, text: hex.to_ascii_lowercase() });
+    }
+    if let Some(text) = quoted.strip_prefix('\'').and_then(|q| q.strip_suffix('\'')) {
+        return Some(KeyPart { kind: KeyKind::Text, text: text.replace("''", "'") });
+    }
+    let digits = quoted.strip_prefix('-').unwrap_or(quoted);
+    let whole = !digits.is_empty() && digits.bytes().all(|b| b.is_ascii_digit());
+    whole.then(|| KeyPart { kind: KeyKind::Integer, text: quoted.to_owned() })
+}

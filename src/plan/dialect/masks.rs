@@ -1,0 +1,297 @@
+//! Masks as SQL: the value that replaces, and the condition that says there is something left to replace.
+
+use super::Dialect;
+use crate::plan::boolean::B;
+use crate::plan::schema::{Column, Engine, TypeClass};
+use crate::policy::mask::{DateFloor, Mask};
+
+/// A mask of one column as SQL.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct MaskSql {
+    /// The value to set, over the column itself; NULL stays NULL, what is masked already stays as it is.
+    pub value: String,
+    /// Whether the value still has to be masked.
+    pub todo: B,
+}
+
+impl Dialect {
+    /// The mask of `column` in the row of `alias`. `None` when this engine or type cannot have it.
+    #[must_use]
+    pub fn mask(self, alias: &str, column: &Column, mask: &Mask) -> Option<MaskSql> {
+        let c = self.column(alias, &column.name);
+        if column.generated || (*mask == Mask::Null && !column.nullable) {
+            return None;
+        }
+        if *mask == Mask::Null {
+            return Some(MaskSql { value: "NULL".to_owned(), todo: B::sql(format!("{c} IS NOT NULL")) });
+        }
+        let (value, differs) = match mask {
+            Mask::Null => return None,
+            Mask::Fixed(text) => {
+                let literal = self.fixed_literal(column, text)?;
+                let differs = self.differs(&c, column, &literal);
+                (literal, differs)
+            }
+            Mask::Token { prefix, suffix, digits } => self.token(&c, column, prefix, suffix, *digits)?,
+            Mask::DateFloor(floor) => {
+                let value = self.date_floor(&c, column, *floor)?;
+                let differs = if self.engine == Engine::Sqlite || column.class == TypeClass::Text {
+                    self.differs(&c, column, &value)
+                } else {
+                    format!("{c} <> {value}")
+                };
+                (value, differs)
+            }
+            Mask::Band(step) => {
+                if !(column.class == TypeClass::Integer || column.class == TypeClass::Decimal && self.engine != Engine::Sqlite) {
+                    return None;
+                }
+                let rest = format!("((({c} % {step}) + {step}) % {step})");
+                (format!("({c} - {rest})"), format!("{rest} <> 0"))
+            }
+            Mask::First(n) => {
+                if column.class != TypeClass::Text {
+                    return None;
+                }
+                match self.engine {
+                    Engine::Sqlite => (format!("substr({c}, 1, {n})"), format!("length({c}) > {n}")),
+                    _ => (format!("LEFT({c}, {n})"), format!("CHAR_LENGTH({c}) > {n}")),
+                }
+            }
+            Mask::IpPrefix { v4, v6 } => self.ip_prefix(&c, column, *v4, *v6)?,
+            Mask::JsonRemove(paths) => self.json_remove(&c, column, paths)?,
+        };
+        let todo = B::and([B::sql(format!("{c} IS NOT NULL")), B::sql(format!("({differs})"))]);
+        // A statement may set columns that are done already beside others that are not: those keep their value.
+        let value = match mask {
+            Mask::Fixed(_) if !column.nullable => value,
+            _ => format!("CASE WHEN {} THEN {value} ELSE {c} END", todo.render()),
+        };
+        Some(MaskSql { value, todo })
+    }
+
+    /// Whether two texts differ, byte for byte, whatever the column's collation says.
+    fn differs(self, c: &str, column: &Column, value: &str) -> String {
+        match (self.engine, column.class) {
+            (Engine::Postgres, TypeClass::Text) => format!("({c})::text COLLATE \"C\" <> {value}"),
+            (Engine::Postgres, TypeClass::Enum) => format!("{c}::text <> {value}"),
+            (Engine::Postgres, TypeClass::Json) => format!("{c}::text <> ({value}::{})::text", json_type(column)),
+            (Engine::MariaDb | Engine::MySql, TypeClass::Text | TypeClass::Enum | TypeClass::Json) => {
+                format!("CAST(CONVERT({c} USING utf8mb4) AS BINARY) <> CAST({value} AS BINARY)")
+            }
+            (Engine::Sqlite, _) => format!("{c} COLLATE BINARY IS NOT {value}"),
+            _ => format!("{c} <> {value}"),
+        }
+    }
+
+    fn fixed_literal(self, column: &Column, text: &str) -> Option<String> {
+        match column.class {
+            TypeClass::Integer | TypeClass::Decimal if !super::is_number(text) => None,
+            TypeClass::Float | TypeClass::Binary | TypeClass::Bit | TypeClass::Other => None,
+            TypeClass::Boolean if text != "true" && text != "false" => None,
+            TypeClass::Integer if text.contains('.') => None,
+            _ => Some(self.literal_for(column, text)),
+        }
+    }
+
+    fn token(self, c: &str, column: &Column, prefix: &str, suffix: &str, digits: u8) -> Option<(String, String)> {
+        if column.class != TypeClass::Text {
+            return None;
+        }
+        let (p, s) = (self.text(prefix), self.text(suffix));
+        let regex = || {
+            let escape = |part: &str| {
+                part.chars().map(|ch| if ".+".contains(ch) { format!("[{ch}]") } else { ch.to_string() }).collect::<String>()
+            };
+            format!("^{}[0-9a-f]{{{digits}}}{}$", escape(prefix), escape(suffix))
+        };
+        Some(match self.engine {
+            Engine::Postgres => {
+                let random = format!("left(replace(gen_random_uuid()::text, '-', ''), {digits})");
+                (format!("({p} || {random} || {s})"), format!("({c})::text COLLATE \"C\" !~ '{}'", regex()))
+            }
+            // SHA2 over RAND and UUID: RANDOM_BYTES is missing before MariaDB 10.10. Nothing of the row enters it.
+            Engine::MariaDb | Engine::MySql => {
+                let random = format!("LEFT(SHA2(CONCAT(UUID(), RAND(), RAND(), CONNECTION_ID()), 256), {digits})");
+                let binary = format!("CAST(CONVERT({c} USING utf8mb4) AS BINARY)");
+                let fits = format!(
+                    "LEFT({binary}, {}) = CAST({p} AS BINARY) AND RIGHT({binary}, {}) = CAST({s} AS BINARY) AND LENGTH({binary}) = {} AND MID(CONVERT({c} USING utf8mb4) COLLATE utf8mb4_bin, {}, {digits}) REGEXP '^[0-9a-f]+$'",
+                    prefix.len(),
+                    suffix.len(),
+                    prefix.len() + suffix.len() + usize::from(digits),
+                    prefix.len() + 1
+                );
+                (format!("CONCAT({p}, {random}, {s})"), format!("NOT ({fits})"))
+            }
+            Engine::Sqlite => {
+                let random = format!("substr(lower(hex(randomblob(16))), 1, {digits})");
+                let glob: String = format!("{prefix}{}{suffix}", "[0-9a-f]".repeat(usize::from(digits)));
+                (format!("({p} || {random} || {s})"), format!("{c} NOT GLOB '{glob}'"))
+            }
+        })
+    }
+
+    fn date_floor(self, c: &str, column: &Column, floor: DateFloor) -> Option<String> {
+        let text = column.class == TypeClass::Text || self.engine == Engine::Sqlite;
+        if text {
+            if !matches!(
+                column.class,
+                TypeClass::Text | TypeClass::Date | TypeClass::DateTime | TypeClass::Instant | TypeClass::Other
+            ) {
+                return None;
+            }
+            let cut = if self.engine == Engine::Sqlite { "substr" } else { "SUBSTRING" };
+            let piece = |from: u8, n: u8| format!("{cut}({c}, {from}, {n})");
+            let parts = match floor {
+                DateFloor::Month => vec![piece(1, 7), "'-01'".to_owned()],
+                DateFloor::Year => vec![piece(1, 4), "'-01-01'".to_owned()],
+                DateFloor::Decade => vec![piece(1, 3), "'0-01-01'".to_owned()],
+            };
+            let length = if self.engine.is_mysql_family() { "CHAR_LENGTH" } else { "length" };
+            let tail = format!("CASE WHEN {length}({c}) > 10 THEN ' 00:00:00' ELSE '' END");
+            return Some(if self.engine.is_mysql_family() {
+                format!("CONCAT({}, {tail})", parts.join(", "))
+            } else {
+                format!("({} || {tail})", parts.join(" || "))
+            });
+        }
+        let unit = match floor {
+            DateFloor::Month => "month",
+            DateFloor::Year => "year",
+            DateFloor::Decade => "decade",
+        };
+        Some(match (self.engine, column.class) {
+            (Engine::Postgres, TypeClass::Date) => format!("date_trunc('{unit}', {c}::timestamp)::date"),
+            (Engine::Postgres, TypeClass::DateTime) => format!("date_trunc('{unit}', {c})"),
+            // UTC by name: the session's zone must not decide.
+            (Engine::Postgres, TypeClass::Instant) => format!("date_trunc('{unit}', {c}, 'UTC')"),
+            (Engine::MariaDb | Engine::MySql, TypeClass::Date | TypeClass::DateTime | TypeClass::Instant) => {
+                let start = match floor {
+                    DateFloor::Month => format!("CONCAT(LPAD(YEAR({c}), 4, '0'), '-', LPAD(MONTH({c}), 2, '0'), '-01')"),
+                    DateFloor::Year => format!("CONCAT(LPAD(YEAR({c}), 4, '0'), '-01-01')"),
+                    DateFloor::Decade => format!("CONCAT(LPAD(YEAR({c}) - YEAR({c}) % 10, 4, '0'), '-01-01')"),
+                };
+                let class = if column.class == TypeClass::Date { "DATE" } else { "DATETIME" };
+                format!("(CASE WHEN MONTH({c}) = 0 OR DAYOFMONTH({c}) = 0 THEN {c} ELSE CAST({start} AS {class}) END)")
+            }
+            _ => return None,
+        })
+    }
+
+    fn ip_prefix(self, c: &str, column: &Column, v4: u8, v6: u8) -> Option<(String, String)> {
+        if self.engine == Engine::Postgres && column.class == TypeClass::Inet {
+            let cut = |bits: u8| format!("host(network(set_masklen({c}::inet, {bits})))::inet");
+            let value = format!("(CASE WHEN family({c}) = 4 THEN {} ELSE {} END)", cut(v4), cut(v6));
+            return Some((value.clone(), format!("{c}::inet <> {value}")));
+        }
+        if column.class != TypeClass::Text {
+            return None;
+        }
+        let value = ip_text(self, c, v4, v6);
+        let differs = self.differs(c, column, &value);
+        Some((value, differs))
+    }
+
+    fn json_remove(self, c: &str, column: &Column, paths: &[Vec<String>]) -> Option<(String, String)> {
+        let dotted = |path: &[String]| format!("'${}'", path.iter().map(|s| format!(".\"{s}\"")).collect::<String>());
+        match self.engine {
+            Engine::Postgres if column.class == TypeClass::Json => {
+                let array = |path: &[String]| format!("'{{{}}}'", path.join(","));
+                let removed =
+                    paths.iter().fold(format!("{c}::jsonb"), |json, path| format!("({json} #- {array})", array = array(path)));
+                let exists: Vec<String> = paths.iter().map(|p| format!("{c}::jsonb #> {} IS NOT NULL", array(p))).collect();
+                Some((format!("{removed}::{}", json_type(column)), exists.join(" OR ")))
+            }
+            Engine::MariaDb | Engine::MySql if matches!(column.class, TypeClass::Json | TypeClass::Text) => {
+                let all: Vec<String> = paths.iter().map(|p| dotted(p)).collect();
+                let exists = format!("JSON_VALID({c}) AND JSON_CONTAINS_PATH({c}, 'one', {})", all.join(", "));
+                Some((format!("JSON_REMOVE({c}, {})", all.join(", ")), exists))
+            }
+            Engine::Sqlite if matches!(column.class, TypeClass::Json | TypeClass::Text) => {
+                let all: Vec<String> = paths.iter().map(|p| dotted(p)).collect();
+                let exists: Vec<String> = all.iter().map(|p| format!("json_type({c}, {p}) IS NOT NULL")).collect();
+                // CASE: SQLite may evaluate AND in any order, and json_type fails on what is no JSON.
+                Some((
+                    format!("json_remove({c}, {})", all.join(", ")),
+                    format!("CASE WHEN json_valid({c}) THEN {} ELSE 0 END", exists.join(" OR ")),
+                ))
+            }
+            _ => None,
+        }
+    }
+}
+
+fn json_type(column: &Column) -> &'static str {
+    if column.sql_type.eq_ignore_ascii_case("json") { "json" } else { "jsonb" }
+}
+
+/// A textual IP address cut to a prefix: dotted quads keep their first groups and zeros follow; addresses with a colon keep their first groups,
+/// at most up to their own `::`, and end in `::`; anything else becomes `0.0.0.0`.
+fn ip_text(dialect: Dialect, c: &str, v4: u8, v6: u8) -> String {
+    let (quads, groups) = (usize::from(v4 / 8), usize::from(v6 / 16));
+    let zeros = vec!["0"; 4 - quads].join(".");
+    match dialect.engine {
+        Engine::Sqlite => sqlite_ip_text(c, quads, groups),
+        engine => {
+            let is_v4 =
+                format!("{c} {} '^[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}$'", if engine == Engine::Postgres { "~" } else { "REGEXP" });
+            let is_v6 =
+                format!("{c} {} '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$'", if engine == Engine::Postgres { "~" } else { "REGEXP" });
+            let head = |pattern: String| match engine {
+                Engine::Postgres => format!("COALESCE(substring({c} from '{pattern}'), '')"),
+                _ => format!("REGEXP_SUBSTR({c}, '{pattern}')"),
+            };
+            let joined = |a: String, b: String| {
+                if engine == Engine::Postgres { format!("{a} || {b}") } else { format!("CONCAT({a}, {b})") }
+            };
+            let v4_value = match quads {
+                0 => "'0.0.0.0'".to_owned(),
+                4 => c.to_owned(),
+                n => joined(head(format!("^(?:[0-9]+[.]){{{n}}}")), format!("'{zeros}'")),
+            };
+            let v6_value = match groups {
+                0 => "'::'".to_owned(),
+                8 => c.to_owned(),
+                n => joined(head(format!("^(?:[0-9a-fA-F]{{1,4}}(?::[0-9a-fA-F]{{1,4}}){{0,{}}})?", n - 1)), "'::'".to_owned()),
+            };
+            format!("(CASE WHEN {is_v4} THEN {v4_value} WHEN {is_v6} THEN {v6_value} ELSE '0.0.0.0' END)")
+        }
+    }
+}
+
+/// SQLite has no regular expressions: groups are cut off one by one.
+fn sqlite_ip_text(c: &str, quads: usize, groups: usize) -> String {
+    let is_v4 = format!(
+        "({c} GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*' AND {c} NOT GLOB '*[^0-9.]*' AND {c} NOT GLOB '*..*' AND length({c}) - length(replace({c}, '.', '')) = 3 AND {c} GLOB '*[0-9]')"
+    );
+    let mut head = c.to_owned();
+    for dropped in 0..(4 - quads) {
+        head = if dropped == 0 {
+            format!("rtrim({head}, '0123456789')")
+        } else {
+            format!("rtrim(rtrim({head}, '.'), '0123456789')")
+        };
+    }
+    let v4_value = match quads {
+        0 => "'0.0.0.0'".to_owned(),
+        4 => c.to_owned(),
+        _ => format!("{head} || '{}'", vec!["0"; 4 - quads].join(".")),
+    };
+    let is_v6 = format!("({c} GLOB '*:*' AND {c} NOT GLOB '*[^0-9a-fA-F:.]*')");
+    // Up to the address's own `::` first, then at most `groups` groups of what is left: after that many groups the rest goes.
+    let base = format!("CASE WHEN instr({c}, '::') > 0 THEN substr({c}, 1, instr({c}, '::') - 1) ELSE {c} END");
+    let v6_value = match groups {
+        0 => "'::'".to_owned(),
+        8 => c.to_owned(),
+        n => {
+            // The position of the n-th colon in `base || ':'`, found by walking: each step looks behind the previous colon.
+            let padded = format!("(({base}) || ':::::::::')");
+            let mut position = format!("instr({padded}, ':')");
+            for _ in 1..n {
+                position = format!("({position} + instr(substr({padded}, {position} + 1), ':'))");
+            }
+            format!("rtrim(substr({padded}, 1, {position}), ':') || '::'")
+        }
+    };
+    format!("(CASE WHEN {is_v4} THEN {v4_value} WHEN {is_v6} THEN {v6_value} ELSE '0.0.0.0' END)")
+}

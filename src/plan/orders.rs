@@ -1,0 +1,70 @@
+//! Orders placed on records, as predicates over the hold table in the customer's own database.
+
+use chrono::NaiveDate;
+
+use super::boolean::B;
+use super::own_tables::OwnTable;
+use super::resolve::Resolved;
+use crate::policy::map::DataSet;
+use crate::policy::purpose::{OrderKind, Purpose};
+
+/// How orders are read: of which source, on which day.
+#[derive(Debug, Clone, Copy)]
+pub struct Orders<'a> {
+    /// The source's id.
+    pub source: &'a str,
+    /// The day of the run; an order with an end counts up to and including that day.
+    pub today: NaiveDate,
+    /// Whether any order is to be looked for. Without one, a predicate that only *finds* candidates stays index-friendly; the statements that
+    /// act always look.
+    pub look: bool,
+}
+
+impl Orders<'_> {
+    /// Whether a hold or a restriction freezes the record.
+    #[must_use]
+    pub fn frozen(&self, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
+        self.any(&[OrderKind::Hold, OrderKind::Restriction], data, alias, resolved)
+    }
+
+    /// Whether an erasure order stands.
+    #[must_use]
+    pub fn erasure(&self, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
+        self.any(&[OrderKind::Erasure], data, alias, resolved)
+    }
+
+    /// Whether an order ends the purpose: one that the purpose names, or an instruction.
+    #[must_use]
+    pub fn end(&self, purpose: &Purpose, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
+        let mut kinds = purpose.ended_by.clone();
+        kinds.push(OrderKind::Instruction);
+        self.any(&kinds, data, alias, resolved)
+    }
+
+    /// Whether an active order of one of these kinds stands on the record, or on all records of its tenant.
+    fn any(&self, kinds: &[OrderKind], data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
+        let d = resolved.dialect;
+        let columns = resolved.key_columns(data);
+        if columns.is_empty() || !self.look {
+            return B::False;
+        }
+        let words: Vec<String> = kinds.iter().map(|k| d.word(k.word())).collect();
+        let binary =
+            |column: &str| if d.engine.is_mysql_family() { format!("CAST({column} AS BINARY)") } else { column.to_owned() };
+        let mut target = format!("h.scope = 'record' AND {} = {}", binary("h.target"), d.target_text(alias, &columns));
+        if let Some(tenant) = &data.tenant {
+            let value = d.as_text(&d.column(alias, tenant));
+            let value =
+                if d.engine.is_mysql_family() { format!("CAST(CONVERT({value} USING utf8mb4) AS BINARY)") } else { value };
+            target = format!("({target} OR h.scope = 'tenant' AND {} = {value})", binary("h.target"));
+        }
+        let today = self.today.format("%Y-%m-%d");
+        B::sql(format!(
+            "EXISTS (SELECT 1 FROM {hold} AS h WHERE h.source = {source} AND h.data_set = {data_set} AND h.kind IN ({kinds}) AND h.lifted_on IS NULL AND (h.until IS NULL OR h.until >= '{today}') AND {target})",
+            hold = d.own(OwnTable::Hold),
+            source = d.word(self.source),
+            data_set = d.word(&data.id),
+            kinds = words.join(", "),
+        ))
+    }
+}

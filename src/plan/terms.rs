@@ -1,0 +1,369 @@
+//! The state of one purpose for one record, as predicates: which records it covers, for which it has ended, and why.
+//!
+//! Follows SEMANTICS line by line: `member`, `start` and `state` below are its pseudo-code turned into SQL.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::boolean::B;
+use super::orders::Orders;
+use super::resolve::Resolved;
+use super::schema::Table;
+use crate::policy::bound::{Bound, RunTime, bound};
+use crate::policy::map::{DataSet, Event, Missing, PeriodColumn, PeriodUnit, Related, RelatedTo, Test};
+use crate::policy::period::Period;
+use crate::policy::purpose::{Cap, Purpose, When};
+use crate::policy::start::{Combine, Start};
+
+/// What is needed to write the terms of one source's purposes.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms<'a> {
+    /// Map and schema.
+    pub resolved: Resolved<'a>,
+    /// The orders table and the date on which orders are read.
+    pub orders: Orders<'a>,
+    /// What per-record periods are in use.
+    pub periods: &'a PeriodsInUse,
+}
+
+/// The distinct values of each per-record period column, by (data set, period): they are read before a plan is compiled, because no engine
+/// computes dates as the policy counts them, and each value needs its own bound. A value that appears later keeps until the next run.
+pub type PeriodsInUse = BTreeMap<(String, String), BTreeSet<u32>>;
+
+/// A dated value of one event, classified: exactly one holds.
+struct Member {
+    due: B,
+    none: B,
+    running: B,
+    undated: B,
+    not_yet: B,
+}
+
+/// The answers of a start other than due, each a predicate.
+pub struct StartTerms {
+    /// Due: the period after the start is over.
+    pub due: B,
+    /// Running: the event has not happened.
+    pub running: B,
+    /// Dated, and the period not over.
+    pub not_yet: B,
+}
+
+impl<'a> Terms<'a> {
+    /// `when` is not false: the purpose covers the record.
+    #[must_use]
+    pub fn covers(&self, purpose: &Purpose, data: &DataSet, alias: &str) -> B {
+        purpose.when.as_ref().map_or(B::True, |w| self.when_is(false, w, data, alias).negate())
+    }
+
+    /// `when` is false.
+    #[must_use]
+    pub fn not_covering(&self, purpose: &Purpose, data: &DataSet, alias: &str) -> B {
+        purpose.when.as_ref().map_or(B::False, |w| self.when_is(false, w, data, alias))
+    }
+
+    /// The purpose covers the record and has ended, for whatever reason.
+    #[must_use]
+    pub fn ended(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
+        let when = purpose.when.as_ref().map_or(B::True, |w| self.when_is(true, w, data, alias));
+        let not_kept = purpose.kept_while.as_ref().map_or(B::True, |w| self.when_is(false, w, data, alias));
+        let ends = B::or([
+            purpose.ends_when.as_ref().map_or(B::False, |w| self.when_is(true, w, data, alias)),
+            self.orders.end(purpose, data, alias, &self.resolved),
+            self.any_cap(purpose, run, data, alias),
+            self.start_due(purpose, run, data, alias),
+        ]);
+        B::and([when, not_kept, ends])
+    }
+
+    /// The purpose covers the record and keeps.
+    #[must_use]
+    pub fn keeps(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
+        B::and([self.covers(purpose, data, alias), self.ended(purpose, run, data, alias).negate()])
+    }
+
+    fn start_due(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
+        match (&purpose.starts, &purpose.keeps) {
+            (Some(start), Some(keeps)) => self.start(start, bound(keeps.value, start.end_of, run), run, data, alias).due,
+            _ => B::False,
+        }
+    }
+
+    /// The state of the purpose as one letter, for census and explanation: `n` not covering, `u` undecided, `w` kept while, `c` ended by its
+    /// condition, `o` by an order, `x` by a cap, `r` running without a period, `g` its start still running, `y` not yet, `d` undated, `t` ended by time.
+    #[must_use]
+    pub fn state(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> String {
+        let mut arms: Vec<(B, char)> = Vec::new();
+        if let Some(when) = &purpose.when {
+            arms.push((self.when_is(false, when, data, alias), 'n'));
+            arms.push((self.when_is(true, when, data, alias).negate(), 'u'));
+        }
+        if let Some(kept) = &purpose.kept_while {
+            arms.push((self.when_is(false, kept, data, alias).negate(), 'w'));
+        }
+        if let Some(ends) = &purpose.ends_when {
+            arms.push((self.when_is(true, ends, data, alias), 'c'));
+        }
+        arms.push((self.orders.end(purpose, data, alias, &self.resolved), 'o'));
+        arms.push((self.any_cap(purpose, run, data, alias), 'x'));
+        let last = match (&purpose.starts, &purpose.keeps) {
+            (Some(start), Some(keeps)) => {
+                let terms = self.start(start, bound(keeps.value, start.end_of, run), run, data, alias);
+                arms.push((terms.due, 't'));
+                arms.push((terms.running, 'g'));
+                arms.push((terms.not_yet, 'y'));
+                'd'
+            }
+            _ => 'r',
+        };
+        let mut text = String::from("CASE");
+        for (condition, letter) in arms {
+            if !condition.is_false() {
+                text.push_str(&format!(" WHEN {} THEN '{letter}'", condition.render()));
+            }
+        }
+        if text == "CASE" { format!("'{last}'") } else { format!("{text} ELSE '{last}' END") }
+    }
+
+    fn any_cap(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
+        B::or(purpose.at_most.iter().map(|cap| match cap {
+            Cap::Start(start, keeps) => self.start(start, bound(keeps.value, start.end_of, run), run, data, alias).due,
+            Cap::Named(name) => match (data.event(name), data.period(name), &purpose.starts) {
+                (Some(event), _, _) => self.dated_and_over(event, run, data, alias),
+                (None, Some(period), Some(start)) => self.per_record(period, start, run, data, alias),
+                _ => B::False,
+            },
+        }))
+    }
+
+    /// A date column as a cap: over once its day has passed. A missing date is no cap.
+    fn dated_and_over(&self, event: &Event, run: RunTime, data: &DataSet, alias: &str) -> B {
+        let bound = bound(Period::ZERO, None, run);
+        self.start(&Start { combine: Combine::Earliest, events: vec![event.name.clone()], end_of: None }, bound, run, data, alias)
+            .due
+    }
+
+    /// A period per record: one bound for each value in use. NULL, zero and negative values are no cap.
+    fn per_record(&self, period: &PeriodColumn, start: &Start, run: RunTime, data: &DataSet, alias: &str) -> B {
+        let column = self.resolved.dialect.column(alias, &period.column);
+        let values = self.periods.get(&(data.id.value.clone(), period.name.value.clone()));
+        B::or(values.into_iter().flatten().filter(|n| (1..=Period::LIMIT).contains(n)).map(|n| {
+            let length = match period.unit {
+                PeriodUnit::Years => Period::Calendar { months: n * 12, days: 0 },
+                PeriodUnit::Months => Period::Calendar { months: *n, days: 0 },
+                PeriodUnit::Weeks => Period::Calendar { months: 0, days: n * 7 },
+                PeriodUnit::Days => Period::Calendar { months: 0, days: *n },
+            };
+            let due = self.start(start, bound(length, start.end_of, run), run, data, alias).due;
+            B::and([B::sql(format!("{column} = {n}")), due])
+        }))
+    }
+
+    /// A start's answers for one bound.
+    fn start(&self, start: &Start, bound: Option<Bound>, run: RunTime, data: &DataSet, alias: &str) -> StartTerms {
+        let (mut own, mut related) = (Vec::new(), Vec::new());
+        for event in start.events.iter().filter_map(|name| data.event(name)) {
+            match &event.of {
+                None => own.push(self.member(event, None, bound, run, data, alias)),
+                Some(of) => related.push((event, of)),
+            }
+        }
+        let in_related = |pick: &dyn Fn(Member) -> B| -> Vec<B> {
+            related
+                .iter()
+                .map(|(event, of)| {
+                    self.exists(of, data, alias, &|inner| pick(self.member(event, Some((of, inner)), bound, run, data, alias)))
+                })
+                .collect()
+        };
+        let any = |pick: fn(Member) -> B, own_pick: fn(&Member) -> B| {
+            B::or(own.iter().map(own_pick).chain(in_related(&move |m| pick(m))))
+        };
+        let due = any(|m| m.due, |m| m.due.clone());
+        let running = any(|m| m.running, |m| m.running.clone());
+        let not_yet = any(|m| m.not_yet, |m| m.not_yet.clone());
+        match start.combine {
+            Combine::Latest => {
+                let all_done = own.iter().map(|m| B::or([m.due.clone(), m.none.clone()]));
+                let no_other = in_related(&|m: Member| B::or([m.due, m.none]).negate()).into_iter().map(B::negate);
+                StartTerms {
+                    due: B::and(all_done.chain(no_other).chain([due])),
+                    not_yet: B::and([running.clone().negate(), not_yet]),
+                    running,
+                }
+            }
+            Combine::Earliest => {
+                let undated = any(|m| m.undated, |m| m.undated.clone());
+                let dated_later = B::and([undated.clone().negate(), not_yet.clone()]);
+                StartTerms { running: B::and([undated.negate(), not_yet.negate(), running]), due, not_yet: dated_later }
+            }
+        }
+    }
+
+    /// One dated value, classified. `related` is the relation and the alias of the related row, whose filter may be unknown: then it is undated.
+    fn member(
+        &self,
+        event: &Event,
+        related: Option<(&Related, &str)>,
+        bound: Option<Bound>,
+        run: RunTime,
+        data: &DataSet,
+        alias: &str,
+    ) -> Member {
+        let d = self.resolved.dialect;
+        let row = related.map_or(alias, |(_, inner)| inner);
+        let Some((column, form)) = self.resolved.event_form(data, event) else {
+            return Member { due: B::False, none: B::False, running: B::False, undated: B::True, not_yet: B::False };
+        };
+        let expr = d.column(row, &column.name);
+        let missing = d.missing(&expr, form, run.zone);
+        let invalid = d.invalid(&expr, form);
+        let before = d.before(&expr, form, bound, run.zone);
+        let has_date = B::or([missing.clone(), invalid.clone()]).negate();
+        let mut member = Member {
+            not_yet: B::and([before.clone().negate(), has_date]),
+            due: before,
+            none: B::False,
+            running: B::False,
+            undated: invalid,
+        };
+        match (event.missing, event.otherwise.as_ref().and_then(|name| data.event(name))) {
+            (Missing::Running, _) => member.running = missing,
+            (Missing::Ignore, _) => member.none = missing,
+            (Missing::Undated, None) => member.undated = B::or([member.undated, missing]),
+            (Missing::Undated, Some(otherwise)) => {
+                let other = self.member(otherwise, None, bound, run, data, alias);
+                let instead = |answer: B| B::and([missing.clone(), answer]);
+                member.due = B::or([member.due, instead(other.due)]);
+                member.not_yet = B::or([member.not_yet, instead(other.not_yet)]);
+                member.none = instead(other.none);
+                member.running = instead(other.running);
+                member.undated = B::or([member.undated, instead(other.undated)]);
+            }
+        }
+        match related.and_then(|(of, inner)| of.filter.as_ref().map(|f| d.expression(inner, f))) {
+            None => member,
+            Some(filter) => {
+                // Rows whose filter is false were left out by the relation; where it is unknown, doubt keeps.
+                let known = B::sql(filter.clone());
+                let unknown = B::sql(format!("({filter}) IS NULL"));
+                let only = |b: B| B::and([known.clone(), b]);
+                Member {
+                    due: only(member.due),
+                    none: only(member.none),
+                    running: only(member.running),
+                    not_yet: only(member.not_yet),
+                    undated: B::or([unknown, only(member.undated)]),
+                }
+            }
+        }
+    }
+
+    /// Whether a related row exists for which `inner` holds; rows whose filter is false do not count.
+    fn exists(&self, of: &Related, data: &DataSet, alias: &str, inner: &dyn Fn(&str) -> B) -> B {
+        let Some((table, pairs)) = self.resolved.related(data, &of.to) else { return B::False };
+        let name = inner_alias(alias);
+        let mut parts = vec![join(&self.resolved, &name, alias, &pairs)];
+        if let Some(filter) = &of.filter {
+            parts.push(B::sql(format!("(({}) IS NOT FALSE)", self.resolved.dialect.expression(&name, filter))));
+        }
+        parts.push(inner(&name));
+        exists(&self.resolved, table, &name, &B::and(parts))
+    }
+
+    /// Whether a combination of conditions is true (or, with `false`, is false). What is neither is unknown.
+    #[must_use]
+    pub fn when_is(&self, truth: bool, when: &When, data: &DataSet, alias: &str) -> B {
+        match when {
+            When::Condition(name) => data.condition(name).map_or(B::False, |c| self.test_is(truth, &c.test, data, alias)),
+            When::Not(inner) => self.when_is(!truth, inner, data, alias),
+            When::All(all) if truth => B::and(all.iter().map(|w| self.when_is(truth, w, data, alias))),
+            When::Any(all) if !truth => B::and(all.iter().map(|w| self.when_is(truth, w, data, alias))),
+            When::All(all) | When::Any(all) => B::or(all.iter().map(|w| self.when_is(truth, w, data, alias))),
+        }
+    }
+
+    fn test_is(&self, truth: bool, test: &Test, data: &DataSet, alias: &str) -> B {
+        let d = self.resolved.dialect;
+        let (related, truth) = match test {
+            Test::Row(expr) => {
+                let text = d.expression(alias, expr);
+                return B::sql(if truth { text } else { format!("(NOT {text})") });
+            }
+            Test::Some(related) => (related, truth),
+            Test::No(related) => (related, !truth),
+        };
+        let Some((table, pairs)) = self.resolved.related(data, &related.to) else { return B::False };
+        let name = inner_alias(alias);
+        let joined = join(&self.resolved, &name, alias, &pairs);
+        let filter = related.filter.as_ref().map(|f| d.expression(&name, f));
+        if truth {
+            exists(&self.resolved, table, &name, &B::and([joined, filter.map_or(B::True, B::sql)]))
+        } else {
+            let possible = filter.map_or(B::True, |f| B::sql(format!("(({f}) IS NOT FALSE)")));
+            exists(&self.resolved, table, &name, &B::and([joined, possible])).negate()
+        }
+    }
+
+    /// Whether the terms of a purpose read other tables than the record's own.
+    #[must_use]
+    pub fn related_tables(&self, purpose: &Purpose, data: &DataSet) -> Vec<(&'a Table, Vec<(String, String)>)> {
+        let mut found: Vec<&RelatedTo> = Vec::new();
+        let starts = purpose.starts.iter().chain(purpose.at_most.iter().filter_map(|c| match c {
+            Cap::Start(s, _) => Some(s),
+            Cap::Named(_) => None,
+        }));
+        let named = purpose.at_most.iter().filter_map(|c| match c {
+            Cap::Named(n) => Some(n),
+            Cap::Start(..) => None,
+        });
+        for event in starts.flat_map(|s| &s.events).chain(named).filter_map(|n| data.event(n)) {
+            found.extend(event.of.as_ref().map(|of| &of.to));
+        }
+        for when in [&purpose.when, &purpose.kept_while, &purpose.ends_when].into_iter().flatten() {
+            let mut names = Vec::new();
+            condition_names(when, &mut names);
+            for name in names {
+                if let Some(Test::Some(r) | Test::No(r)) = data.condition(name).map(|c| &c.test) {
+                    found.push(&r.to);
+                }
+            }
+        }
+        found.into_iter().filter_map(|to| self.resolved.related(data, to)).collect()
+    }
+}
+
+/// The names of all conditions that a combination uses.
+pub fn condition_names<'w>(when: &'w When, names: &mut Vec<&'w str>) {
+    match when {
+        When::Condition(name) => names.push(name),
+        When::Not(inner) => condition_names(inner, names),
+        When::All(all) | When::Any(all) => all.iter().for_each(|w| condition_names(w, names)),
+    }
+}
+
+/// An alias for a row nested inside the row of `alias`; unique on any path of nesting.
+#[must_use]
+pub fn inner_alias(alias: &str) -> String {
+    format!("{alias}c")
+}
+
+/// `inner.column = outer.column` for each pair.
+#[must_use]
+pub fn join(resolved: &Resolved<'_>, inner: &str, outer: &str, pairs: &[(String, String)]) -> B {
+    let d = resolved.dialect;
+    B::and(pairs.iter().map(|(there, here)| B::sql(format!("{} = {}", d.column(inner, there), d.column(outer, here)))))
+}
+
+/// `EXISTS` over a table.
+#[must_use]
+pub fn exists(resolved: &Resolved<'_>, table: &Table, alias: &str, condition: &B) -> B {
+    if condition.is_false() {
+        return B::False;
+    }
+    let lock = if resolved.lock_reads && resolved.dialect.engine.is_mysql_family() { " LOCK IN SHARE MODE" } else { "" };
+    B::sql(format!(
+        "EXISTS (SELECT 1 FROM {} AS {alias} WHERE {}{lock})",
+        resolved.dialect.table(&table.name),
+        condition.render()
+    ))
+}
