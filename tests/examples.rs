@@ -1,5 +1,7 @@
 //! The shipped examples: every data map and policy under `config/examples` reads and links without a fault, and fits its schemas.
 
+#![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
+
 use std::fs;
 use std::path::PathBuf;
 

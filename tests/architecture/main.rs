@@ -12,8 +12,10 @@ use std::{fs, path::Path};
 use text::{Named, code_of, paths};
 
 /// From the ground up.
-const ROOMS: [&str; 13] =
-    ["clock", "policy", "plan", "source", "state", "journal", "archive", "enforce", "digest", "mail", "config", "daemon", "cli"];
+const ROOMS: [&str; 14] = [
+    "clock", "policy", "plan", "source", "state", "journal", "archive", "enforce", "digest", "mail", "config", "daemon", "demo",
+    "cli",
+];
 
 /// Rooms that compute from values alone, and what would make them impure.
 const PURE: [&str; 3] = ["policy", "plan", "digest"];
