@@ -2,9 +2,14 @@
 
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
+#[path = "support/mod.rs"]
+mod support;
+
 use std::fs;
 use std::path::PathBuf;
 
+use retentiond::demo::{Organisation, SeedValue};
+use retentiond::plan::schema::Engine;
 use retentiond::policy::located::Faults;
 use retentiond::policy::map::DataMap;
 use retentiond::policy::purpose::Policy;
@@ -115,4 +120,45 @@ fn columns_of(sql: &str) -> Vec<(String, String, bool)> {
         }
     }
     found
+}
+
+/// The invented data fits the schemas: every row can be stored, with foreign keys, uniqueness and checks on.
+#[tokio::test]
+async fn the_demonstrations_data_fits_the_schemas() {
+    let today = chrono::NaiveDate::from_ymd_opt(2026, 5, 15).unwrap();
+    for organisation in Organisation::ALL {
+        for engine in [Engine::Postgres, Engine::MariaDb, Engine::Sqlite] {
+            let Some(database) = support::database(engine).await else { continue };
+            let schema = match engine {
+                Engine::Postgres => "schema.postgres.sql",
+                Engine::Sqlite => "schema.sqlite.sql",
+                _ => "schema.mariadb.sql",
+            };
+            database.run_sql(&file(organisation.id(), schema)).await;
+            let mut statements = vec!["BEGIN;".to_owned()];
+            for row in retentiond::demo::rows(organisation, 1_500, 7, today) {
+                let values: Vec<String> = row.values.iter().map(|v| literal(v, engine)).collect();
+                statements.push(format!(
+                    "INSERT INTO {} ({}) VALUES ({});",
+                    row.table,
+                    row.columns.join(", "),
+                    values.join(", ")
+                ));
+            }
+            statements.push("COMMIT;".to_owned());
+            assert!(statements.len() > 1_500, "{organisation:?}");
+            database.run_sql(&statements.join("\n")).await;
+        }
+    }
+}
+
+fn literal(value: &SeedValue, engine: Engine) -> String {
+    let Some(text) = value.text() else { return "NULL".to_owned() };
+    match (value, engine) {
+        (SeedValue::Integer(_) | SeedValue::Decimal(_), _) => text,
+        (SeedValue::Bool(b), Engine::Postgres) => b.to_string(),
+        (SeedValue::Bool(_), _) => text,
+        (SeedValue::Instant(_), Engine::Postgres) => format!("'{text}+00'"),
+        _ => format!("'{}'", text.replace('\'', "''")),
+    }
 }

@@ -206,11 +206,9 @@ impl<'a> Scene<'a> {
 
     /// Does by hand what the case says a run does.
     pub async fn act_as_the_case_says(&self) {
-        let mut n = 0;
         let rows: Vec<&Row> = self.records().flat_map(|r| &r.rows).collect();
         // Children first: rows were inserted parents first within each record.
-        for row in rows.into_iter().rev() {
-            n += 1;
+        for (n, row) in rows.into_iter().rev().enumerate() {
             match &row.becomes {
                 Outcome::Untouched => {}
                 Outcome::Deleted => self.stage.delete(row).await,
