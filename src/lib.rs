@@ -6,4 +6,5 @@ pub mod clock;
 pub mod demo;
 pub mod plan;
 pub mod policy;
+pub mod reference;
 pub mod source;

@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
 mod case;
+mod model;
 mod play;
 mod stage;
 #[path = "../support/mod.rs"]

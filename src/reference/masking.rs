@@ -1,0 +1,168 @@
+//! Masks: whether a value is done already, and what it becomes otherwise.
+
+use chrono::{DateTime, Datelike as _, NaiveDate, NaiveTime, Utc};
+
+use super::dates;
+use super::moment;
+use super::value::{Number, Value, sorted};
+use crate::policy::mask::{DateFloor, Mask};
+use chrono_tz::Tz;
+
+/// Whether nothing is left to do: the value is NULL or what the mask would make of it.
+#[must_use]
+pub fn is_done(value: &Value, mask: &Mask) -> bool {
+    value.is_null() || masked(value, mask) == *value
+}
+
+/// What the mask makes of a value. A token's random digits cannot be foretold: it becomes [`Value::Token`].
+#[must_use]
+pub fn masked(value: &Value, mask: &Mask) -> Value {
+    match (mask, value) {
+        (_, Value::Null) | (Mask::Null, _) => Value::Null,
+        (Mask::Fixed(text), value) => fixed(text, value),
+        (Mask::Token { prefix, suffix, digits }, value) => token(prefix, suffix, *digits, value),
+        (Mask::DateFloor(floor), value) => floored(value, *floor),
+        (Mask::Band(step), value) => band(value, i128::from(*step)),
+        (Mask::First(n), Value::Text(text)) => Value::Text(text.chars().take(*n as usize).collect()),
+        (Mask::First(_), other) => other.clone(),
+        (Mask::IpPrefix { v4, v6 }, value) => ip_prefix(value, *v4, *v6),
+        (Mask::JsonRemove(paths), value) => json_remove(value, paths),
+    }
+}
+
+/// The text as a value of the same type.
+fn fixed(text: &str, like: &Value) -> Value {
+    let as_text = || Value::Text(text.to_owned());
+    let local = || moment::iso_text(text);
+    match like {
+        Value::Bool(_) => text.parse().map_or_else(|_| as_text(), Value::Bool),
+        Value::Integer(_) => match text {
+            "true" => Value::Integer(1),
+            "false" => Value::Integer(0),
+            _ => text.parse().map_or_else(|_| as_text(), Value::Integer),
+        },
+        Value::Decimal(_) => Value::decimal(text).unwrap_or_else(as_text),
+        Value::Json(_) => Value::json(text).unwrap_or_else(as_text),
+        Value::Date(_) => local().map_or_else(as_text, |t| Value::Date(t.date())),
+        Value::DateTime(_) => local().map_or_else(as_text, Value::DateTime),
+        Value::Instant(_) => match text.parse::<DateTime<Utc>>() {
+            Ok(instant) => Value::Instant(instant),
+            Err(_) => local().map_or_else(as_text, |t| Value::Instant(t.and_utc())),
+        },
+        _ => as_text(),
+    }
+}
+
+fn token(prefix: &str, suffix: &str, digits: u8, value: &Value) -> Value {
+    let token = Value::Token { prefix: prefix.to_owned(), suffix: suffix.to_owned(), digits };
+    if token.is_stored_as(value) { value.clone() } else { token }
+}
+
+fn floored(value: &Value, floor: DateFloor) -> Value {
+    let first = |day: NaiveDate| {
+        let (year, month) = match floor {
+            DateFloor::Month => (day.year(), day.month()),
+            DateFloor::Year => (day.year(), 1),
+            DateFloor::Decade => (day.year() - day.year().rem_euclid(10), 1),
+        };
+        NaiveDate::from_ymd_opt(year, month, 1).unwrap_or(day)
+    };
+    match value {
+        Value::Date(day) => Value::Date(first(*day)),
+        Value::DateTime(time) => Value::DateTime(first(time.date()).and_time(NaiveTime::MIN)),
+        Value::Instant(instant) => {
+            Value::Instant(dates::instant_of(first(instant.date_naive()).and_time(NaiveTime::MIN), Tz::UTC))
+        }
+        Value::Text(text) => match moment::iso_text(text) {
+            Some(time) if text.len() == 10 => Value::Text(first(time.date()).format("%Y-%m-%d").to_string()),
+            Some(time) => Value::Text(first(time.date()).format("%Y-%m-%d 00:00:00").to_string()),
+            None => value.clone(),
+        },
+        other => other.clone(),
+    }
+}
+
+fn band(value: &Value, step: i128) -> Value {
+    let down = |n: i128| n.div_euclid(step) * step;
+    match value {
+        Value::Integer(n) => Value::Integer(down(*n)),
+        Value::Decimal(text) => match Number::parse(text) {
+            Some(n) => Value::Decimal(down(n.whole()).to_string()),
+            None => value.clone(),
+        },
+        other => other.clone(),
+    }
+}
+
+fn ip_prefix(value: &Value, v4: u8, v6: u8) -> Value {
+    let Value::Text(text) = value else { return value.clone() };
+    match text.parse() {
+        Ok(std::net::IpAddr::V4(ip)) => {
+            let kept = u32::MAX.checked_shl(32 - u32::from(v4)).unwrap_or(0);
+            Value::Text(std::net::Ipv4Addr::from_bits(ip.to_bits() & kept).to_string())
+        }
+        Ok(std::net::IpAddr::V6(ip)) => {
+            let kept = u128::MAX.checked_shl(128 - u32::from(v6)).unwrap_or(0);
+            Value::Text(std::net::Ipv6Addr::from_bits(ip.to_bits() & kept).to_string())
+        }
+        Err(_) => value.clone(),
+    }
+}
+
+fn json_remove(value: &Value, paths: &[Vec<String>]) -> Value {
+    let (Value::Json(text) | Value::Text(text)) = value else { return value.clone() };
+    let Ok(mut document) = serde_json::from_str::<serde_json::Value>(text) else { return value.clone() };
+    let mut removed = false;
+    for path in paths {
+        let Some((last, steps)) = path.split_last() else { continue };
+        let mut at = Some(&mut document);
+        for step in steps {
+            at = at.and_then(|d| d.as_object_mut()).and_then(|o| o.get_mut(step));
+        }
+        removed |= at.and_then(|d| d.as_object_mut()).is_some_and(|o| o.remove(last).is_some());
+    }
+    match (removed, value) {
+        (false, _) => value.clone(),
+        (true, Value::Json(_)) => Value::Json(sorted(document).to_string()),
+        (true, _) => Value::Text(sorted(document).to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_mask_is_a_fixpoint() {
+        let date = |t: &str| Value::Date(t.parse().unwrap());
+        let json = |t: &str| Value::json(t).unwrap();
+        let token = Mask::Token { prefix: "anon-".into(), suffix: String::new(), digits: 8 };
+        let marker = Value::Token { prefix: "anon-".into(), suffix: String::new(), digits: 8 };
+        for (mask, before, after) in [
+            (Mask::Null, Value::text("Anne"), Value::Null),
+            (Mask::Fixed("ANONYME".into()), Value::text("Anonyme  "), Value::text("ANONYME")),
+            (Mask::Fixed("0.00".into()), Value::Decimal("3.5".into()), Value::Decimal("0".into())),
+            (Mask::Fixed("1900-01-01".into()), date("1980-05-05"), date("1900-01-01")),
+            (token.clone(), Value::text("anon-xyz"), marker.clone()),
+            (token.clone(), Value::text("anon-0123456g"), marker),
+            (token, Value::text("anon-01234567"), Value::text("anon-01234567")),
+            (Mask::DateFloor(DateFloor::Month), date("1984-02-29"), date("1984-02-01")),
+            (Mask::DateFloor(DateFloor::Year), date("1984-02-29"), date("1984-01-01")),
+            (Mask::DateFloor(DateFloor::Decade), date("1989-12-31"), date("1980-01-01")),
+            (Mask::Band(10), Value::Integer(-1), Value::Integer(-10)),
+            (Mask::Band(100), Value::Decimal("1299.99".into()), Value::Decimal("1200".into())),
+            (Mask::Band(5), Value::Decimal("-0.01".into()), Value::Decimal("-5".into())),
+            (Mask::First(2), Value::text("éàü"), Value::text("éà")),
+            (Mask::First(0), Value::text("x"), Value::text("")),
+            (Mask::IpPrefix { v4: 24, v6: 48 }, Value::text("192.0.2.77"), Value::text("192.0.2.0")),
+            (Mask::IpPrefix { v4: 24, v6: 48 }, Value::text("2001:db8:1:2::3"), Value::text("2001:db8:1::")),
+            (Mask::JsonRemove(vec![vec!["a".into(), "b".into()]]), json("{\"a\":{\"b\":1,\"c\":2}}"), json("{\"a\":{\"c\":2}}")),
+        ] {
+            let once = masked(&before, &mask);
+            assert!(once == after, "{mask:?}");
+            assert!(masked(&once, &mask) == once || matches!(once, Value::Token { .. }), "{mask:?} twice");
+            assert!(is_done(&once, &mask), "{mask:?} is done");
+            assert!(is_done(&Value::Null, &mask), "{mask:?} leaves NULL");
+        }
+    }
+}

@@ -1,0 +1,99 @@
+//! The random cases themselves: valid, portable, and varied enough that agreement with them means something.
+
+mod support_random;
+
+use std::collections::BTreeMap;
+
+use retentiond::plan::schema::Engine;
+use retentiond::reference::{End, Outcome, State, View};
+use sqlx::{AssertSqlSafe, Connection, Row};
+use support_random::{Case, Options};
+
+#[test]
+fn every_case_reads_and_links_without_a_fault() {
+    for seed in 0..3_000 {
+        Case::new(seed).read();
+    }
+    for seed in 0..200 {
+        Case::with(seed, Options { json: false, shifts: false, related: false }).read();
+    }
+}
+
+#[test]
+fn the_same_seed_gives_the_same_case() {
+    for seed in 0..50 {
+        let (a, b) = (Case::new(seed), Case::new(seed));
+        assert!(a.map == b.map && a.policy == b.policy && a.world() == b.world() && a.orders == b.orders && a.now == b.now);
+    }
+}
+
+#[test]
+fn a_second_run_changes_nothing_and_no_run_adds_a_row() {
+    for seed in 0..2_000 {
+        let case = Case::new(seed);
+        let (map, policy) = case.read();
+        let reference = case.reference(&map, &policy);
+        let after = reference.run(&case.world());
+        assert!(reference.run(&after) == after, "seed {seed}");
+        for (table, before) in after.tables.iter().zip(&case.world().tables) {
+            assert!(table.rows.keys().all(|k| before.rows.contains_key(k)), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn every_outcome_and_every_state_occurs_often() {
+    let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
+    let mut states: BTreeMap<String, usize> = BTreeMap::new();
+    for seed in 0..1_500 {
+        let case = Case::new(seed);
+        let (map, policy) = case.read();
+        let reference = case.reference(&map, &policy);
+        let world = case.world();
+        let view = View::new(&reference, &world);
+        for shape in case.shapes.iter().filter(|s| s.is_root()) {
+            for root in view.rows(shape.name) {
+                let decision = view.judge(root);
+                *outcomes.entry(format!("{:?}", decision.outcome)).or_default() += 1;
+                for state in decision.states {
+                    *states.entry(format!("{:?}", state.state)).or_default() += 1;
+                }
+            }
+        }
+    }
+    println!("{outcomes:?}\n{states:?}");
+    for outcome in
+        [Outcome::Held, Outcome::Done, Outcome::Stays, Outcome::Uncovered, Outcome::Anonymise, Outcome::Emptied, Outcome::Delete]
+    {
+        assert!(outcomes.get(&format!("{outcome:?}")).is_some_and(|n| *n >= 20), "{outcome:?}: {outcomes:?}");
+    }
+    for state in [
+        State::NotCovering,
+        State::Undecided,
+        State::KeptWhile,
+        State::Running,
+        State::NotYet,
+        State::Undated,
+        State::Ended(End::Condition),
+        State::Ended(End::Cap),
+        State::Ended(End::Time),
+    ] {
+        assert!(states.get(&format!("{state:?}")).is_some_and(|n| *n >= 100), "{state:?}: {states:?}");
+    }
+}
+
+#[tokio::test]
+async fn sqlite_holds_exactly_the_rows_of_the_case() {
+    for seed in 0..150 {
+        let case = Case::new(seed);
+        let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        sqlx::raw_sql(AssertSqlSafe(case.load(Engine::Sqlite))).execute(&mut connection).await.unwrap();
+        let mut answers = Vec::new();
+        for table in 0..case.shapes.len() {
+            let rows = sqlx::raw_sql(AssertSqlSafe(case.select(table, Engine::Sqlite))).fetch_all(&mut connection).await.unwrap();
+            let row = |r: &sqlx::sqlite::SqliteRow| (0..r.len()).map(|i| r.get::<Option<String>, _>(i)).collect();
+            answers.push(rows.iter().map(row).collect());
+        }
+        assert!(case.stored(&answers, Engine::Sqlite) == case.world(), "seed {seed}");
+    }
+}

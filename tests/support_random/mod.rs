@@ -1,0 +1,153 @@
+//! Random policies over random rows, small and clustered around the boundaries of the run day, the same on every engine.
+//!
+//! A seed gives a [`Case`]: the texts of a data map and a policy, tables with typed rows, orders and the instant of the run. The case
+//! renders itself as SQL for each engine, and reads what an engine answers back into a [`World`].
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod chance;
+mod declare;
+mod rows;
+mod shape;
+mod sql;
+
+use chrono::{DateTime, Utc};
+use retentiond::policy::located::Faults;
+use retentiond::policy::map::DataMap;
+use retentiond::policy::purpose::Policy;
+use retentiond::policy::{link, read_map, read_policy};
+use retentiond::reference::{ForeignKey, Order, Reference, Table, TableId, Value, World, masking};
+
+pub use chance::Chance;
+pub use declare::Options;
+pub use shape::{COLUMNS, Kind, Shape};
+
+/// One random case.
+pub struct Case {
+    pub seed: u64,
+    /// The data map, as TOML.
+    pub map: String,
+    /// The policy, as TOML.
+    pub policy: String,
+    /// The tables' shapes.
+    pub shapes: Vec<Shape>,
+    /// For each table its rows, values in the order of [`Case::columns`].
+    pub rows: Vec<Vec<Vec<Value>>>,
+    pub orders: Vec<Order>,
+    /// The instant of the run, whole seconds.
+    pub now: DateTime<Utc>,
+}
+
+impl Case {
+    /// The case of a seed.
+    pub fn new(seed: u64) -> Self {
+        Self::with(seed, Options::default())
+    }
+
+    pub fn with(seed: u64, options: Options) -> Self {
+        let mut c = Chance::new(seed);
+        let shapes = shape::shapes(&mut c);
+        let declared = declare::declare(&mut c, &shapes, options);
+        let now = rows::run_instant(&mut c, &declared);
+        let rows = rows::rows(&mut c, &shapes, &declared, now);
+        let orders = rows::orders(&mut c, &shapes, &rows, now);
+        let mut case = Self { seed, map: declared.map, policy: declared.policy, shapes, rows, orders, now };
+        case.mask_some(&mut c);
+        case
+    }
+
+    /// Masks some rows, as an earlier run left them; of every other such row one field was filled again.
+    fn mask_some(&mut self, c: &mut Chance) {
+        let (map, _) = self.read();
+        for (at, shape) in self.shapes.iter().enumerate() {
+            let Some(data) = map.data_set(shape.name) else { continue };
+            let names: Vec<&str> = self.columns(at).iter().map(|n| n.0).collect();
+            let personal: Vec<_> = data.categories.iter().flat_map(|x| &x.columns).collect();
+            for row in &mut self.rows[at] {
+                if !c.percent(20) {
+                    continue;
+                }
+                let spared = c.percent(30).then(|| c.pick(&personal).name.value.clone());
+                for column in personal.iter().filter(|p| Some(&p.name.value) != spared.as_ref()) {
+                    let cell = &mut row[names.iter().position(|n| *n == column.name.value).unwrap()];
+                    *cell = match masking::masked(cell, &column.mask) {
+                        Value::Token { prefix, suffix, digits } => {
+                            let digits: String = (0..digits).map(|_| *c.pick(&['0', '7', 'a', 'f'])).collect();
+                            Value::Text(format!("{prefix}{digits}{suffix}"))
+                        }
+                        other => other,
+                    };
+                }
+            }
+        }
+    }
+
+    /// Map and policy as read and linked. Panics with the faults if there are any.
+    pub fn read(&self) -> (DataMap, Policy) {
+        let mut faults = Faults::default();
+        let map = read_map::read(&self.map, 0, &mut faults);
+        let policy = read_policy::read(&self.policy, 1, &mut faults);
+        if let (Some(map), Some(policy)) = (&map, &policy) {
+            link::link(std::slice::from_ref(map), std::slice::from_ref(policy), &mut faults);
+        }
+        assert!(!faults.any_error(), "seed {}: {:#?}\n{}\n{}", self.seed, faults.sorted(), self.map, self.policy);
+        (map.unwrap(), policy.unwrap())
+    }
+
+    /// The columns of a table, in order, with whether each may be NULL.
+    pub fn columns(&self, table: usize) -> Vec<(&'static str, Kind, bool)> {
+        let shape = &self.shapes[table];
+        let mut all = vec![("id", Kind::Integer, false)];
+        if shape.composite {
+            all.push(("code", Kind::Text, false));
+        }
+        if let Some((above, _)) = shape.parent {
+            all.push(("parent_id", Kind::Integer, true));
+            if self.shapes[above].composite {
+                all.push(("parent_code", Kind::Text, true));
+            }
+        }
+        all.extend(COLUMNS.iter().map(|c| (c.name, c.kind, true)));
+        all
+    }
+
+    pub fn table_id(&self, table: usize) -> TableId {
+        let shape = &self.shapes[table];
+        match shape.is_data_set() {
+            true => TableId::DataSet(shape.name.to_owned()),
+            false => TableId::Other(shape.name.to_owned()),
+        }
+    }
+
+    /// The world before the run.
+    pub fn world(&self) -> World {
+        self.world_of(&self.rows)
+    }
+
+    /// A world with these rows for each table. Rows of the table outside the map are keyed by their `id` too.
+    pub fn world_of(&self, rows: &[Vec<Vec<Value>>]) -> World {
+        let mut world = World::default();
+        for (at, shape) in self.shapes.iter().enumerate() {
+            let mut table = Table::new(self.table_id(at), self.columns(at).iter().map(|c| c.0));
+            for row in &rows[at] {
+                table.rows.insert(row[..shape.key().len()].to_vec(), row.clone());
+            }
+            world.tables.push(table);
+            if let (Some((above, _)), true) = (shape.parent, shape.foreign_key) {
+                let key = self.shapes[above].key();
+                world.foreign_keys.push(ForeignKey {
+                    child: self.table_id(at),
+                    columns: key.iter().map(|k| format!("parent_{k}")).collect(),
+                    parent: self.table_id(above),
+                    parent_columns: key.iter().map(|k| (*k).to_owned()).collect(),
+                });
+            }
+        }
+        world
+    }
+
+    /// The reference model of this case.
+    pub fn reference<'a>(&'a self, map: &'a DataMap, policy: &'a Policy) -> Reference<'a> {
+        Reference { map, policies: vec![policy], now: self.now, orders: &self.orders }
+    }
+}
