@@ -12,11 +12,13 @@ use std::{fs, path::Path};
 use text::{Named, code_of, paths};
 
 /// From the ground up.
-const ROOMS: [&str; 13] =
-    ["clock", "policy", "plan", "source", "state", "journal", "archive", "enforce", "digest", "mail", "config", "daemon", "cli"];
+const ROOMS: [&str; 15] = [
+    "clock", "policy", "reference", "plan", "source", "state", "journal", "archive", "enforce", "digest", "mail", "config", "daemon", "demo",
+    "cli",
+];
 
 /// Rooms that compute from values alone, and what would make them impure.
-const PURE: [&str; 3] = ["policy", "plan", "digest"];
+const PURE: [&str; 4] = ["policy", "reference", "plan", "digest"];
 const IMPURE: [&str; 10] =
     ["sqlx", "tokio", "clock", "std::fs", "std::net", "std::env", "std::process", "Utc::now", "Local::now", "SystemTime::now"];
 

@@ -1,0 +1,151 @@
+-- Secufor, software and payment-account publisher: MariaDB and MySQL.
+
+-- Users of the service and of its payment accounts.
+CREATE TABLE account (
+    id char(36) CHARACTER SET ascii PRIMARY KEY,
+    holder_name varchar(120) NOT NULL,
+    email varchar(160) NOT NULL UNIQUE,
+    phone varchar(30),
+    postal_address varchar(250),
+    opened_on date NOT NULL,
+    relationship_ended_on date
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX account_relationship_ended ON account (relationship_ended_on);
+
+-- Anti-money-laundering vigilance files (Art. L561-12 of the Monetary and Financial Code).
+CREATE TABLE aml_file (
+    id bigint PRIMARY KEY,
+    account_id char(36) CHARACTER SET ascii NOT NULL,
+    identity_document varchar(60),
+    beneficial_owner varchar(120),
+    risk_notes text,
+    reviewed_on date,
+    CONSTRAINT aml_file_account_id FOREIGN KEY (account_id) REFERENCES account (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX aml_file_account ON aml_file (account_id);
+
+-- Operations on payment accounts.
+CREATE TABLE account_transaction (
+    id bigint PRIMARY KEY,
+    account_id char(36) CHARACTER SET ascii NOT NULL,
+    operated_at timestamp NULL DEFAULT NULL,
+    amount decimal(14,2) NOT NULL,
+    currency varchar(3) NOT NULL,
+    counterparty_name varchar(120),
+    label varchar(200),
+    counterparty_iban varchar(34),
+    CONSTRAINT account_transaction_account_id FOREIGN KEY (account_id) REFERENCES account (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX account_transaction_account ON account_transaction (account_id);
+CREATE INDEX account_transaction_operated ON account_transaction (operated_at);
+
+-- Orders; the buyer is known to the account system only.
+CREATE TABLE sales_order (
+    id bigint PRIMARY KEY,
+    number varchar(30) NOT NULL UNIQUE,
+    product_code varchar(20) NOT NULL,
+    amount decimal(12,2) NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- Card payments of orders, in one or several instalments.
+CREATE TABLE card_payment (
+    id bigint PRIMARY KEY,
+    order_id bigint NOT NULL,
+    instalments int NOT NULL,
+    card_holder varchar(120),
+    card_number varchar(19),
+    card_expires varchar(7),
+    verification_code varchar(4),
+    paid_in_full_on date,
+    terminated_on date,
+    CONSTRAINT card_payment_order_id FOREIGN KEY (order_id) REFERENCES sales_order (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX card_payment_order ON card_payment (order_id);
+CREATE INDEX card_payment_paid ON card_payment (paid_in_full_on);
+CREATE INDEX card_payment_terminated ON card_payment (terminated_on);
+CREATE INDEX card_payment_code ON card_payment (verification_code);
+
+-- File of members and prospects.
+CREATE TABLE member (
+    id bigint PRIMARY KEY,
+    full_name varchar(120) NOT NULL,
+    email varchar(160) NOT NULL UNIQUE,
+    phone varchar(30),
+    birth_date date,
+    postal_code varchar(10),
+    became_client_on date,
+    relationship_ended_on date,
+    last_contact_on date
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX member_relationship_ended ON member (relationship_ended_on);
+CREATE INDEX member_last_contact ON member (last_contact_on);
+
+-- Newsletters and promotions.
+CREATE TABLE newsletter_subscriber (
+    id bigint PRIMARY KEY,
+    email varchar(160) NOT NULL UNIQUE,
+    first_name varchar(80),
+    last_contact_on date,
+    consent_withdrawn_at timestamp NULL DEFAULT NULL,
+    objected tinyint(1) NOT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX newsletter_subscriber_last_contact ON newsletter_subscriber (last_contact_on);
+
+-- Questions sent through the web form.
+CREATE TABLE information_request (
+    id bigint PRIMARY KEY,
+    requester_name varchar(120),
+    requester_email varchar(160) NOT NULL,
+    question text,
+    received_at timestamp NOT NULL DEFAULT current_timestamp(),
+    processed_at timestamp NULL DEFAULT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX information_request_processed ON information_request (processed_at);
+
+-- Audience statistics; the counts stay, the visitor goes.
+CREATE TABLE page_view (
+    id bigint PRIMARY KEY,
+    collected_at timestamp NULL DEFAULT NULL,
+    path varchar(200) NOT NULL,
+    visitor_id varchar(64),
+    ip_address varchar(45),
+    user_agent varchar(250)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX page_view_collected ON page_view (collected_at);
+
+-- Written analyses of recorded calls.
+CREATE TABLE call_analysis (
+    id bigint PRIMARY KEY,
+    collected_on date,
+    advisor_name varchar(120),
+    caller_name varchar(120),
+    summary text,
+    scores json
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX call_analysis_collected ON call_analysis (collected_on);
+
+-- Customer reviews; the review stays, its author goes.
+CREATE TABLE review (
+    id bigint PRIMARY KEY,
+    product_code varchar(20) NOT NULL,
+    posted_at datetime,
+    rating int NOT NULL,
+    body text NOT NULL,
+    author_name varchar(80) NOT NULL,
+    author_email varchar(160) UNIQUE,
+    author_city varchar(80),
+    CHECK (rating BETWEEN 1 AND 5)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX review_posted ON review (posted_at);
+
+-- Requests under Articles 15 to 22.
+CREATE TABLE data_subject_request (
+    id bigint PRIMARY KEY,
+    requester_name varchar(120) NOT NULL,
+    requester_email varchar(160),
+    article int NOT NULL,
+    received_on date,
+    answered_on date,
+    answer text
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX data_subject_request_received ON data_subject_request (received_on);

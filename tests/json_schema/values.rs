@@ -1,0 +1,124 @@
+//! Values: what the reader accepts the schemas accept, and what one refuses the other refuses.
+
+use super::{DATA_SET, EVENT, HEAD, Kind, PURPOSE, map, policy};
+
+/// Snippets that both accept or both refuse.
+#[test]
+fn reader_and_schemas_agree_on_values() {
+    let purpose = |more: &str| (Kind::Policy, policy(HEAD, &format!("{PURPOSE}, {more}")));
+    let data = |more: &str| (Kind::Map, map(&format!("{DATA_SET}, {more}")));
+    let mask = |mask: &str| data(&format!("categories = {{ c = {{ masks = {{ c = {mask} }} }} }}"));
+    let event = |more: &str| data(&format!("events = {{ e = {{ {EVENT}, {more} }} }}"));
+    let mut right = vec![
+        purpose("starts = \"e\", keeps = \"3 years\""),
+        purpose("starts = \"e\", keeps = \"21 years 3 months\""),
+        purpose("starts = \"e\", keeps = \"1 year 2 weeks 1 day\""),
+        purpose("starts = \"e\", keeps = \"72 hours\", done_within = \"2 days\""),
+        purpose("starts = { latest_of = [\"a\", \"b\"] }, keeps = \"0 days\""),
+        purpose("starts = { earliest_of = [\"a\"], end_of = \"calendar_year\" }, keeps = \"9999 days\""),
+        purpose("starts = { event = \"a\", end_of = { financial_year = \"02-29\" } }, keeps = \"10 years\""),
+        purpose("when = { all = [\"a\", { not = { any = [\"b\", \"c\"] } }] }"),
+        purpose("at_most = [\"a\", { starts = \"e\", keeps = \"1 week\" }]"),
+        purpose("ended_by = [\"objection\"], then = \"delete\", kept_in = \"active_base\""),
+        purpose("reference = \"R\""),
+        data("uncovered = \"clear\""),
+        data("uncovered = [\"clear\", \"dispose\"], accepts_race = true, triggers = [\"t\"]"),
+        data("belongs_to = \"x\", on = { a = \"b\" }"),
+        data("cascades = [\"a\", \"s.b\", { name = \"c.d\" }]"),
+        data("conditions = { c = { title = { fr = \"t\", en = \"t\" }, some = \"x\", where = \"a = 1\" } }"),
+        mask("\"null\""),
+        mask("{ fixed = 7 }"),
+        mask("{ fixed = true }"),
+        mask("{ token = { prefix = \"a-\", suffix = \"@x.y\", digits = 8 } }"),
+        mask("{ json_remove = [\"$.a.b\", \"c\"] }"),
+        event("missing = \"ignore\""),
+        event("else = \"x\""),
+        event("of = { table = \"t\", on = { a = \"b\" } }, where = \"a = 1\""),
+    ];
+    for basis in ["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interest"] {
+        right.push((Kind::Policy, policy(HEAD, &format!("{}, ends_when = \"c\"", PURPOSE.replace("consent", basis)))));
+    }
+    for format in ["iso_date", "iso_datetime", "compact_date", "epoch_seconds", "epoch_milliseconds"] {
+        right.push(event(&format!("format = \"{format}\", missing = \"running\"")));
+    }
+    for unit in ["years", "months", "weeks", "days"] {
+        right.push(data(&format!(
+            "periods = {{ p = {{ title = {{ fr = \"t\", en = \"t\" }}, column = \"c\", unit = \"{unit}\" }} }}"
+        )));
+    }
+    for word in ["token", "month", "year", "decade"] {
+        right.push(mask(&format!("\"{word}\"")));
+    }
+    let wrong = [
+        purpose("starts = \"e\", keeps = \"7\""),
+        purpose("starts = \"e\", keeps = 7"),
+        purpose("starts = \"e\", keeps = \"-3 years\""),
+        purpose("starts = \"e\", keeps = \"0.5 years\""),
+        purpose("starts = \"e\", keeps = \"3 months 1 year\""),
+        purpose("starts = \"e\", keeps = \"1 year 1 year\""),
+        purpose("starts = \"e\", keeps = \"1 day 2 hours\""),
+        purpose("starts = \"e\", keeps = \"10000 days\""),
+        purpose("starts = \"e\", keeps = \"3 Years\""),
+        purpose("starts = \"e\", keeps = \"\""),
+        purpose("starts = \"e\""),
+        purpose("keeps = \"3 years\""),
+        purpose("starts = { latest_of = [] }, keeps = \"3 years\""),
+        purpose("starts = { latest_of = [\"a\"], event = \"b\" }, keeps = \"3 years\""),
+        purpose("starts = { event = \"a\", end_of = \"week\" }, keeps = \"3 years\""),
+        purpose("starts = { event = \"a\", end_of = { financial_year = \"02-28\" } }, keeps = \"3 years\""),
+        purpose("starts = { event = \"a\", end_of = { financial_year = \"06-31\" } }, keeps = \"3 years\""),
+        purpose("starts = { event = \"a\", end_of = { financial_year = \"6-30\" } }, keeps = \"3 years\""),
+        purpose("when = { all = [] }"),
+        purpose("when = { not = \"a\", any = [\"b\"] }"),
+        purpose("when = []"),
+        purpose("at_most = \"a\""),
+        purpose("ended_by = [\"hold\"]"),
+        purpose("then = \"anonymise\""),
+        purpose("kept_in = \"archive\""),
+        (Kind::Policy, policy(HEAD, &PURPOSE.replace("\"all\"", "[]"))),
+        (Kind::Policy, policy(HEAD, &PURPOSE.replace("\"all\"", "\"none\""))),
+        (Kind::Policy, policy(HEAD, &PURPOSE.replace("consent", "interest"))),
+        (Kind::Policy, policy(HEAD, &PURPOSE.replace("s.d", "d"))),
+        (Kind::Policy, policy(HEAD, &PURPOSE.replace("s.d", "s.d.e"))),
+        (Kind::Policy, policy(&HEAD.replace("\"p\"", "\"P\""), PURPOSE)),
+        (Kind::Policy, format!("policy = {{ {HEAD} }}\npurpose = []\n")),
+        (Kind::Map, "source = { id = \"s\" }\ndata = {}\n".to_owned()),
+        (Kind::Map, map(&DATA_SET.replace("delete", "erase"))),
+        (Kind::Map, map(&DATA_SET.replace("[\"id\"]", "[]"))),
+        data("uncovered = \"delete\""),
+        data("belongs_to = \"x\""),
+        data("belongs_to = \"x\", follows = \"y\", on = { a = \"b\" }"),
+        data("belongs_to = \"x\", on = {}"),
+        data("accepts_race = 1"),
+        data("categories = { c = { columns = [\"a\"] } }"),
+        data("categories = { C = { columns = [\"a\"], mask = \"null\" } }"),
+        data("conditions = { c = { title = { fr = \"t\", en = \"t\" } } }"),
+        data("conditions = { c = { title = { fr = \"t\", en = \"t\" }, some = \"x\", no = \"x\" } }"),
+        data("conditions = { c = { title = { fr = \"t\", en = \"t\" }, sql = \"a = 1\", where = \"a = 1\" } }"),
+        mask("\"none\""),
+        mask("{}"),
+        mask("{ band = 1 }"),
+        mask("{ band = 0.5 }"),
+        mask("{ first = -1 }"),
+        mask("{ first = 1, band = 10 }"),
+        mask("{ token = { prefix = \"a\" } }"),
+        mask("{ token = { prefix = \"a b\" } }"),
+        mask("{ token = { prefix = \"aa\", digits = 7 } }"),
+        mask("{ ip_prefix = { v4 = 20, v6 = 48 } }"),
+        mask("{ ip_prefix = { v4 = 24, v6 = 129 } }"),
+        mask("{ json_remove = [] }"),
+        mask("{ json_remove = [\"a[0]\"] }"),
+        event("missing = \"never\""),
+        event("format = \"french\""),
+        event("where = \"a = 1\""),
+        event("of = { table = \"t\", on = {} }"),
+    ];
+    for (kind, text) in &right {
+        assert_eq!(kind.errors(text), Vec::<String>::new(), "the reader\n{text}");
+        assert_eq!(kind.invalid(text), Vec::<String>::new(), "the schema\n{text}");
+    }
+    for (kind, text) in &wrong {
+        assert!(!kind.errors(text).is_empty(), "the reader accepts\n{text}");
+        assert!(!kind.invalid(text).is_empty(), "the schema accepts\n{text}");
+    }
+}
