@@ -2,7 +2,9 @@
 //!
 //! The rooms of the house, from the ground up; each imports only rooms listed before it.
 
+pub mod cli;
 pub mod clock;
+pub mod config;
 pub mod demo;
 pub mod enforce;
 pub mod journal;

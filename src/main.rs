@@ -1,3 +1,5 @@
 //! The `retentiond` command.
 
-fn main() {}
+fn main() -> std::process::ExitCode {
+    retentiond::cli::main().into()
+}

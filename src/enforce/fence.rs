@@ -111,6 +111,18 @@ async fn check_journal(journal: &Journal, size: u64, root: &str, adopting: bool)
     Ok(())
 }
 
+/// The journal's size that the newest ledger row of a source names; 0 without one.
+///
+/// # Errors
+/// Of the database.
+pub async fn ledger_size(source: &Source, id: &str) -> Result<u64, EnforceError> {
+    let d = Dialect { engine: source.engine() };
+    let mut session = source.session().await?;
+    let rows = session.rows(&d.newest_ledger_row(id)).await?;
+    session.done().await?;
+    Ok(rows.first().map_or(0, |r| number(r, 1)))
+}
+
 fn number(row: &[Option<String>], i: usize) -> u64 {
     row.get(i).and_then(|t| t.as_deref()?.parse().ok()).unwrap_or(0)
 }

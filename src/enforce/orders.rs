@@ -6,7 +6,7 @@ use super::batch::keys_of;
 use super::error::EnforceError;
 use super::prepare::Prepared;
 use crate::journal::{Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reference};
-use crate::plan::action::ROW;
+use crate::plan::action::{ROW, keys_after};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
 use crate::plan::own_statements::OrderRow;
@@ -296,7 +296,7 @@ pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, pr
         let mut found = None;
         let mut after: Option<RecordKey> = None;
         while found.is_none() {
-            let keys = keys_of(d, &census.key, &session.rows(&census.keys_after(d, after.as_ref(), 10_000)).await?)?;
+            let keys = keys_of(d, &census.key, &session.rows(&keys_after(d, &census.table, &census.key, after.as_ref(), 10_000)).await?)?;
             found = keys.iter().find(|k| journal.mac_keys().mac(key_id, source, &data_set, k) == Some(mac)).cloned();
             after = keys.last().cloned();
             if after.is_none() {

@@ -23,7 +23,7 @@ pub struct Documents {
 
 /// Joins policy files into one document, in the order of their ids.
 #[must_use]
-pub fn run_documents(map: &str, policies: &mut Vec<(&str, &str)>) -> Documents {
+pub fn run_documents(map: &str, policies: &mut [(&str, &str)]) -> Documents {
     policies.sort_unstable();
     let policy = policies.iter().map(|(id, text)| format!("# policy {id}\n{text}")).collect::<Vec<_>>().join("\n");
     Documents { policy, map: map.to_owned() }
@@ -72,7 +72,11 @@ impl Prepared {
                 periods.insert((data.id.value.clone(), period.name.value.clone()), values);
             }
         }
-        let orders = session.rows(&d.count_orders(&map.source)).await?;
+        // The first statement about our own tables: without them the source was never set up.
+        let orders = session.rows(&d.count_orders(&map.source)).await.map_err(|e| match e.code() {
+            Some("42P01" | "3F000" | "1146" | "1") => EnforceError::NotSetUp,
+            _ => EnforceError::Source(e),
+        })?;
         let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
         let plan = compile(map, policies, &schema, &Moment { now, periods, orders }, &[&documents.policy, &documents.map]);
         Ok(Some(Self { schema, plan, documents }))

@@ -139,19 +139,6 @@ impl Action {
         format!("SELECT {} FROM {} AS {ROW} WHERE {}", self.key_columns(d), d.table(&self.table), condition.render())
     }
 
-    /// All keys of the table in key order, due or not.
-    #[must_use]
-    pub fn keys_after(&self, d: Dialect, after: Option<&RecordKey>, limit: u64) -> String {
-        let after = after.map(|k| B::sql(d.key_compare(ROW, &self.key, KeyOrder::After, k))).unwrap_or(B::True);
-        let order = d.key_order(ROW, &self.key);
-        format!(
-            "SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {order} LIMIT {limit}",
-            self.key_columns(d),
-            d.table(&self.table),
-            after.render()
-        )
-    }
-
     /// How many rows are due.
     #[must_use]
     pub fn count(&self, d: Dialect) -> String {
@@ -272,6 +259,14 @@ impl Companion {
     pub fn act(&self, d: Dialect, keys: &[RecordKey]) -> String {
         statement(d, &self.table, &self.operation, &B::sql(d.key_in(ROW, &self.key, keys)))
     }
+}
+
+/// All keys of a table in key order after a key, at most so many.
+#[must_use]
+pub fn keys_after(d: Dialect, table: &TableName, key: &[Column], after: Option<&RecordKey>, limit: u64) -> String {
+    let after = after.map(|k| B::sql(d.key_compare(ROW, key, KeyOrder::After, k))).unwrap_or(B::True);
+    let order = d.key_order(ROW, key);
+    format!("SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {order} LIMIT {limit}", key_columns(d, key, ROW), d.table(table), after.render())
 }
 
 fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {

@@ -1,0 +1,181 @@
+//! What most commands need: the workspace, a source, the state, the clock.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use chrono::{DateTime, NaiveDate, TimeZone as _, Utc};
+
+use super::exit::{Exit, Failure};
+use super::{Cli, Format, LangArg, faults};
+use crate::clock::{Clock, SystemClock};
+use crate::config::{Lang, LoadError, SourceRules, Workspace};
+use crate::enforce::{Prepared, Settings};
+use crate::journal::{Journal, Name};
+use crate::policy::located::Faults;
+use crate::source::Source;
+use crate::state::State;
+
+/// The surroundings of one command.
+pub struct Cx {
+    /// The settings file.
+    pub config: PathBuf,
+    /// How results are written.
+    pub format: Format,
+    lang: Option<Lang>,
+    /// The clock.
+    pub clock: Arc<dyn Clock>,
+}
+
+impl Cx {
+    /// The surroundings that the command line asks for.
+    pub(super) fn new(cli: &Cli) -> Self {
+        let lang = cli.lang.map(|l| match l {
+            LangArg::Fr => Lang::Fr,
+            LangArg::En => Lang::En,
+        });
+        Self { config: cli.config.clone(), format: cli.format, lang, clock: Arc::new(SystemClock) }
+    }
+
+    /// Surroundings for commands that another command runs.
+    pub fn with(config: PathBuf, format: Format, lang: Lang, clock: Arc<dyn Clock>) -> Self {
+        Self { config, format, lang: Some(lang), clock }
+    }
+
+    /// The language for people.
+    #[must_use]
+    pub fn lang(&self, workspace: &Workspace) -> Lang {
+        self.lang.unwrap_or(workspace.settings.language)
+    }
+
+    /// Reads settings, maps and policies; any error is printed with all others and ends the command.
+    ///
+    /// # Errors
+    /// [`Exit::Config`].
+    pub fn workspace(&self) -> Result<Workspace, Failure> {
+        let (workspace, found) = self.workspace_with_faults()?;
+        if found.any_error() {
+            faults::print(&found, &workspace.files, self.format);
+            return Err(Failure::said(Exit::Config));
+        }
+        Ok(workspace)
+    }
+
+    /// Reads settings, maps and policies with their faults.
+    ///
+    /// # Errors
+    /// [`Exit::Config`] when the settings themselves cannot be used.
+    pub fn workspace_with_faults(&self) -> Result<(Workspace, Faults), Failure> {
+        let (mut files, mut found) = (Vec::new(), Faults::default());
+        match Workspace::read(&self.config, &mut files, &mut found) {
+            Ok(workspace) => Ok((workspace, found)),
+            Err(LoadError::Unreadable(e)) => Err(Failure::new(Exit::Config, format!("{}: {e}", self.config.display()))),
+            Err(LoadError::Faults) => {
+                faults::print(&found, &files, self.format);
+                Err(Failure::said(Exit::Config))
+            }
+        }
+    }
+
+    /// Connects to a source.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], [`Exit::Unavailable`].
+    pub async fn connect(&self, workspace: &Workspace, id: &str) -> Result<Source, Failure> {
+        let settings = workspace.settings.sources.get(id).ok_or_else(|| unknown_source(workspace, id))?;
+        let target = settings.target(&workspace.base).map_err(|e| Failure::new(Exit::Config, format!("source {id}: {e}")))?;
+        Source::connect(&target).await.map_err(|e| {
+            let failure = Failure::from(e);
+            Failure::new(failure.exit, format!("source {id}: {}", failure.message))
+        })
+    }
+
+    /// Opens the state for writing, with its journal.
+    ///
+    /// # Errors
+    /// [`Exit::Unavailable`].
+    pub async fn state(&self, workspace: &Workspace) -> Result<(State, Journal), Failure> {
+        let state = State::open(&workspace.base.join(&workspace.settings.state)).await?;
+        let journal = Journal::open(&state, self.clock.clone()).await?;
+        Ok((state, journal))
+    }
+
+    /// Opens the state for reading, beside whoever writes it.
+    ///
+    /// # Errors
+    /// [`Exit::Unavailable`].
+    pub async fn state_to_read(&self, workspace: &Workspace) -> Result<State, Failure> {
+        Ok(State::open_read_only(&workspace.base.join(&workspace.settings.state)).await?)
+    }
+
+    /// Compiles the plan of a source as of `now`; faults against the live schema are printed and end the command.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], [`Exit::Unavailable`].
+    pub async fn prepare(&self, workspace: &Workspace, source: &Source, rules: &SourceRules, now: DateTime<Utc>) -> Result<Prepared, Failure> {
+        let mut found = Faults::default();
+        let mut session = source.session().await?;
+        let prepared = Prepared::read(source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut found).await?;
+        session.done().await?;
+        match prepared {
+            Some(prepared) => Ok(prepared),
+            None => {
+                faults::print(&found, &workspace.files, self.format);
+                Err(Failure::said(Exit::Config))
+            }
+        }
+    }
+
+    /// The ids of the sources that a command is about: the one named, or all.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`].
+    pub fn sources(&self, workspace: &Workspace, named: Option<&str>) -> Result<Vec<String>, Failure> {
+        match named {
+            Some(id) if workspace.sources.contains_key(id) => Ok(vec![id.to_owned()]),
+            Some(id) => Err(unknown_source(workspace, id)),
+            None => Ok(workspace.sources.keys().cloned().collect()),
+        }
+    }
+
+    /// A source and one of its data sets, from `source.data_set`.
+    ///
+    /// # Errors
+    /// [`Exit::Usage`].
+    pub fn data_set<'w>(&self, workspace: &'w Workspace, name: &str) -> Result<(&'w SourceRules, &'w crate::policy::map::DataSet), Failure> {
+        let wrong = || Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", crate::policy::reader::shown(name)));
+        let (source, data) = name.split_once('.').ok_or_else(wrong)?;
+        let rules = workspace.sources.get(source).ok_or_else(|| unknown_source(workspace, source))?;
+        let data = rules.map.data_set(data).ok_or_else(wrong)?;
+        Ok((rules, data))
+    }
+
+    /// An actor of the settings.
+    ///
+    /// # Errors
+    /// [`Exit::Denied`].
+    pub fn actor(&self, workspace: &Workspace, id: &str) -> Result<Name, Failure> {
+        if !workspace.settings.actors.contains(id) {
+            return Err(Failure::new(Exit::Denied, format!("`{}` is not one of the `actors` in the settings", crate::policy::reader::shown(id))));
+        }
+        Ok(Name::parse(id)?)
+    }
+
+    /// The limits of a source's runs.
+    #[must_use]
+    pub fn limits(&self, workspace: &Workspace, source: &str) -> Settings {
+        Settings { ceilings: workspace.settings.ceilings(source), ..Settings::default() }
+    }
+}
+
+fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
+    let known: Vec<&str> = workspace.sources.keys().map(String::as_str).collect();
+    Failure::new(Exit::Usage, format!("unknown source `{}` (configured: {})", crate::policy::reader::shown(id), known.join(", ")))
+}
+
+/// The instant that stands for a day: noon in the policy's zone.
+#[must_use]
+pub fn noon(day: NaiveDate, rules: &SourceRules) -> DateTime<Utc> {
+    let zone = rules.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
+    let noon = day.and_hms_opt(12, 0, 0).unwrap_or_default();
+    zone.from_local_datetime(&noon).earliest().map_or_else(|| Utc.from_utc_datetime(&noon), |t| t.with_timezone(&Utc))
+}

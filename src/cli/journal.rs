@@ -1,0 +1,198 @@
+//! `retentiond journal`.
+
+use std::fs::File;
+use std::io::{BufReader, BufWriter, Write as _};
+use std::path::PathBuf;
+
+use clap::Subcommand;
+
+use super::Format;
+use super::context::Cx;
+use super::exit::{Exit, Failure};
+use super::order::typed_key;
+use crate::enforce::fence::{Adopt, take};
+use crate::journal::{Adoption, Event, MacKeys, Name, Reader, VerifierKey, export, notes_in, prove, verify};
+use crate::plan::resolve::Resolved;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Print entries, one JSON object a line.
+    Show {
+        /// From this entry on.
+        #[arg(long, default_value_t = 0)]
+        from: u64,
+        /// At most so many.
+        #[arg(long, default_value_t = 1_000)]
+        limit: u32,
+    },
+    /// Write the journal with its documents, checkpoints and public key into one file.
+    Export {
+        /// The file; must not exist.
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Verify an export offline: needs only the file, the public key and earlier checkpoints.
+    Verify {
+        /// The export.
+        export: PathBuf,
+        /// The public key as `init` printed it, or a file that holds it.
+        #[arg(long)]
+        key: String,
+        /// Files with checkpoints from elsewhere: a note, a mail, a mailbox.
+        #[arg(long)]
+        witness: Vec<PathBuf>,
+    },
+    /// Prove what the journal says about one record.
+    Prove {
+        /// The data set, `source.data_set`.
+        #[arg(long)]
+        data: String,
+        /// The record's key; once for each column of it.
+        #[arg(long, required = true, allow_hyphen_values = true)]
+        key: Vec<String>,
+    },
+    /// Replace the signing key, announced under the old one.
+    Rotate,
+    /// Print the public key of now.
+    Key,
+    /// Go on after an old state was restored: accepts that a source's ledger is ahead of this journal.
+    Recover {
+        /// The source.
+        #[arg(long)]
+        source: String,
+        /// Who decided it; one of the settings' `actors`.
+        #[arg(long)]
+        actor: String,
+    },
+}
+
+/// Reads, exports, verifies, proves.
+pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
+    match args.what {
+        What::Verify { export, key, witness } => verify_file(cx, &export, &key, &witness),
+        What::Show { from, limit } => {
+            let workspace = cx.workspace()?;
+            let reader = Reader::new(&cx.state_to_read(&workspace).await?);
+            let mut out = BufWriter::new(std::io::stdout().lock());
+            for entry in reader.entries(from, limit).await? {
+                // A closed pipe (`| head`) is no failure.
+                if out.write_all(&entry.to_bytes()).and_then(|()| out.write_all(b"\n")).is_err() {
+                    break;
+                }
+            }
+            Ok(Exit::Ok)
+        }
+        What::Export { out } => {
+            let workspace = cx.workspace()?;
+            let reader = Reader::new(&cx.state_to_read(&workspace).await?);
+            let file = File::create_new(&out).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", out.display())))?;
+            let mut writer = BufWriter::new(file);
+            let done = export(&reader, &mut writer).await?;
+            writer.flush().map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", out.display())))?;
+            match cx.format {
+                Format::Json => println!("{}", serde_json::json!({ "entries": done.entries, "checkpoints": done.checkpoints, "documents": done.documents, "signed": done.signed })),
+                Format::Text => println!("{} entries (signed up to {}), {} checkpoints, {} documents in {}", done.entries, done.signed, done.checkpoints, done.documents, out.display()),
+            }
+            Ok(Exit::Ok)
+        }
+        What::Prove { data, key } => prove_record(cx, &data, &key).await,
+        What::Rotate => {
+            let workspace = cx.workspace()?;
+            let (state, journal) = cx.state(&workspace).await?;
+            println!("{}", journal.rotate_signing_key().await?);
+            state.close().await;
+            Ok(Exit::Ok)
+        }
+        What::Key => {
+            let workspace = cx.workspace()?;
+            let reader = Reader::new(&cx.state_to_read(&workspace).await?);
+            let newest = match reader.newest_of("signing_key_rotated").await? {
+                Some(entry) => Some(entry),
+                None => reader.entries(0, 1).await?.pop(),
+            };
+            match newest.map(|e| e.event) {
+                Some(Event::LogCreated { key, .. } | Event::SigningKeyRotated { key }) => println!("{key}"),
+                _ => return Err(Failure::new(Exit::Unavailable, "the journal is empty")),
+            }
+            Ok(Exit::Ok)
+        }
+        What::Recover { source, actor } => recover(cx, &source, &actor).await,
+    }
+}
+
+fn verify_file(cx: &Cx, export: &PathBuf, key: &str, witness: &[PathBuf]) -> Result<Exit, Failure> {
+    let read = |path: &PathBuf| File::open(path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())));
+    let key = match std::fs::read_to_string(key) {
+        Ok(text) => text.trim().to_owned(),
+        Err(_) => key.to_owned(),
+    };
+    let key = VerifierKey::parse(&key)?;
+    let mut notes = Vec::new();
+    for path in witness {
+        let found = notes_in(&mut BufReader::new(read(path)?)).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
+        if found.is_empty() {
+            return Err(Failure::new(Exit::Failed, format!("{} holds no checkpoint", path.display())));
+        }
+        notes.extend(found);
+    }
+    let report = verify(&mut BufReader::new(read(export)?), &key, &notes).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+    match cx.format {
+        Format::Json => println!(
+            "{}",
+            serde_json::json!({ "sound": report.is_sound(), "entries": report.entries, "signed": report.signed, "witnesses": notes.len(),
+                "faults": report.faults.iter().map(ToString::to_string).collect::<Vec<_>>() })
+        ),
+        Format::Text if report.is_sound() => {
+            println!("The journal is sound: {} entries, signed up to {}, {} checkpoints from elsewhere agree.", report.entries, report.signed, notes.len());
+        }
+        Format::Text => {
+            println!("The journal is NOT sound:");
+            for fault in &report.faults {
+                println!("  {fault}");
+            }
+        }
+    }
+    Ok(if report.is_sound() { Exit::Ok } else { Exit::Failed })
+}
+
+async fn prove_record(cx: &Cx, data_name: &str, typed: &[String]) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let (rules, data) = cx.data_set(&workspace, data_name)?;
+    let state = cx.state_to_read(&workspace).await?;
+    let source = cx.connect(&workspace, &rules.map.source).await?;
+    let schema = source.introspect().await?;
+    source.close().await;
+    let key = typed_key(&Resolved::new(&rules.map, &schema), data, typed)?;
+    let (name, data_set) = (Name::parse(&rules.map.source)?, Name::parse(&data.id)?);
+    let macs = MacKeys::load(&state.key_dir())?;
+    let proof = prove(&Reader::new(&state), &macs, &name, &data_set, &key).await?;
+    let found = !proof.entries.is_empty();
+    match serde_json::to_string_pretty(&proof) {
+        Ok(text) => println!("{text}"),
+        Err(e) => return Err(Failure::new(Exit::Unavailable, e.to_string())),
+    }
+    Ok(if found { Exit::Ok } else { Exit::Failed })
+}
+
+async fn recover(cx: &Cx, id: &str, actor: &str) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let actor = cx.actor(&workspace, actor)?;
+    cx.sources(&workspace, Some(id))?;
+    let (state, journal) = cx.state(&workspace).await?;
+    let source = cx.connect(&workspace, id).await?;
+    let schema = source.introspect().await?;
+    let ledger_size = crate::enforce::fence::ledger_size(&source, id).await?;
+    journal.append(Event::JournalRecovered { source: Name::parse(id)?, ledger_size, actor: actor.clone() }).await?;
+    take(&source, &state, &journal, id, &schema.server.id, Some(&Adopt { reason: Adoption::Takeover, actor })).await?;
+    source.close().await;
+    println!("The journal goes on from here; what it lost is not in it. The source's ledger knew {ledger_size} entries.");
+    state.close().await;
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,125 @@
+//! The commands. Only here do errors become words and exit codes.
+
+mod adopt;
+mod check;
+mod context;
+mod enforce;
+mod exit;
+mod faults;
+mod init;
+mod journal;
+mod locate;
+mod order;
+mod plan;
+mod progress;
+mod schema;
+mod table;
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand};
+
+pub use exit::{Exit, Failure};
+
+/// Keeps databases true to their published retention periods, provably.
+#[derive(Debug, Parser)]
+#[command(name = "retentiond", version, about, disable_help_subcommand = true)]
+pub struct Cli {
+    /// The settings file.
+    #[arg(long, short, global = true, env = "RETENTIOND_CONFIG", default_value = "/etc/retentiond/retentiond.toml")]
+    config: PathBuf,
+    /// How results are written.
+    #[arg(long, global = true, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// The language of texts for people; the settings decide without it.
+    #[arg(long, global = true, value_enum)]
+    lang: Option<LangArg>,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// How results are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+pub enum Format {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Languages on the command line.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
+enum LangArg {
+    /// Français
+    Fr,
+    /// English
+    En,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Create the state directory, its keys and the journal.
+    Init(init::Args),
+    /// Compare settings, maps and policies with each other and with the live databases.
+    Check(check::Args),
+    /// Show what a run would do, without writing anything.
+    Plan(plan::Args),
+    /// Do one run of exactly the plan that was shown.
+    Enforce(enforce::Args),
+    /// Place, lift and list orders: holds, restrictions, objections, erasures, instructions.
+    Order(order::Args),
+    /// Accept a database that was cloned, moved or restored, or belonged to another enforcer.
+    Adopt(adopt::Args),
+    /// Read, export, verify and prove the journal.
+    Journal(journal::Args),
+    /// Find the record that a report names by its MAC.
+    Locate(locate::Args),
+    /// Print the JSON Schema of a file kind, for editors.
+    Schema(schema::Args),
+}
+
+/// Parses the command line and runs it.
+pub fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(e) => {
+            let _ = e.print();
+            return if e.use_stderr() { Exit::Usage } else { Exit::Ok };
+        }
+    };
+    tracing_subscriber::fmt()
+        .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("RETENTIOND_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_writer(std::io::stderr)
+        .init();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(e) => {
+            eprintln!("retentiond: the runtime could not be started: {e}");
+            return Exit::Failed;
+        }
+    };
+    match runtime.block_on(run(cli)) {
+        Ok(exit) => exit,
+        Err(failure) => {
+            if !failure.message.is_empty() {
+                eprintln!("retentiond: {}", failure.message);
+            }
+            failure.exit
+        }
+    }
+}
+
+async fn run(cli: Cli) -> Result<Exit, Failure> {
+    let cx = context::Cx::new(&cli);
+    match cli.command {
+        Command::Init(args) => init::run(&cx, args).await,
+        Command::Check(args) => check::run(&cx, args).await,
+        Command::Plan(args) => plan::run(&cx, args).await,
+        Command::Enforce(args) => enforce::run(&cx, args).await,
+        Command::Order(args) => order::run(&cx, args).await,
+        Command::Adopt(args) => adopt::run(&cx, args).await,
+        Command::Journal(args) => journal::run(&cx, args).await,
+        Command::Locate(args) => locate::run(&cx, args).await,
+        Command::Schema(args) => schema::run(args),
+    }
+}

@@ -1,0 +1,202 @@
+//! `retentiond order`.
+
+use chrono::NaiveDate;
+use clap::Subcommand;
+
+use super::Format;
+use super::context::Cx;
+use super::exit::{Exit, Failure};
+use super::table::Table;
+use crate::enforce::orders::{self, NewOrder, Target};
+use crate::journal::{Id128, OrderReason, Reference};
+use crate::plan::key::RecordKey;
+use crate::plan::resolve::Resolved;
+use crate::policy::purpose::OrderKind;
+use crate::policy::reader::shown;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Legal hold: nothing of the record is touched.
+    Hold(Place),
+    /// Restriction of processing (Art. 18): nothing of the record is touched.
+    Restrict(Place),
+    /// Objection (Art. 21): ends the purposes that objections end.
+    Object(Place),
+    /// Erasure request (Art. 17): ends the purposes that erasures end, and disposes of what is uncovered.
+    Erase(Place),
+    /// A customer's instruction to its processor: ends every purpose.
+    Instruct(Place),
+    /// Lift an order.
+    Lift(Lift),
+    /// List the orders of all sources, or of one.
+    List {
+        /// Only this source.
+        #[arg(long)]
+        source: Option<String>,
+    },
+}
+
+#[derive(Debug, clap::Args)]
+struct Place {
+    /// The data set, `source.data_set`.
+    #[arg(long)]
+    data: String,
+    /// The record's key; once for each column of it.
+    #[arg(long, required_unless_present = "tenant", conflicts_with = "tenant", allow_hyphen_values = true)]
+    key: Vec<String>,
+    /// All records of this tenant.
+    #[arg(long)]
+    tenant: Option<String>,
+    /// The last day on which it holds; without it, until it is lifted.
+    #[arg(long)]
+    until: Option<NaiveDate>,
+    #[command(flatten)]
+    why: Why,
+}
+
+#[derive(Debug, clap::Args)]
+struct Why {
+    /// Who; one of the settings' `actors`.
+    #[arg(long)]
+    actor: String,
+    /// Why: litigation, audit, regulator_request, data_subject_request, consent_withdrawn, end_of_service, …
+    #[arg(long)]
+    reason: String,
+    /// The file or decision outside: letters, digits, `.`, `_`, `/`, `-`.
+    #[arg(long)]
+    reference: String,
+}
+
+#[derive(Debug, clap::Args)]
+struct Lift {
+    /// The source.
+    #[arg(long)]
+    source: String,
+    /// The order's id.
+    #[arg(long)]
+    order: String,
+    /// Whether the person was informed before a restriction is lifted (Art. 18(3)).
+    #[arg(long)]
+    person_informed: Option<bool>,
+    #[command(flatten)]
+    why: Why,
+}
+
+/// Places, lifts or lists.
+pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
+    match args.what {
+        What::Hold(p) => place(cx, OrderKind::Hold, p).await,
+        What::Restrict(p) => place(cx, OrderKind::Restriction, p).await,
+        What::Object(p) => place(cx, OrderKind::Objection, p).await,
+        What::Erase(p) => place(cx, OrderKind::Erasure, p).await,
+        What::Instruct(p) => place(cx, OrderKind::Instruction, p).await,
+        What::Lift(l) => lift(cx, l).await,
+        What::List { source } => list(cx, source).await,
+    }
+}
+
+fn reason(text: &str) -> Result<OrderReason, Failure> {
+    text.parse().map_err(|_| {
+        let known: Vec<&str> = OrderReason::ALL.iter().map(|r| r.as_str()).collect();
+        Failure::new(Exit::Usage, format!("`{}` is not a reason: {}", shown(text), known.join(", ")))
+    })
+}
+
+async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let (rules, data) = cx.data_set(&workspace, &args.data)?;
+    let root = rules.map.root_of(data);
+    if root.id != data.id {
+        return Err(Failure::new(Exit::Usage, format!("`{}` follows `{}`: place the order on the record that it follows", data.id, root.id)));
+    }
+    let actor = cx.actor(&workspace, &args.why.actor)?;
+    let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
+    let id = rules.map.source.value.clone();
+    let (state, journal) = cx.state(&workspace).await?;
+    let source = cx.connect(&workspace, &id).await?;
+    let now = cx.clock.now();
+    let prepared = cx.prepare(&workspace, &source, rules, now).await?;
+    let resolved = Resolved::new(&rules.map, &prepared.schema);
+    let target = match args.tenant {
+        Some(_) if data.tenant.is_none() => return Err(Failure::new(Exit::Usage, format!("data set `{}` has no tenant column", data.id))),
+        Some(tenant) => Target::Tenant(tenant),
+        None => Target::Record(typed_key(&resolved, data, &args.key)?),
+    };
+    let order = NewOrder { kind, target, actor, reason, reference, until: args.until };
+    let placed = orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today).await?;
+    source.close().await;
+    match cx.format {
+        Format::Json => println!("{}", serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value })),
+        Format::Text => println!("Order {placed}: {} on {}.", kind.word(), args.data),
+    }
+    state.close().await;
+    Ok(Exit::Ok)
+}
+
+/// The key that was typed, part by part.
+///
+/// # Errors
+/// [`Exit::Usage`].
+pub fn typed_key(resolved: &Resolved<'_>, data: &crate::policy::map::DataSet, typed: &[String]) -> Result<RecordKey, Failure> {
+    let columns = resolved.key_columns(data);
+    if typed.len() != columns.len() {
+        let names: Vec<String> = columns.iter().map(|c| shown(&c.name)).collect();
+        return Err(Failure::new(Exit::Usage, format!("the key of `{}` has {} columns ({}): give `--key` once for each", data.id, columns.len(), names.join(", "))));
+    }
+    let parts: Option<Vec<_>> = columns.iter().zip(typed).map(|(c, t)| resolved.dialect.typed_part(c, t)).collect();
+    parts.map(RecordKey).ok_or_else(|| Failure::new(Exit::Usage, "this cannot be a key of that data set"))
+}
+
+async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let actor = cx.actor(&workspace, &args.why.actor)?;
+    let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
+    let order = Id128::parse(&args.order)?;
+    cx.sources(&workspace, Some(&args.source))?;
+    let (state, journal) = cx.state(&workspace).await?;
+    let source = cx.connect(&workspace, &args.source).await?;
+    let standing = orders::list(&source, &args.source).await?.into_iter().find(|o| o.order == args.order);
+    if standing.as_ref().is_some_and(|o| o.kind == "restriction") && args.person_informed.is_none() {
+        return Err(Failure::new(Exit::Usage, "before a restriction is lifted the person must be informed (Art. 18(3) GDPR): say `--person-informed true` or `false`"));
+    }
+    orders::lift(&source, &journal, &args.source, order, actor, reason, reference, args.person_informed, cx.clock.now().date_naive()).await?;
+    source.close().await;
+    match cx.format {
+        Format::Json => println!("{}", serde_json::json!({ "order": args.order, "lifted": true })),
+        Format::Text => println!("Order {} is lifted; the next run decides anew.", args.order),
+    }
+    state.close().await;
+    Ok(Exit::Ok)
+}
+
+async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let mut all = Vec::new();
+    for id in cx.sources(&workspace, source.as_deref())? {
+        let connection = cx.connect(&workspace, &id).await?;
+        all.extend(orders::list(&connection, &id).await?.into_iter().map(|o| (id.clone(), o)));
+        connection.close().await;
+    }
+    match cx.format {
+        Format::Json => {
+            let list: Vec<_> = all.iter().map(|(id, o)| serde_json::json!({ "source": id, "order": o })).collect();
+            println!("{}", serde_json::Value::from(list));
+        }
+        Format::Text => {
+            let mut table = Table::new(&["order", "data set", "kind", "scope", "placed", "until", "lifted"]);
+            for (id, o) in all {
+                let dash = |t: Option<String>| t.unwrap_or_else(|| "-".to_owned());
+                table.row(vec![o.order, format!("{id}.{}", shown(&o.data_set)), o.kind, o.scope, o.placed_on, dash(o.until), dash(o.lifted_on)]);
+            }
+            print!("{}", table.render());
+        }
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,79 @@
+//! A run as people watch it: a line that moves on a terminal, plain lines elsewhere; Ctrl-C ends it after the batch.
+
+use std::io::{IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crate::enforce::Watch;
+
+/// Shows progress on standard error.
+#[derive(Debug)]
+pub struct Progress {
+    stop: Arc<AtomicBool>,
+    terminal: bool,
+    quiet: bool,
+    current: Mutex<Current>,
+}
+
+#[derive(Debug)]
+struct Current {
+    due: u64,
+    changed: u64,
+    since: Instant,
+    shown: Instant,
+}
+
+impl Progress {
+    /// Progress that also listens for Ctrl-C, once for "finish the batch".
+    #[must_use]
+    pub fn listening(quiet: bool) -> Self {
+        let stop = Arc::new(AtomicBool::new(false));
+        let flag = stop.clone();
+        tokio::spawn(async move {
+            if tokio::signal::ctrl_c().await.is_ok() {
+                flag.store(true, Ordering::SeqCst);
+                eprintln!("\nfinishing the current batch …");
+            }
+        });
+        let now = Instant::now();
+        Self { stop, terminal: std::io::stderr().is_terminal(), quiet, current: Mutex::new(Current { due: 0, changed: 0, since: now, shown: now }) }
+    }
+}
+
+impl Watch for Progress {
+    fn begins(&self, action: &str, due: u64) {
+        let now = Instant::now();
+        *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Current { due, changed: 0, since: now, shown: now };
+        if !self.quiet && !self.terminal {
+            eprintln!("{action}: {due} due");
+        }
+    }
+
+    fn changed(&self, action: &str, rows: u64) {
+        let mut c = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        c.changed += rows;
+        let every = if self.terminal { Duration::from_millis(200) } else { Duration::from_secs(10) };
+        if self.quiet || c.shown.elapsed() < every {
+            return;
+        }
+        c.shown = Instant::now();
+        let seconds = c.since.elapsed().as_secs_f64().max(0.001);
+        let rate = c.changed as f64 / seconds;
+        let left = (c.due.saturating_sub(c.changed)) as f64 / rate.max(0.001);
+        let line = format!("{action}: {} of {} rows, {rate:.0} rows/s, {left:.0} s left", c.changed, c.due);
+        if self.terminal {
+            eprint!("\r\x1b[K{line}");
+            if c.changed >= c.due {
+                eprint!("\r\x1b[K");
+            }
+            let _ = std::io::stderr().flush();
+        } else {
+            eprintln!("{line}");
+        }
+    }
+
+    fn stop(&self) -> bool {
+        self.stop.load(Ordering::SeqCst)
+    }
+}

@@ -1,0 +1,12 @@
+//! The operator's settings: one TOML file, overridden by environment variables, with secrets kept in files of their own.
+//!
+//! `retentiond.toml` says where the state is, which sources exist with their maps and connections, which policies apply and who may act. Data maps and
+//! policies are documents of their own, because their hashes enter the journal; no secret may stand in them.
+
+mod load;
+mod settings;
+mod workspace;
+
+pub use load::{LoadError, load};
+pub use settings::{CeilingSettings, Lang, Settings, SourceSettings};
+pub use workspace::{File, SourceRules, Workspace};

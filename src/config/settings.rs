@@ -1,0 +1,165 @@
+//! What `retentiond.toml` can say.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::enforce::Ceilings;
+use crate::source::{Target, TlsMode};
+
+/// A language of the product.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Lang {
+    /// French.
+    Fr,
+    /// English.
+    #[default]
+    En,
+}
+
+/// The settings file.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Settings {
+    /// The directory of state, keys and journal.
+    pub state: PathBuf,
+    /// Policy files.
+    pub policies: Vec<PathBuf>,
+    /// Ids of the people who may place orders and adopt sources.
+    #[serde(default)]
+    pub actors: BTreeSet<String>,
+    /// The language of what is printed for people, unless a command says otherwise.
+    #[serde(default)]
+    pub language: Lang,
+    /// Limits of each run.
+    #[serde(default)]
+    pub ceilings: CeilingSettings,
+    /// Sources by id.
+    pub sources: BTreeMap<String, SourceSettings>,
+}
+
+/// Limits of a run; see [`Ceilings`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CeilingSettings {
+    /// Most rows that one action may change.
+    pub rows: Option<u64>,
+    /// Largest share of a table, in percent; 100 lifts the limit.
+    pub share_percent: Option<u8>,
+    /// Longest time that a run may work, in minutes.
+    pub minutes: Option<u64>,
+}
+
+/// One source.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceSettings {
+    /// Its data map.
+    pub map: PathBuf,
+    /// Its URL. A URL with a password belongs into `url_file` or `credential`.
+    pub url: Option<String>,
+    /// A file that holds the URL, readable by its owner alone.
+    pub url_file: Option<PathBuf>,
+    /// The name of a systemd credential that holds the URL.
+    pub credential: Option<String>,
+    /// Demands on TLS: `default`, `verify-full`, `verify-ca`, `off`.
+    #[serde(default)]
+    pub tls: Tls,
+    /// A PEM file of the roots to trust.
+    pub ca_file: Option<PathBuf>,
+    /// The role that `retentiond setup` creates.
+    pub role: Option<String>,
+    /// Limits that differ from the general ones.
+    #[serde(default)]
+    pub ceilings: CeilingSettings,
+}
+
+/// Words for [`TlsMode`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Tls {
+    /// Verified, except over a unix socket or loopback.
+    #[default]
+    Default,
+    /// Certificate and host name verified.
+    VerifyFull,
+    /// Certificate verified.
+    VerifyCa,
+    /// Not encrypted.
+    Off,
+}
+
+impl Settings {
+    /// The limits of a source's runs.
+    #[must_use]
+    pub fn ceilings(&self, source: &str) -> Ceilings {
+        let own = self.sources.get(source).map(|s| s.ceilings).unwrap_or_default();
+        let general = self.ceilings;
+        let defaults = Ceilings::default();
+        let share = own.share_percent.or(general.share_percent).map_or(defaults.share, |p| (p < 100).then(|| u64::from(p) * 10));
+        Ceilings {
+            rows: own.rows.or(general.rows),
+            share,
+            time: own.minutes.or(general.minutes).map(|m| Duration::from_secs(m * 60)),
+            ..defaults
+        }
+    }
+}
+
+/// Why a source's URL cannot be had.
+#[derive(Debug)]
+pub enum UrlError {
+    /// Not exactly one of `url`, `url_file`, `credential`.
+    NotOne,
+    /// The credential's directory is not in the environment.
+    NoCredentials,
+    /// The file cannot be read, or others may read it.
+    File(PathBuf, crate::state::StateError),
+}
+
+impl std::fmt::Display for UrlError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::NotOne => f.write_str("a source has exactly one of `url`, `url_file` and `credential`"),
+            Self::NoCredentials => f.write_str("CREDENTIALS_DIRECTORY is not set: `credential` needs a service manager that passes credentials"),
+            Self::File(path, e) => write!(f, "the URL in {} cannot be read: {e}", path.display()),
+        }
+    }
+}
+
+impl SourceSettings {
+    /// Where the source is. `base` is the directory of the settings file.
+    ///
+    /// # Errors
+    /// [`UrlError`].
+    pub fn target(&self, base: &Path) -> Result<Target, UrlError> {
+        let file = match (&self.url, &self.url_file, &self.credential) {
+            (Some(url), None, None) => {
+                // A relative SQLite path is relative to the settings file, like every other path in it.
+                let url = match url.strip_prefix("sqlite:") {
+                    Some(path) if !path.starts_with('/') => format!("sqlite:{}", base.join(path).display()),
+                    _ => url.clone(),
+                };
+                return Ok(self.with(Target::new(url)));
+            }
+            (None, Some(file), None) => base.join(file),
+            (None, None, Some(name)) => PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(UrlError::NoCredentials)?).join(name),
+            _ => return Err(UrlError::NotOne),
+        };
+        let bytes = crate::state::read_private(&file).map_err(|e| UrlError::File(file, e))?;
+        Ok(self.with(Target::new(String::from_utf8_lossy(&bytes).trim())))
+    }
+
+    fn with(&self, target: Target) -> Target {
+        let tls = match self.tls {
+            Tls::Default => TlsMode::Default,
+            Tls::VerifyFull => TlsMode::VerifyFull,
+            Tls::VerifyCa => TlsMode::VerifyCa,
+            Tls::Off => TlsMode::Off,
+        };
+        Target { tls, ca_file: self.ca_file.clone(), ..target }
+    }
+}

@@ -1,0 +1,115 @@
+//! Settings, data maps and policies, read together so that all faults of all files appear in one go.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::load::{LoadError, load};
+use super::settings::Settings;
+use crate::enforce::{Documents, run_documents};
+use crate::policy::located::Faults;
+use crate::policy::map::DataMap;
+use crate::policy::purpose::Policy;
+use crate::policy::reader::LARGEST_FILE;
+use crate::policy::{link, read_map, read_policy};
+
+/// A file that was read.
+#[derive(Debug, Clone)]
+pub struct File {
+    /// Its path as the operator knows it.
+    pub path: PathBuf,
+    /// Its text.
+    pub text: String,
+}
+
+/// Everything that applies to one source.
+#[derive(Debug, Clone)]
+pub struct SourceRules {
+    /// Its data map.
+    pub map: DataMap,
+    /// The policies with a purpose for it.
+    pub policies: Vec<Policy>,
+    /// The texts of both.
+    pub documents: Documents,
+}
+
+/// All files, read and linked.
+#[derive(Debug)]
+pub struct Workspace {
+    /// The directory of the settings file: relative paths start there.
+    pub base: PathBuf,
+    /// The settings.
+    pub settings: Settings,
+    /// All files, by the number that spans use.
+    pub files: Vec<File>,
+    /// What applies to each source. Complete only when there was no fault.
+    pub sources: BTreeMap<String, SourceRules>,
+}
+
+impl Workspace {
+    /// Reads the settings file and every map and policy that it names.
+    ///
+    /// # Errors
+    /// [`LoadError`] when the settings themselves cannot be used; the files read until then are in `files` for showing faults.
+    pub fn read(path: &Path, files: &mut Vec<File>, faults: &mut Faults) -> Result<Self, LoadError> {
+        let text = std::fs::read_to_string(path).map_err(LoadError::Unreadable)?;
+        files.push(File { path: path.to_owned(), text });
+        let settings = load(&files[0].text, 0, path, faults)?;
+        let base = path.parent().unwrap_or(Path::new(".")).to_owned();
+        let mut maps = Vec::new();
+        let mut map_texts = BTreeMap::new();
+        for (id, source) in &settings.sources {
+            let Some(number) = read_file(&base.join(&source.map), files, faults) else { continue };
+            let Some(map) = read_map::read(&files[number].text, number, faults) else { continue };
+            if map.source.value != *id {
+                faults
+                    .error(&map.source.at, format!("this map is of source `{}`, the settings name it for `{id}`", map.source))
+                    .expected(format!("id = \"{id}\""));
+            }
+            map_texts.insert(map.source.value.clone(), number);
+            maps.push(map);
+        }
+        let mut policies: Vec<(Policy, usize)> = Vec::new();
+        for policy in &settings.policies {
+            let Some(number) = read_file(&base.join(policy), files, faults) else { continue };
+            policies.extend(read_policy::read(&files[number].text, number, faults).map(|p| (p, number)));
+        }
+        let only: Vec<Policy> = policies.iter().map(|(p, _)| p.clone()).collect();
+        if maps.len() == settings.sources.len() {
+            link::link(&maps, &only, faults);
+        }
+        let mut sources = BTreeMap::new();
+        for map in maps {
+            let id = map.source.value.clone();
+            let mine: Vec<&(Policy, usize)> = policies.iter().filter(|(p, _)| p.purposes.iter().any(|x| x.data.source == id)).collect();
+            let mut texts: Vec<(&str, &str)> = mine.iter().map(|(p, n)| (p.id.as_str(), files[*n].text.as_str())).collect();
+            let map_text = map_texts.get(&id).map_or("", |n| files[*n].text.as_str());
+            let documents = run_documents(map_text, &mut texts);
+            let mut policies: Vec<Policy> = mine.iter().map(|(p, _)| p.clone()).collect();
+            policies.sort_by(|a, b| a.id.value.cmp(&b.id.value));
+            sources.insert(id, SourceRules { map, policies, documents });
+        }
+        Ok(Self { base, settings, files: files.clone(), sources })
+    }
+}
+
+fn read_file(path: &Path, files: &mut Vec<File>, faults: &mut Faults) -> Option<usize> {
+    let size = std::fs::metadata(path).map(|m| m.len());
+    let text = match size {
+        Ok(n) if n > LARGEST_FILE as u64 => {
+            faults.unplaced(format!("{} is {n} bytes long", path.display())).expected(format!("at most {LARGEST_FILE} bytes"));
+            return None;
+        }
+        Ok(_) => std::fs::read_to_string(path),
+        Err(e) => Err(e),
+    };
+    match text {
+        Ok(text) => {
+            files.push(File { path: path.to_owned(), text });
+            Some(files.len() - 1)
+        }
+        Err(e) => {
+            faults.unplaced(format!("{} cannot be read: {e}", path.display()));
+            None
+        }
+    }
+}
