@@ -261,14 +261,6 @@ impl Companion {
     }
 }
 
-/// All keys of a table in key order after a key, at most so many.
-#[must_use]
-pub fn keys_after(d: Dialect, table: &TableName, key: &[Column], after: Option<&RecordKey>, limit: u64) -> String {
-    let after = after.map(|k| B::sql(d.key_compare(ROW, key, KeyOrder::After, k))).unwrap_or(B::True);
-    let order = d.key_order(ROW, key);
-    format!("SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {order} LIMIT {limit}", key_columns(d, key, ROW), d.table(table), after.render())
-}
-
 fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
     key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
 }

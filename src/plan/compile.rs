@@ -8,7 +8,7 @@ use super::boolean::B;
 use super::census::Census;
 use super::dialect::Dialect;
 use super::orders::Orders;
-use super::record::{Records, Timed};
+use super::record::{Records, Timed, Wanted};
 use super::resolve::Resolved;
 use super::schema::{Column, OnDelete, Schema, TableName};
 use super::terms::{PeriodsInUse, Terms};
@@ -154,8 +154,8 @@ impl Writer<'_, '_> {
     fn all(&self) -> Vec<Action> {
         let data = self.data;
         let mut actions = Vec::new();
-        let every = |_: &str, _: bool| true;
-        let never = |_: &str, never: bool| never;
+        let every = |_: &str, _: &str, _: bool| true;
+        let never = |_: &str, _: &str, never: bool| never;
         let stack: [&str; 1] = [&data.id];
         actions.push(
             self.action(ActionKind::NeverStored, "", &never, &|r| {
@@ -188,8 +188,14 @@ impl Writer<'_, '_> {
             if whole_record {
                 continue;
             }
-            let wanted = |category: &str, never: bool| !never && group.categories.contains(category);
-            let name = group.categories.iter().cloned().collect::<Vec<_>>().join(".");
+            let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
+            let names: std::collections::BTreeSet<&str> =
+                group.categories.iter().map(|(_, category)| category.as_str()).collect();
+            let mut name = names.into_iter().collect::<Vec<_>>().join(".");
+            // One category may fall apart: a child's purpose needs it of the root, not of what follows.
+            if actions.iter().any(|a| a.id == format!("{}.clear.{name}", data.id)) {
+                name = group.categories.iter().map(|(d, c)| format!("{d}:{c}")).collect::<Vec<_>>().join(".");
+            }
             actions.push(self.action(ActionKind::Clear, &name, &wanted, &|r| {
                 B::and([
                     r.group_clear(group, data, ROW),
@@ -207,7 +213,7 @@ impl Writer<'_, '_> {
         &self,
         kind: ActionKind,
         name: &str,
-        wanted: &dyn Fn(&str, bool) -> bool,
+        wanted: Wanted<'_>,
         predicate: &dyn Fn(&super::record::Records<'_>) -> B,
     ) -> Action {
         let data = self.data;
@@ -216,9 +222,9 @@ impl Writer<'_, '_> {
             .map
             .record_of(data)
             .iter()
-            .flat_map(|d| &d.categories)
-            .filter(|c| wanted(&c.name, c.never_stored))
-            .map(|c| c.name.value.clone())
+            .flat_map(|d| d.categories.iter().map(move |c| (d, c)))
+            .filter(|(d, c)| wanted(&d.id, &c.name, c.never_stored))
+            .map(|(_, c)| c.name.value.clone())
             .collect::<std::collections::BTreeSet<_>>();
         let (set, own_todo) = match kind {
             ActionKind::Delete => (Vec::new(), B::True),
@@ -283,38 +289,56 @@ impl Writer<'_, '_> {
     }
 
     /// Rows that follow, with what happens to them.
-    fn followers(&self, data: &DataSet, kind: ActionKind, wanted: &dyn Fn(&str, bool) -> bool) -> Vec<Companion> {
-        let map = self.resolved.map;
+    fn followers(&self, data: &DataSet, kind: ActionKind, wanted: Wanted<'_>) -> Vec<Companion> {
         let mut all = Vec::new();
-        for follower in map.followers_of(data) {
-            let Some(parent) = &follower.parent else { continue };
-            let deleted =
-                follower.disposition == Disposition::Delete && matches!(kind, ActionKind::Delete | ActionKind::Anonymise);
-            let mut companions = self.followers(follower, if deleted { ActionKind::Delete } else { kind }, wanted);
-            let (condition, operation) = if deleted {
-                companions.extend(self.cascades(follower));
-                (B::True, Operation::Delete)
-            } else {
-                let masks = self.full.masks(follower, ROW, wanted);
-                let todo = B::or(masks.iter().map(|(_, m)| m.todo.clone()));
-                (todo, Operation::Mask(masks.into_iter().map(|(c, m)| (c, m.value)).collect()))
+        for follower in self.resolved.map.followers_of(data) {
+            let goes = match (follower.disposition, kind) {
+                (Disposition::Delete, ActionKind::Delete) => B::True,
+                // Beside a root that stays, each goes as soon as nothing else refers to it.
+                (Disposition::Delete, ActionKind::Anonymise) => self.full.follower_goes(follower, ROW),
+                _ => B::False,
             };
-            if condition.is_false() && companions.is_empty() {
-                continue;
+            if !goes.is_false() {
+                let mut companions = self.followers(follower, ActionKind::Delete, wanted);
+                companions.extend(self.cascades(follower));
+                all.extend(self.companion(follower, goes.clone(), goes.clone(), Operation::Delete, companions));
             }
-            all.push(Companion {
-                data_set: Some(follower.id.value.clone()),
-                table: self.table_name(follower),
-                key: self.resolved.key_columns(follower),
-                on: parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect(),
+            let stays = goes.negate();
+            if !stays.is_false() {
+                let companions = self.followers(follower, kind, wanted);
+                let masks = self.full.masks(follower, ROW, wanted);
+                let todo = B::and([stays.clone(), B::or(masks.iter().map(|(_, m)| m.todo.clone()))]);
                 // A follower whose own fields are done may still lead to one that is not.
-                reach: if companions.is_empty() { condition.clone() } else { B::True },
-                condition,
-                operation,
-                companions,
-            });
+                let reach = if companions.is_empty() { todo.clone() } else { stays };
+                let operation = Operation::Mask(masks.into_iter().map(|(c, m)| (c, m.value)).collect());
+                all.extend(self.companion(follower, todo, reach, operation, companions));
+            }
         }
         all
+    }
+
+    fn companion(
+        &self,
+        follower: &DataSet,
+        condition: B,
+        reach: B,
+        operation: Operation,
+        companions: Vec<Companion>,
+    ) -> Option<Companion> {
+        let parent = follower.parent.as_ref()?;
+        if condition.is_false() && companions.is_empty() {
+            return None;
+        }
+        Some(Companion {
+            data_set: Some(follower.id.value.clone()),
+            table: self.table_name(follower),
+            key: self.resolved.key_columns(follower),
+            on: parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect(),
+            condition,
+            reach,
+            operation,
+            companions,
+        })
     }
 
     /// Rows of tables that are no data sets, declared to go with a deleted row.
@@ -356,7 +380,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             let deeper: Vec<&str> = stack.iter().copied().chain([child.id.as_str()]).collect();
-            let mut companions = self.followers(child, ActionKind::Delete, &|_, _| true);
+            let mut companions = self.followers(child, ActionKind::Delete, &|_, _, _| true);
             companions.extend(self.cascades(child));
             companions.extend(self.going_children(child, &deeper));
             all.push(Companion {

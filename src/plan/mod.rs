@@ -6,6 +6,7 @@ pub mod census;
 pub mod compile;
 pub mod dialect;
 pub mod key;
+pub mod lookup;
 pub mod orders;
 pub mod own_statements;
 pub mod own_tables;

@@ -34,13 +34,15 @@ pub struct Source {
 
 /// PostgreSQL settings that decide what statements mean, with the value that this program's SQL is written for, and whether
 /// they are asked for when connecting. Notices can carry values and the driver logs them: they are not sent at all.
-const POSTGRES_SETTINGS: [(&str, &str, bool); 8] = [
+const POSTGRES_SETTINGS: [(&str, &str, bool); 9] = [
     ("standard_conforming_strings", "on", true),
     ("transform_null_equals", "off", true),
     ("IntervalStyle", "postgres", true),
     ("bytea_output", "hex", true),
     ("extra_float_digits", "1", true),
     ("client_min_messages", "error", true),
+    // Predicates with many sub-queries look expensive to the planner; compiling each statement anew costs more than it ever saves.
+    ("jit", "off", true),
     ("client_encoding", "UTF8", false),
     // Only a superuser may set it, and only to do harm.
     ("session_replication_role", "origin", false),
@@ -142,8 +144,8 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
         let right = match *name {
             // Every value from 1 on prints the shortest exact form.
             "extra_float_digits" => value(i + 1).parse::<i8>().is_ok_and(|digits| digits >= 1),
-            // Only a pooler that ignores options leaves it as it was; nothing can be done about it.
-            "client_min_messages" => {
+            // Only a pooler that ignores options leaves them as they were; nothing can be done about it.
+            "client_min_messages" | "jit" => {
                 refused |= value(i + 1) != *wanted;
                 true
             }
