@@ -41,6 +41,12 @@ impl Cx {
         Self { config, format, lang: Some(lang), clock }
     }
 
+    /// The language that the command line asks for, or another.
+    #[must_use]
+    pub fn lang_or(&self, otherwise: Lang) -> Lang {
+        self.lang.unwrap_or(otherwise)
+    }
+
     /// The language for people.
     #[must_use]
     pub fn lang(&self, workspace: &Workspace) -> Lang {

@@ -3,6 +3,7 @@
 mod adopt;
 mod check;
 mod context;
+mod demo;
 mod enforce;
 mod exit;
 mod faults;
@@ -74,6 +75,8 @@ enum Command {
     Journal(journal::Args),
     /// Find the record that a report names by its MAC.
     Locate(locate::Args),
+    /// Build five organisations in SQLite files and take them from nothing to a verified journal.
+    Demo(demo::Args),
     /// Print the JSON Schema of a file kind, for editors.
     Schema(schema::Args),
 }
@@ -120,6 +123,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Adopt(args) => adopt::run(&cx, args).await,
         Command::Journal(args) => journal::run(&cx, args).await,
         Command::Locate(args) => locate::run(&cx, args).await,
+        Command::Demo(args) => demo::run(&cx, args).await,
         Command::Schema(args) => schema::run(args),
     }
 }

@@ -157,7 +157,6 @@ impl Session {
             return Err(SourceError::Spent);
         }
         self.round_trips += 1;
-        if std::env::var_os("RT_SQL").is_some() {
             eprintln!("SQL> {} {sql}", std::time::UNIX_EPOCH.elapsed().unwrap().as_millis());
         }
         let (engine, names) = (self.engine, &self.names);
