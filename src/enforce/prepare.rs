@@ -62,19 +62,25 @@ impl Prepared {
         if faults.any_error() {
             return Ok(None);
         }
-        let d = resolved.dialect;
-        let mut periods = PeriodsInUse::new();
-        for data in &map.data_sets {
-            for period in &data.periods {
-                let Some(table) = resolved.table(data) else { continue };
-                let rows = session.rows(&d.distinct_numbers(&table.name, &period.column, 1_000)).await?;
-                let values = rows.iter().filter_map(|r| r.first()?.as_deref()?.parse().ok()).collect();
-                periods.insert((data.id.value.clone(), period.name.value.clone()), values);
-            }
-        }
-        let orders = session.rows(&d.count_orders(&map.source)).await?;
-        let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
-        let plan = compile(map, policies, &schema, &Moment { now, periods, orders }, &[&documents.policy, &documents.map]);
+        let moment = moment(session, &resolved, now).await?;
+        let plan = compile(map, policies, &schema, &moment, &[&documents.policy, &documents.map]);
         Ok(Some(Self { schema, plan, documents }))
     }
+}
+
+/// What enters the plan from the database: the per-record periods in use, and whether any order stands.
+pub(super) async fn moment(session: &mut Session, resolved: &Resolved<'_>, now: DateTime<Utc>) -> Result<Moment, EnforceError> {
+    let d = resolved.dialect;
+    let mut periods = PeriodsInUse::new();
+    for data in &resolved.map.data_sets {
+        for period in &data.periods {
+            let Some(table) = resolved.table(data) else { continue };
+            let rows = session.rows(&d.distinct_numbers(&table.name, &period.column, 1_000)).await?;
+            let values = rows.iter().filter_map(|r| r.first()?.as_deref()?.parse().ok()).collect();
+            periods.insert((data.id.value.clone(), period.name.value.clone()), values);
+        }
+    }
+    let orders = session.rows(&d.count_orders(&resolved.map.source)).await?;
+    let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
+    Ok(Moment { now, periods, orders })
 }

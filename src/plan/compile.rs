@@ -7,6 +7,7 @@ use super::action::{Action, ActionKind, Companion, Operation, ROW};
 use super::boolean::B;
 use super::census::Census;
 use super::dialect::Dialect;
+use super::dialect::masks::MaskSql;
 use super::orders::Orders;
 use super::record::{Records, Timed};
 use super::resolve::Resolved;
@@ -225,7 +226,7 @@ impl Writer<'_, '_> {
             _ => {
                 let masks = self.full.masks(data, ROW, wanted);
                 let todo = B::or(masks.iter().map(|(_, m)| m.todo.clone()));
-                (masks.into_iter().map(|(column, mask)| (column, mask.value)).collect(), todo)
+                (self.set(data, masks), todo)
             }
         };
         let purposes = self.full.own_purposes(data).into_iter().map(|i| self.full.purposes[i].purpose);
@@ -257,6 +258,21 @@ impl Writer<'_, '_> {
             companions,
             reads,
         }
+    }
+
+    /// The columns that masking writes. A date that the database would move to the time of any update is written to itself, which
+    /// stops that: a masked row must not start anew.
+    fn set(&self, data: &DataSet, masks: Vec<(String, MaskSql)>) -> Vec<(String, String)> {
+        let mut set: Vec<(String, String)> = masks.into_iter().map(|(column, mask)| (column, mask.value)).collect();
+        if let Some(table) = self.resolved.table(data).filter(|_| !set.is_empty()) {
+            let dates = self.resolved.event_columns(table);
+            for column in table.columns.iter().filter(|c| c.on_update_now && dates.contains(&c.name)) {
+                if !set.iter().any(|(name, _)| *name == column.name) {
+                    set.push((column.name.clone(), self.resolved.dialect.column(ROW, &column.name)));
+                }
+            }
+        }
+        set
     }
 
     fn table_name(&self, data: &DataSet) -> TableName {
@@ -297,7 +313,7 @@ impl Writer<'_, '_> {
             } else {
                 let masks = self.full.masks(follower, ROW, wanted);
                 let todo = B::or(masks.iter().map(|(_, m)| m.todo.clone()));
-                (todo, Operation::Mask(masks.into_iter().map(|(c, m)| (c, m.value)).collect()))
+                (todo, Operation::Mask(self.set(follower, masks)))
             };
             if condition.is_false() && companions.is_empty() {
                 continue;
