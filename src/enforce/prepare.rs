@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::error::EnforceError;
+use crate::plan::check::Inspection;
 use crate::plan::compile::{Moment, Plan, compile};
 use crate::plan::resolve::Resolved;
 use crate::plan::schema::Schema;
@@ -41,7 +42,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Reads the schema, checks map and policies against it, reads the per-record periods in use, and compiles the plan. Writes nothing.
+    /// Reads the schema, checks map and policies against it, reads the per-record periods in use, compiles the plan, and refuses what no run may
+    /// begin with (undeclared cascades and triggers, races, tables that cannot roll back). Writes nothing.
     ///
     /// Faults are left in `faults`; the plan is `None` when any of them is an error.
     ///
@@ -64,6 +66,11 @@ impl Prepared {
         }
         let moment = moment(session, &resolved, now).await?;
         let plan = compile(map, policies, &schema, &moment, &[&documents.policy, &documents.map]);
+        // A trigger that the role cannot see is not called missing here; `check` knows what it sees.
+        Inspection { resolved, policies, plan: &plan, sees_triggers: false }.hazards(faults);
+        if faults.any_error() {
+            return Ok(None);
+        }
         Ok(Some(Self { schema, plan, documents }))
     }
 }

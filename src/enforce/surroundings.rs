@@ -157,3 +157,121 @@ fn leaks(engine: Engine, found: &Surroundings, at: &Span, faults: &mut Faults) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::policy::located::Severity;
+
+    fn sound() -> Surroundings {
+        Surroundings {
+            role: "role".to_owned(),
+            superuser: false,
+            bypasses_row_security: false,
+            read_only: false,
+            encrypted: true,
+            verified: true,
+            local: false,
+            pooler: false,
+            galera_nodes: None,
+            sees_triggers: true,
+            settings: BTreeMap::new(),
+            wide: Vec::new(),
+            privileges: BTreeMap::new(),
+        }
+    }
+
+    /// What is said of sound surroundings after one change: severity and message.
+    fn said(engine: Engine, change: impl FnOnce(&mut Surroundings)) -> Vec<(Severity, String)> {
+        let (mut found, mut faults) = (sound(), Faults::default());
+        change(&mut found);
+        judge(engine, &found, &Span::default(), &mut faults);
+        faults.sorted().into_iter().map(|f| (f.severity, f.message.clone())).collect()
+    }
+
+    fn set(name: &str, value: &str) -> impl FnOnce(&mut Surroundings) {
+        let (name, value) = (name.to_owned(), value.to_owned());
+        move |s| drop(s.settings.insert(name, value))
+    }
+
+    #[track_caller]
+    fn one(all: &[(Severity, String)], severity: Severity, part: &str) {
+        assert!(matches!(all, [(s, m)] if *s == severity && m.contains(part)), "{part}: {all:?}");
+    }
+
+    #[test]
+    fn sound_surroundings_are_not_complained_about() {
+        for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql, Engine::Sqlite] {
+            assert!(said(engine, |_| ()).is_empty());
+            assert!(said(engine, |s| (s.local, s.encrypted, s.verified) = (true, false, false)).is_empty());
+        }
+        let sound = [
+            (Engine::Postgres, "synchronous_commit", "on"),
+            (Engine::Postgres, "synchronous_commit", "remote_apply"),
+            (Engine::Postgres, "logical_slots", "0"),
+            (Engine::MariaDb, "innodb_flush_log_at_trx_commit", "1"),
+            (Engine::MariaDb, "log_bin", "OFF"),
+            (Engine::Sqlite, "synchronous", "2"),
+            (Engine::Sqlite, "secure_delete", "1"),
+            (Engine::Sqlite, "journal_mode", "wal"),
+        ];
+        for (engine, name, value) in sound {
+            assert!(said(engine, set(name, value)).is_empty(), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_commit_that_may_be_lost_is_refused() {
+        let weak = [
+            (Engine::Postgres, "synchronous_commit", "off"),
+            (Engine::Postgres, "fsync", "off"),
+            (Engine::Postgres, "full_page_writes", "off"),
+            (Engine::MariaDb, "innodb_flush_log_at_trx_commit", "2"),
+            (Engine::MySql, "innodb_flush_log_at_trx_commit", "0"),
+            (Engine::Sqlite, "synchronous", "0"),
+            (Engine::Sqlite, "journal_mode", "memory"),
+        ];
+        for (engine, name, value) in weak {
+            one(&said(engine, set(name, value)), Severity::Error, name);
+        }
+        one(&said(Engine::Postgres, |s| s.read_only = true), Severity::Error, "replica or read-only");
+    }
+
+    #[test]
+    fn a_connection_over_a_network_must_be_encrypted_and_should_be_verified() {
+        one(&said(Engine::Postgres, |s| (s.encrypted, s.verified) = (false, false)), Severity::Error, "not encrypted");
+        one(&said(Engine::MySql, |s| s.verified = false), Severity::Warning, "not verified");
+    }
+
+    #[test]
+    fn ways_by_which_erased_values_live_on_are_named() {
+        one(&said(Engine::Postgres, set("logical_slots", "2")), Severity::Warning, "logical replication");
+        one(&said(Engine::Postgres, set("log_statement", "all")), Severity::Warning, "primary keys");
+        one(&said(Engine::MariaDb, set("general_log", "ON")), Severity::Warning, "primary keys");
+        one(&said(Engine::Sqlite, set("secure_delete", "0")), Severity::Warning, "free pages");
+        let binlog = |format: &'static str, image: &'static str| {
+            said(Engine::MariaDb, move |s| {
+                s.settings.extend(
+                    [("log_bin", "ON"), ("binlog_format", format), ("binlog_row_image", image)]
+                        .map(|(a, b)| (a.to_owned(), b.to_owned())),
+                );
+            })
+        };
+        one(&binlog("STATEMENT", "FULL"), Severity::Warning, "STATEMENT");
+        one(&binlog("ROW", "FULL"), Severity::Warning, "old values");
+        assert!(binlog("ROW", "MINIMAL").is_empty());
+    }
+
+    #[test]
+    fn who_stands_between_and_who_may_do_too_much_is_named() {
+        one(&said(Engine::Postgres, |s| (s.superuser, s.bypasses_row_security) = (true, true)), Severity::Warning, "superuser");
+        one(&said(Engine::Postgres, |s| s.bypasses_row_security = true), Severity::Warning, "BYPASSRLS");
+        one(&said(Engine::MariaDb, |s| s.galera_nodes = Some(3)), Severity::Warning, "Galera cluster of 3");
+        one(&said(Engine::Postgres, |s| s.pooler = true), Severity::Warning, "pooler");
+        one(&said(Engine::MariaDb, |s| s.sees_triggers = false), Severity::Warning, "triggers could not be seen");
+        one(&said(Engine::Postgres, set("citus", "12.1")), Severity::Warning, "Citus 12.1");
+        one(&said(Engine::Postgres, |s| s.wide = vec!["CREATEROLE".to_owned()]), Severity::Warning, "CREATEROLE");
+    }
+}

@@ -124,13 +124,6 @@ impl Case {
         self
     }
 
-    /// Replaces a text of the policy, which must be there.
-    pub fn policy(mut self, old: &str, new: &str) -> Self {
-        assert!(self.policy.contains(old), "{old}");
-        self.policy = self.policy.replace(old, new);
-        self
-    }
-
     /// Replaces a text of the schema, which must be there.
     pub fn sql(mut self, old: &str, new: &str) -> Self {
         assert!(self.sql.contains(old), "{old}");

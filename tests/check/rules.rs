@@ -207,7 +207,7 @@ async fn a_partial_index_is_advised_where_it_is_used() {
         let mut session = place.source.session().await.unwrap();
         let rows = session.rows(&explain).await.unwrap();
         let text = rows.into_iter().flatten().flatten().collect::<Vec<_>>().join(" ");
-        assert!(text.contains("retentiond_person_last_contact"), "{}: {text}", engine.name());
+        assert!(text.contains("retentiond_person_last_contact"), "{}: {text}\n{statement}\n{explain}", engine.name());
     }
 }
 
