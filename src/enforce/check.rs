@@ -22,8 +22,8 @@ use crate::source::{Class, Source, Surroundings};
 pub struct Checked {
     /// The live schema.
     pub schema: Schema,
-    /// Server, role and privileges; `None` when map and schema do not fit.
-    pub surroundings: Option<Surroundings>,
+    /// Server, role and privileges.
+    pub surroundings: Surroundings,
     /// The plan; `None` when map and schema do not fit. It is for looking at: its hash covers no documents.
     pub plan: Option<Plan>,
     /// What the enforcer's role needs on the customer's tables.
@@ -47,11 +47,12 @@ pub async fn check(
     let schema = source.introspect().await?;
     let resolved = Resolved::new(map, &schema);
     resolved.check(faults);
-    if faults.any_error() {
-        return Ok(Checked { schema, surroundings: None, plan: None, grants: Vec::new() });
-    }
+    let fits = !faults.any_error();
     let found = source.surroundings().await?;
     surroundings::judge(source.engine(), &found, &map.source.at, faults);
+    if !fits {
+        return Ok(Checked { schema, surroundings: found, plan: None, grants: Vec::new() });
+    }
     let moment = read_moment(source, &resolved, now).await?;
     let plan = compile(map, policies, &schema, &moment, &[]);
     let needed = grants::grants(&plan, &resolved);
@@ -60,7 +61,7 @@ pub async fn check(
     if trial && !faults.any_error() {
         probe::probe(source, &probes(&plan, &resolved), faults).await?;
     }
-    Ok(Checked { surroundings: Some(found), plan: Some(plan), grants: needed, schema })
+    Ok(Checked { surroundings: found, plan: Some(plan), grants: needed, schema })
 }
 
 /// What the plan needs of the data. Where it may not be read, or our tables are not there yet, the plan stands without it: the privileges say why.

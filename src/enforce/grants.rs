@@ -64,7 +64,7 @@ pub(super) fn judge(needed: &[TableGrant], resolved: &Resolved<'_>, found: &Surr
         return;
     }
     let at = &resolved.map.source.at;
-    let mut all: Vec<TableGrant> = own_tables(engine, found);
+    let mut all: Vec<TableGrant> = own_tables(engine, resolved, found);
     if all.is_empty() {
         faults
             .error(at, "the database has none of this program's own tables, or the connected role may not use them")
@@ -112,22 +112,25 @@ fn place(table: &TableName) -> String {
     format!("{}.{}", shown(&table.schema), shown(&table.name))
 }
 
-/// What the batches need on this program's own tables, as far as they exist.
-fn own_tables(engine: Engine, found: &Surroundings) -> Vec<TableGrant> {
-    let mut all = Vec::new();
-    for table in found.privileges.keys().filter(|t| is_own(engine, t)) {
-        let own = OwnTable::ALL.into_iter().find(|o| o.sql(engine).rsplit('.').next() == Some(table.name.as_str()));
-        if let Some(own) = own {
-            all.push(TableGrant {
-                table: table.clone(),
-                select: true,
-                update_columns: if own == OwnTable::Ledger { Vec::new() } else { vec!["*".to_owned()] },
-                delete: own == OwnTable::Ledger,
-                lock: None,
-            });
-        }
+/// What the batches need on this program's own tables; nothing when the role sees none of them.
+fn own_tables(engine: Engine, resolved: &Resolved<'_>, found: &Surroundings) -> Vec<TableGrant> {
+    if !found.privileges.iter().any(|(t, held)| is_own(engine, t) && *held != Privileges::default()) {
+        return Vec::new();
     }
-    all
+    let own = OwnTable::ALL.into_iter().map(|own| {
+        let (schema, name) = match own.sql(engine).split_once('.') {
+            Some((schema, name)) => (schema.to_owned(), name),
+            None => (resolved.schema.search_path.first().cloned().unwrap_or_default(), own.sql(engine)),
+        };
+        TableGrant {
+            table: TableName { schema, name: name.to_owned() },
+            select: true,
+            update_columns: if own == OwnTable::Ledger { Vec::new() } else { vec!["*".to_owned()] },
+            delete: own == OwnTable::Ledger,
+            lock: None,
+        }
+    });
+    own.collect()
 }
 
 fn needs_insert(engine: Engine, table: &TableName) -> bool {

@@ -110,6 +110,15 @@ async fn the_printed_grants_suffice_and_none_can_be_taken_away() {
             place.database.run_sql(&format!("GRANT {privilege} ON {on} TO {role}")).await;
         }
         place.check(true).await.no_error();
+        // A table of ours that the role does not see at all is missed as well.
+        let hold = if engine == Engine::Postgres {
+            "retentiond.hold".to_owned()
+        } else {
+            format!("{}.retentiond_hold", place.database.name)
+        };
+        place.database.run_sql(&format!("REVOKE ALL PRIVILEGES ON {hold} FROM {role}")).await;
+        let source = as_role(&place.database).await;
+        place.check_as(&source, false).await.error(&["lacks SELECT, UPDATE, INSERT on table", "hold"]);
     }
 }
 
