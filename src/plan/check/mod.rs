@@ -1,7 +1,7 @@
 //! What would fail or surprise later, decided from map, policies, schema and plan alone.
 //!
-//! Names and types are compared before ([`Resolved::check`]); this looks at what the database would do by itself ([`foreign_keys`], [`triggers`]),
-//! at what it could not do ([`tables`]), at what would be slow ([`indexes`]) and at what nobody declared ([`coverage`]). Whatever only a
+//! Names and types are compared before ([`Resolved::check`]); this looks at what the database would do by itself (`foreign_keys`, `triggers`),
+//! at what it could not do (`tables`), at what would be slow (`indexes`) and at what nobody declared (`coverage`). Whatever only a
 //! trial can tell is left to the probe of the masks.
 
 mod coverage;
