@@ -265,7 +265,8 @@ fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
     key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
 }
 
-fn statement(d: Dialect, table: &TableName, operation: &Operation, condition: &B) -> String {
+/// The statement that does an operation on the rows (alias `r`) of a condition.
+pub(super) fn statement(d: Dialect, table: &TableName, operation: &Operation, condition: &B) -> String {
     let (table, condition) = (d.table(table), condition.render());
     match operation {
         Operation::Delete if d.engine.is_mysql_family() => format!("DELETE {ROW} FROM {table} AS {ROW} WHERE {condition}"),

@@ -7,6 +7,7 @@ use super::action::{Action, ActionKind, Companion, Operation, ROW};
 use super::boolean::B;
 use super::census::Census;
 use super::dialect::Dialect;
+use super::dialect::masks::MaskSql;
 use super::orders::Orders;
 use super::record::{Records, Timed, Wanted};
 use super::resolve::Resolved;
@@ -231,7 +232,7 @@ impl Writer<'_, '_> {
             _ => {
                 let masks = self.full.masks(data, ROW, wanted);
                 let todo = B::or(masks.iter().map(|(_, m)| m.todo.clone()));
-                (masks.into_iter().map(|(column, mask)| (column, mask.value)).collect(), todo)
+                (self.set(data, masks), todo)
             }
         };
         let purposes = self.full.own_purposes(data).into_iter().map(|i| self.full.purposes[i].purpose);
@@ -265,6 +266,21 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// The columns that masking writes. A date that the database would move to the time of any update is written to itself, which
+    /// stops that: a masked row must not start anew.
+    fn set(&self, data: &DataSet, masks: Vec<(String, MaskSql)>) -> Vec<(String, String)> {
+        let mut set: Vec<(String, String)> = masks.into_iter().map(|(column, mask)| (column, mask.value)).collect();
+        if let Some(table) = self.resolved.table(data).filter(|_| !set.is_empty()) {
+            let dates = self.resolved.event_columns(table);
+            for column in table.columns.iter().filter(|c| c.on_update_now && dates.contains(&c.name)) {
+                if !set.iter().any(|(name, _)| *name == column.name) {
+                    set.push((column.name.clone(), self.resolved.dialect.column(ROW, &column.name)));
+                }
+            }
+        }
+        set
+    }
+
     fn table_name(&self, data: &DataSet) -> TableName {
         self.resolved
             .table(data)
@@ -279,6 +295,7 @@ impl Writer<'_, '_> {
         if matches!(kind, ActionKind::Delete | ActionKind::Empty)
             && let Some(table) = self.resolved.table(self.data)
         {
+            all.extend(self.full.readers(self.data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)));
             for (child, key) in self.resolved.schema.children_of(&table.name) {
                 all.push((child.name.clone(), key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect()));
             }
@@ -310,7 +327,7 @@ impl Writer<'_, '_> {
                 let todo = B::and([stays.clone(), B::or(masks.iter().map(|(_, m)| m.todo.clone()))]);
                 // A follower whose own fields are done may still lead to one that is not.
                 let reach = if companions.is_empty() { todo.clone() } else { stays };
-                let operation = Operation::Mask(masks.into_iter().map(|(c, m)| (c, m.value)).collect());
+                let operation = Operation::Mask(self.set(follower, masks));
                 all.extend(self.companion(follower, todo, reach, operation, companions));
             }
         }

@@ -3,6 +3,7 @@
 pub mod action;
 pub mod boolean;
 pub mod census;
+pub mod check;
 pub mod compile;
 pub mod dialect;
 pub mod key;
@@ -10,8 +11,10 @@ pub mod lookup;
 pub mod orders;
 pub mod own_statements;
 pub mod own_tables;
+pub mod probe;
 pub mod quote;
 pub mod record;
 pub mod resolve;
 pub mod schema;
 pub mod terms;
+pub mod touch;

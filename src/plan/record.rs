@@ -370,6 +370,26 @@ impl<'a> Records<'a> {
         B::or(readers)
     }
 
+    /// Tables whose rows may read a row of this data set for a start: (column there, column here).
+    #[must_use]
+    pub fn readers(&self, data: &DataSet) -> Vec<(&'a Table, Vec<(String, String)>)> {
+        let resolved = self.resolved();
+        let mut all = Vec::new();
+        for t in &self.purposes {
+            let Some(reader) = self.map().data_set(&t.purpose.data.data_set) else { continue };
+            if self.map().root_of(data).id == reader.id {
+                continue;
+            }
+            for of in start_events(t.purpose).filter_map(|n| reader.event(n)).filter_map(|e| e.of.as_ref()) {
+                let (Some((read, pairs)), Some(table)) = (resolved.related(reader, &of.to), resolved.table(reader)) else { continue };
+                if resolved.table(data).is_some_and(|own| own.name == read.name) {
+                    all.push((table, pairs.into_iter().map(|(there, here)| (here, there)).collect()));
+                }
+            }
+        }
+        all
+    }
+
     /// Whether a record is not yet finally anonymised.
     fn not_done(&self, data: &DataSet, alias: &str) -> B {
         match data.disposition {

@@ -157,8 +157,6 @@ impl Session {
             return Err(SourceError::Spent);
         }
         self.round_trips += 1;
-            eprintln!("SQL> {} {sql}", std::time::UNIX_EPOCH.elapsed().unwrap().as_millis());
-        }
         let (engine, names) = (self.engine, &self.names);
         macro_rules! drive {
             ($connection:expr, $text:path) => {{
