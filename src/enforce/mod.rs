@@ -7,6 +7,7 @@
 
 pub mod batch;
 mod census;
+mod draft;
 mod error;
 pub mod fence;
 pub mod orders;
@@ -19,6 +20,7 @@ mod watch;
 pub mod work;
 
 pub use census::take as take_census;
+pub use draft::draft;
 pub use error::EnforceError;
 pub use outcome::{ActionOutcome, RunOutcome, Stopped};
 pub use prepare::{Documents, Prepared, run_documents};

@@ -3,4 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "a test's own failure is a panic")]
 
 mod facts;
+mod fits;
 mod measure;
+mod synthetic;
+#[path = "../support/mod.rs"]
+mod support;

@@ -32,13 +32,13 @@ const ABOUT: &str = "id ids fk count nb nbr number_of total type types kind stat
 confirmed flag is has format template templates required optional allowed visible hidden position rank order sort size length width height \
 class style label labels title_id sent received read opened bounce bounced bounces method mode policy rule rules level score attempts \
 tries max min limit retry retries timeout delay config setting settings option options field fields column module driver provider key_id \
-idx index hash_algo algo algorithm expires expired expiry expiration expire changed updated modified created deleted requested at on \
+idx index restriction restrictions algo algorithm expires expired expiry expiration expire changed updated modified created deleted requested at on \
 enable disable show display visibility private public opt optin optout consent subscribed unsubscribed subject header footer lang \
 language locale source origin domain protocol port host server encoding charset version category priority default private_only notif \
 notification notifications frequency amount rate price";
 
 /// Words that, at a name's beginning, do the same.
-const ASKS: &str = "is has can may allow show hide enable disable use nb num_of count send require hipaa fk no_of";
+const ASKS: &str = "is has id default need can may allow show hide enable disable use nb num_of count send require hipaa fk no_of";
 
 /// Words that make a name that of a thing, wherever they stand: `file_name`, `nom_produit`.
 const THINGS: &str = "file filename product produit article item table column field domain host server module plugin class function event \
@@ -55,7 +55,8 @@ pub fn recognise(table: &str, columns: &[Named<'_>]) -> Vec<Option<ByName>> {
     let has = |patterns: &[&str]| split.iter().any(|w| patterns.iter().any(|p| find(w, p).is_some()));
     let people = has(&["first_name", "prenom", "firstname", "given_name", "fname", "last_name", "lastname", "lname", "surname", "dob"]);
     let reachable = has(&["email", "mail", "courriel", "phone", "tel", "telephone", "mobile", "street", "postcode", "zip"]);
-    let context = Context { sort, people, reachable };
+    let bank = has(&["iban", "bic", "swift", "rib", "iban_prefix"]);
+    let context = Context { sort, people, reachable, bank };
     columns.iter().zip(&split).map(|(column, words)| one(table, column, words, context)).collect()
 }
 
@@ -64,6 +65,7 @@ struct Context {
     sort: TableSort,
     people: bool,
     reachable: bool,
+    bank: bool,
 }
 
 impl Context {
@@ -75,6 +77,7 @@ impl Context {
             Need::Nothing => Some(if things { 80 } else { 95 }),
             Need::NoThing => (!things).then_some(if person { 90 } else { 75 }),
             Need::Reachable => (!things && (person || self.reachable || self.sort == TableSort::Deeds)).then_some(75),
+            Need::Bank => self.bank.then_some(85),
             Need::Person => person.then_some(if self.people { 80 } else { 70 }),
         }
     }
@@ -99,8 +102,10 @@ fn one(table: &str, column: &Named<'_>, all: &[String], context: Context) -> Opt
                 Some(p) => (true, p),
                 None => (false, pattern),
             };
-            let found = find(all, pattern).or_else(|| find(&all[own_from..], pattern).map(|(at, n)| (at + own_from, n)))?;
-            let (at, n) = found;
+            let own = find(&all[own_from..], pattern).map(|(at, n)| (at + own_from, n));
+            let (at, n) = own.or_else(|| find(all, pattern))?;
+            // What merely repeats the table's name speaks only where nothing else does.
+            let own = at >= own_from;
             if whole && (at > own_from || at + n <= last) {
                 return None;
             }
@@ -113,8 +118,8 @@ fn one(table: &str, column: &Named<'_>, all: &[String], context: Context) -> Opt
                 return None;
             }
             let confidence = context.meets(rule.need)?;
-            Some((n, pattern.len(), ByName { kind: rule.kind, confidence }))
+            Some(((own, pattern.len()), ByName { kind: rule.kind, confidence }))
         })
-        .max_by_key(|(n, length, _)| (*length, *n))
-        .map(|(_, _, found)| found)
+        .max_by_key(|(rank, _)| *rank)
+        .map(|(_, found)| found)
 }

@@ -17,6 +17,8 @@ pub(super) enum Need {
     Reachable,
     /// A table of people.
     Person,
+    /// A table of bank accounts.
+    Bank,
 }
 
 /// Which types can hold it.
@@ -81,11 +83,11 @@ pub(super) const RULES: &[Rule] = &[
         Need::NoThing,
         Holds::Text,
         false,
-        "display_name initials suffix_name nicename owner_name author auteur attention destinataire conjoint spouse tuteur guardian \
+        "display_name initials suffix_name nicename owner_name author auteur attention destinataire conjoint spouse tuteur guardian guardians_name guardiansname kin next_of_kin relationship lien_parente \
          sender_name from_name reply_name dest_name to_name correspondant interlocuteur nominee beneficiary beneficiaire heir heritier \
          mother father mere pere legal_name",
     ),
-    rule(Kind::Name, Need::Person, Holds::Text, false, "=name =nom =names =full =name_alias =alias =company =organization =raison_sociale"),
+    rule(Kind::Name, Need::Person, Holds::Text, false, "=name =nom =names =full =name_alias =alternate_name =company =organization =raison_sociale"),
     rule(Kind::Civility, Need::Nothing, Holds::Short, false, "civilite civility salutation honorific name_prefix"),
     rule(Kind::Civility, Need::Person, Holds::Text, false, "=title =titre =suffix =prefix"),
     rule(Kind::Login, Need::NoThing, Holds::Text, false, "username user_name login user_login pseudo pseudonyme screen_name identifiant logon"),
@@ -129,7 +131,7 @@ pub(super) const RULES: &[Rule] = &[
         Need::NoThing,
         Holds::Text,
         false,
-        "skype twitter facebook linkedin instagram jabber icq msn aim yahoo googleplus mastodon telegram snapchat foursquare \
+        "skype twitter facebook linkedin instagram jabber jabberid icq msn aim yahoo googleplus mastodon telegram snapchat foursquare \
          socialnetworks social_networks homepage",
     ),
     rule(Kind::Social, Need::Person, Holds::Text, false, "website =url =web =site_web"),
@@ -143,8 +145,9 @@ pub(super) const RULES: &[Rule] = &[
     ),
     rule(Kind::Postcode, Need::NoThing, Holds::Short, false, "zip zipcode postal_code postcode code_postal cp zip_code post_code postal"),
     rule(Kind::Place, Need::NoThing, Holds::Text, false, "city ville town commune localite municipality bureau_distributeur"),
-    rule(Kind::Place, Need::Reachable, Holds::Text, false, "=state =province =county =departement =region =country =pays country_code =location state_province"),
-    rule(Kind::Position, Need::Reachable, Holds::Any, false, "latitude longitude lat lng lon geolocation gps coordinates coordonnees"),
+    rule(Kind::Place, Need::Reachable, Holds::Text, false, "=state =province =county =departement =region =country =pays =location state_province"),
+    rule(Kind::Place, Need::Person, Holds::Text, false, "=country_code =code_pays"),
+    rule(Kind::Position, Need::Reachable, Holds::Any, false, "latitude longitude lat lng lon geolat geolong geolng geopoint geolocation gps coordinates coordonnees"),
     rule(
         Kind::Situation,
         Need::NoThing,
@@ -153,18 +156,20 @@ pub(super) const RULES: &[Rule] = &[
         "situation_familiale marital_status etat_civil marital occupation profession job_title employer employeur salary salaire income \
          revenu revenus family_size nb_enfants csp education diploma",
     ),
-    rule(Kind::Situation, Need::Person, Holds::Text, false, "=fonction =poste =job =department =position =company_name"),
+    rule(Kind::Situation, Need::Person, Holds::Text, false, "=fonction =function =poste =job =financial =homeless =department =position =company_name"),
     rule(Kind::Iban, Need::Nothing, Holds::Text, true, "iban iban_prefix"),
     rule(
         Kind::Account,
         Need::Nothing,
         Holds::Short,
         true,
-        "bic swift rib numero_compte num_compte_bancaire bank_account compte_bancaire code_guichet cle_rib sort_code routing_number \
+        "bic swift rib code_banque bank_code numero_compte num_compte_bancaire bank_account compte_bancaire code_guichet cle_rib sort_code routing_number \
          account_holder titulaire_compte rum mandate_reference bank_account_number swift_code domiciliation account_owner bank_name \
          proprio owner_address",
     ),
+    rule(Kind::Account, Need::Bank, Holds::Short, false, "=number =numero =bank =banque =owner =titulaire"),
     rule(Kind::Nir, Need::Nothing, Holds::Short, true, "nir ssn secu numero_secu num_secu no_secu num_ss numero_ss social_security securite_sociale nss ss_number"),
+    rule(Kind::Nir, Need::Person, Holds::Short, false, "=ss"),
     rule(
         Kind::NationalId,
         Need::Nothing,
@@ -181,7 +186,7 @@ pub(super) const RULES: &[Rule] = &[
         Holds::Short,
         false,
         "user_agent useragent browser cookie cookies device_id fingerprint mac_address imei imsi udid advertising_id session_id sessionid \
-         cookie_id visitor_id tracking_id",
+         cookie_id visitor_id tracking_id http_referer referer referrer request_uri http_user_agent",
     ),
     rule(
         Kind::Health,
@@ -197,7 +202,7 @@ pub(super) const RULES: &[Rule] = &[
         Need::Nothing,
         Holds::Any,
         false,
-        "ethnicity ethnie race ethnic religion religious sexual_orientation orientation_sexuelle political trade_union syndicat",
+        "ethnicity ethnie race ethnic ethnoracial religion religious sexual_orientation orientation_sexuelle political trade_union syndicat",
     ),
     rule(
         Kind::Credential,
@@ -226,6 +231,6 @@ pub(super) const RULES: &[Rule] = &[
         true,
         "card_number cc_number numero_carte num_carte credit_card creditcard carte_bancaire pan card_pan ccnum carte_bleue",
     ),
-    rule(Kind::CardDetail, Need::Nothing, Holds::Any, true, "card_holder cc_owner card_expiration card_expiry cc_exp card_exp cardholder card_last_four exp_card"),
+    rule(Kind::CardDetail, Need::Nothing, Holds::Any, true, "card_holder cc_owner card_expiration card_expiry cc_exp card_exp cardholder card_last_four last_four exp_card card_ref exp_date_month exp_date_year"),
     rule(Kind::CardCode, Need::Nothing, Holds::Any, true, "cvv cvc cvn card_code cryptogramme csc card_security_code cc_cvv cc_cid"),
 ];

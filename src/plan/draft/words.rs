@@ -86,7 +86,7 @@ const DEEDS: &str = "order orders commande commandes facture factures invoice in
 reservation reservations comment comments commentaire commentaires ticket tickets message messages session sessions log logs login logins \
 payment payments paiement paiements mandate mandat rib bank event events call calls appel appels appointment rdv rendezvous visit visite \
 connection connections connexion request requests demande demandes contract contrat contrats subscription abonnement donation don dons \
-mail mails email emails form forms history historique audit note notes chat post posts review reviews signature feedback thread chats \
+mail mails email emails form forms history historique audit note notes chat review reviews signature feedback thread chats \
 enquiry inquiry claim sinistre complaint application applications prescription consultation interview followup reply replies";
 
 const THINGS: &str = "product products produit produits article articles item items country countries pays region regions currency \
@@ -95,7 +95,7 @@ configuration setting settings parameter parameters parametre option options men
 lang language languages langue translation translations tax taxes taxe unit units unite status statut file files image images media theme \
 themes page pages migration migrations shop shops store stores warehouse entrepot stock brand brands tag tags feature features widget \
 attribute attributes rule rules field fields fieldset report reports job jobs queue cache cron task schema list lists dictionary code codes \
-zone zones carrier carriers profession holiday manufacturer model models rights right capability capabilities cert carousel";
+zone zones carrier carriers profession holiday manufacturer model models rights right capability capabilities link links term terms taxonomy post posts blog article_lang stopword stopwords carousel";
 
 /// What a table is about. The last telling word decides (`user_types` are things, `product_users` people), Dolibarr-style dictionaries `c_…` are things.
 #[must_use]
