@@ -5,6 +5,6 @@
 mod facts;
 mod fits;
 mod measure;
-mod synthetic;
 #[path = "../support/mod.rs"]
 mod support;
+mod synthetic;

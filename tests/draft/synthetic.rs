@@ -38,7 +38,9 @@ fn value(fact: &Fact, i: usize) -> String {
     };
     match category {
         "contact" if has(&["mail"]) => format!("{}{i}@exemple.fr", LAST[i % 12].to_lowercase()),
-        "contact" if has(&["phone", "tel", "fax", "mobile", "portable"]) => format!("0{} 12 34 {:02} {:02}", i % 5 + 1, i, i * 3 % 100),
+        "contact" if has(&["phone", "tel", "fax", "mobile", "portable"]) => {
+            format!("0{} 12 34 {:02} {:02}", i % 5 + 1, i, i * 3 % 100)
+        }
         "contact" => format!("https://exemple.fr/{i}"),
         "identity" if has(&["sex", "gender", "genre", "civil", "title"]) => ["M", "Mme"][i % 2].to_owned(),
         "identity" if has(&["ville", "lieu", "pays"]) => TOWNS[i % 6].to_owned(),

@@ -51,9 +51,7 @@ pub fn judge(table: &Table, evidence: &Evidence) -> Vec<Option<Finding>> {
         .columns
         .iter()
         .zip(recognise(&table.name.name, &named))
-        .map(|(c, n)| {
-            (ColumnOf { class: c.class, refers: refers(&c.name), seen: seen.and_then(|s| s.get(&c.name)).copied() }, n)
-        })
+        .map(|(c, n)| (ColumnOf { class: c.class, refers: refers(&c.name), seen: seen.and_then(|s| s.get(&c.name)).copied() }, n))
         .collect();
     judge_all(&all)
 }
@@ -96,7 +94,14 @@ fn one(column: &ColumnOf, name: Option<ByName>) -> Option<Finding> {
         (Some(n), None) => {
             let short = matches!(
                 n.kind,
-                Kind::Sex | Kind::Civility | Kind::Nationality | Kind::Place | Kind::Postcode | Kind::Health | Kind::Sensitive | Kind::Situation
+                Kind::Sex
+                    | Kind::Civility
+                    | Kind::Nationality
+                    | Kind::Place
+                    | Kind::Postcode
+                    | Kind::Health
+                    | Kind::Sensitive
+                    | Kind::Situation
             );
             let refuted = seen.marks && !short;
             (!refuted).then_some(Finding { kind: n.kind, confidence: n.confidence, by_name, by_shape: None })

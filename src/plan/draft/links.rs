@@ -13,14 +13,14 @@ pub struct Link<'a> {
     pub follows: bool,
 }
 
-/// The link of `table` to one of the mapped tables, if it has one that closes no circle.
+/// The link of `table` to one of the mapped tables, if it has one. A circle of such links is opened at one of its tables.
 ///
 /// Of several the first that is never NULL is taken, and what has several links has purposes of its own.
 #[must_use]
 pub fn parent<'a>(schema: &'a Schema, mapped: &BTreeSet<&TableName>, table: &'a Table) -> Option<Link<'a>> {
     let keys = usable(schema, mapped, table);
     let chosen = chosen(table, &keys)?;
-    if reaches(schema, mapped, &chosen.parent, &table.name) {
+    if breaks_circle(schema, mapped, table) {
         return None;
     }
     let follows = keys.len() == 1 && required(table, chosen) && names_one_row(schema, chosen);
@@ -53,20 +53,21 @@ fn names_one_row(schema: &Schema, key: &ForeignKey) -> bool {
     })
 }
 
-/// Whether the chain of parents from one table leads to another.
-fn reaches(schema: &Schema, mapped: &BTreeSet<&TableName>, from: &TableName, to: &TableName) -> bool {
-    let mut seen = BTreeSet::new();
-    let mut at = from.clone();
-    while seen.insert(at.clone()) {
-        if at == *to {
-            return true;
+/// Whether `table` is where a circle of parents is opened: at a link that may be NULL if there is one, else at the first name.
+fn breaks_circle(schema: &Schema, mapped: &BTreeSet<&TableName>, table: &Table) -> bool {
+    let link = |t: &Table| chosen(t, &usable(schema, mapped, t)).map(|f| (required(t, f), f.parent.clone()));
+    let mut circle = BTreeSet::new();
+    let mut at = table;
+    while let Some((required, parent)) = link(at) {
+        if !circle.insert((required, &at.name)) {
+            // The chain runs into a circle that `table` is no part of.
+            return false;
         }
-        let next = schema.table(&at).and_then(|t| chosen(t, &usable(schema, mapped, t)).map(|f| f.parent.clone()));
-        match next {
-            Some(next) => at = next,
-            None => return false,
+        if parent == table.name {
+            return circle.first().is_some_and(|(_, name)| **name == table.name);
         }
+        let Some(next) = schema.table(&parent) else { return false };
+        at = next;
     }
-    // A circle further up: whoever stands in it gets no parent, so that every chain ends.
     false
 }

@@ -55,7 +55,7 @@ fn candidates(table: &Table, column: &Column, kind: Kind) -> Vec<Mask> {
 fn token(column: &Column, kind: Kind) -> Option<Mask> {
     let (prefix, suffix) = if kind == Kind::Email { ("anon-", "@invalid.invalid") } else { ("anon-", "") };
     [(prefix, suffix), ("anon-", ""), ("x-", "")].into_iter().find_map(|(prefix, suffix)| {
-        let room = column.max_length.unwrap_or(u64::MAX).saturating_sub((prefix.len() + suffix.len()) as u64);
+        let room = room_of(column).unwrap_or(u64::MAX).saturating_sub((prefix.len() + suffix.len()) as u64);
         let digits = u8::try_from(room.min(*DIGITS.end())).ok()?;
         (room >= *DIGITS.start()).then(|| Mask::Token { prefix: prefix.into(), suffix: suffix.into(), digits })
     })
@@ -65,12 +65,18 @@ fn holds(dialect: Dialect, table: &Table, column: &Column, mask: &Mask) -> bool 
     let unique = table.indexes.iter().any(|i| i.unique && i.columns.contains(&column.name));
     let fits = match mask {
         Mask::Fixed(text) => {
-            !unique && column.class != TypeClass::Enum && column.max_length.is_none_or(|n| text.chars().count() as u64 <= n)
+            !unique && column.class != TypeClass::Enum && room_of(column).is_none_or(|n| text.chars().count() as u64 <= n)
         }
         // A prefix of an address or a floor can collide as well.
-        Mask::IpPrefix { .. } => !unique && column.max_length.is_none_or(|n| n >= 15),
+        Mask::IpPrefix { .. } => !unique && room_of(column).is_none_or(|n| n >= 15),
         Mask::DateFloor(_) => !unique && column.class != TypeClass::Text,
         _ => true,
     };
     fits && dialect.mask("r", column, mask).is_some()
+}
+
+/// How many characters a text may have: as the engine enforces it, or as the declaration of an engine that does not says it.
+fn room_of(column: &Column) -> Option<u64> {
+    let declared = || column.sql_type.split_once('(')?.1.split_once(')')?.0.trim().parse().ok();
+    if column.class == TypeClass::Text { column.max_length.or_else(declared) } else { None }
 }

@@ -38,7 +38,8 @@ language locale source origin domain protocol port host server encoding charset 
 notification notifications frequency amount rate price";
 
 /// Words that, at a name's beginning, do the same.
-const ASKS: &str = "is has id default need can may allow show hide enable disable use nb num_of count send require hipaa fk no_of";
+const ASKS: &str =
+    "is has id default need can may allow show hide enable disable use nb num_of count send require hipaa fk no_of";
 
 /// Words that make a name that of a thing, wherever they stand: `file_name`, `nom_produit`.
 const THINGS: &str = "file filename product produit article item table column field domain host server module plugin class function event \
@@ -53,7 +54,8 @@ pub fn recognise(table: &str, columns: &[Named<'_>]) -> Vec<Option<ByName>> {
     let sort = sort_of(table);
     let split: Vec<Vec<String>> = columns.iter().map(|c| words(c.name)).collect();
     let has = |patterns: &[&str]| split.iter().any(|w| patterns.iter().any(|p| find(w, p).is_some()));
-    let people = has(&["first_name", "prenom", "firstname", "given_name", "fname", "last_name", "lastname", "lname", "surname", "dob"]);
+    let people =
+        has(&["first_name", "prenom", "firstname", "given_name", "fname", "last_name", "lastname", "lname", "surname", "dob"]);
     let reachable = has(&["email", "mail", "courriel", "phone", "tel", "telephone", "mobile", "street", "postcode", "zip"]);
     let bank = has(&["iban", "bic", "swift", "rib", "iban_prefix"]);
     let context = Context { sort, people, reachable, bank };

@@ -87,10 +87,22 @@ pub(super) const RULES: &[Rule] = &[
          sender_name from_name reply_name dest_name to_name correspondant interlocuteur nominee beneficiary beneficiaire heir heritier \
          mother father mere pere legal_name",
     ),
-    rule(Kind::Name, Need::Person, Holds::Text, false, "=name =nom =names =full =name_alias =alternate_name =company =organization =raison_sociale"),
+    rule(
+        Kind::Name,
+        Need::Person,
+        Holds::Text,
+        false,
+        "=name =nom =names =full =name_alias =alternate_name =company =organization =raison_sociale",
+    ),
     rule(Kind::Civility, Need::Nothing, Holds::Short, false, "civilite civility salutation honorific name_prefix"),
     rule(Kind::Civility, Need::Person, Holds::Text, false, "=title =titre =suffix =prefix"),
-    rule(Kind::Login, Need::NoThing, Holds::Text, false, "username user_name login user_login pseudo pseudonyme screen_name identifiant logon"),
+    rule(
+        Kind::Login,
+        Need::NoThing,
+        Holds::Text,
+        false,
+        "username user_name login user_login pseudo pseudonyme screen_name identifiant logon",
+    ),
     rule(
         Kind::Birth,
         Need::Nothing,
@@ -132,7 +144,7 @@ pub(super) const RULES: &[Rule] = &[
         Holds::Text,
         false,
         "skype twitter facebook linkedin instagram jabber jabberid icq msn aim yahoo googleplus mastodon telegram snapchat foursquare \
-         socialnetworks social_networks homepage",
+         socialnetworks social_networks homepage author_url",
     ),
     rule(Kind::Social, Need::Person, Holds::Text, false, "website =url =web =site_web"),
     rule(
@@ -143,11 +155,29 @@ pub(super) const RULES: &[Rule] = &[
         "address adresse addr adr address_line street rue voie num_voie numero_voie complement_adresse street_line residence domicile \
          lieu_dit street_address rue_numero",
     ),
-    rule(Kind::Postcode, Need::NoThing, Holds::Short, false, "zip zipcode postal_code postcode code_postal cp zip_code post_code postal"),
+    rule(
+        Kind::Postcode,
+        Need::NoThing,
+        Holds::Short,
+        false,
+        "zip zipcode postal_code postcode code_postal cp zip_code post_code postal",
+    ),
     rule(Kind::Place, Need::NoThing, Holds::Text, false, "city ville town commune localite municipality bureau_distributeur"),
-    rule(Kind::Place, Need::Reachable, Holds::Text, false, "=state =province =county =departement =region =country =pays =location state_province"),
+    rule(
+        Kind::Place,
+        Need::Reachable,
+        Holds::Text,
+        false,
+        "=state =province =county =departement =region =country =pays =location state_province",
+    ),
     rule(Kind::Place, Need::Person, Holds::Text, false, "=country_code =code_pays"),
-    rule(Kind::Position, Need::Reachable, Holds::Any, false, "latitude longitude lat lng lon geolat geolong geolng geopoint geolocation gps coordinates coordonnees"),
+    rule(
+        Kind::Position,
+        Need::Reachable,
+        Holds::Any,
+        false,
+        "latitude longitude lat lng lon geolat geolong geolng geopoint geolocation gps coordinates coordonnees",
+    ),
     rule(
         Kind::Situation,
         Need::NoThing,
@@ -156,7 +186,13 @@ pub(super) const RULES: &[Rule] = &[
         "situation_familiale marital_status etat_civil marital occupation profession job_title employer employeur salary salaire income \
          revenu revenus family_size nb_enfants csp education diploma",
     ),
-    rule(Kind::Situation, Need::Person, Holds::Text, false, "=fonction =function =poste =job =financial =homeless =department =position =company_name"),
+    rule(
+        Kind::Situation,
+        Need::Person,
+        Holds::Text,
+        false,
+        "=fonction =function =poste =job =financial =homeless =department =position =company_name",
+    ),
     rule(Kind::Iban, Need::Nothing, Holds::Text, true, "iban iban_prefix"),
     rule(
         Kind::Account,
@@ -168,7 +204,13 @@ pub(super) const RULES: &[Rule] = &[
          proprio owner_address",
     ),
     rule(Kind::Account, Need::Bank, Holds::Short, false, "=number =numero =bank =banque =owner =titulaire"),
-    rule(Kind::Nir, Need::Nothing, Holds::Short, true, "nir ssn secu numero_secu num_secu no_secu num_ss numero_ss social_security securite_sociale nss ss_number"),
+    rule(
+        Kind::Nir,
+        Need::Nothing,
+        Holds::Short,
+        true,
+        "nir ssn secu numero_secu num_secu no_secu num_ss numero_ss social_security securite_sociale nss ss_number",
+    ),
     rule(Kind::Nir, Need::Person, Holds::Short, false, "=ss"),
     rule(
         Kind::NationalId,
@@ -179,14 +221,20 @@ pub(super) const RULES: &[Rule] = &[
          driver_licence numero_permis num_permis tax_number numero_fiscal num_fiscal national_register national_registration_number niss \
          drivers_lic dni",
     ),
-    rule(Kind::Ip, Need::Nothing, Holds::Any, false, "ip ip_address ipaddr remote_addr client_ip last_ip adresse_ip user_ip ip_addr remote_ip"),
+    rule(
+        Kind::Ip,
+        Need::Nothing,
+        Holds::Any,
+        false,
+        "ip ip_address ipaddr remote_addr client_ip last_ip adresse_ip user_ip ip_addr remote_ip author_ip",
+    ),
     rule(
         Kind::Device,
         Need::Nothing,
         Holds::Short,
         false,
         "user_agent useragent browser cookie cookies device_id fingerprint mac_address imei imsi udid advertising_id session_id sessionid \
-         cookie_id visitor_id tracking_id http_referer referer referrer request_uri http_user_agent",
+         cookie_id visitor_id tracking_id http_referer referer referrer request_uri http_user_agent comment_agent",
     ),
     rule(
         Kind::Health,
@@ -231,6 +279,18 @@ pub(super) const RULES: &[Rule] = &[
         true,
         "card_number cc_number numero_carte num_carte credit_card creditcard carte_bancaire pan card_pan ccnum carte_bleue",
     ),
-    rule(Kind::CardDetail, Need::Nothing, Holds::Any, true, "card_holder cc_owner card_expiration card_expiry cc_exp card_exp cardholder card_last_four last_four exp_card card_ref exp_date_month exp_date_year"),
-    rule(Kind::CardCode, Need::Nothing, Holds::Any, true, "cvv cvc cvn card_code cryptogramme csc card_security_code cc_cvv cc_cid"),
+    rule(
+        Kind::CardDetail,
+        Need::Nothing,
+        Holds::Any,
+        true,
+        "card_holder cc_owner card_expiration card_expiry cc_exp card_exp cardholder card_last_four last_four exp_card card_ref exp_date_month exp_date_year",
+    ),
+    rule(
+        Kind::CardCode,
+        Need::Nothing,
+        Holds::Any,
+        true,
+        "cvv cvc cvn card_code cryptogramme csc card_security_code cc_cvv cc_cid",
+    ),
 ];

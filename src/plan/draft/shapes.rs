@@ -54,3 +54,35 @@ pub fn look<'a>(values: impl IntoIterator<Item = &'a str>) -> Seen {
     let generations = dated && years[years.len() * 3 / 4] - years[years.len() / 4] >= 15 && years[0] < 1990;
     Seen { values: count, shape, marks, generations }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn seen(n: usize, value: impl Fn(usize) -> String) -> Seen {
+        let all: Vec<String> = (0..n).map(value).collect();
+        look(all.iter().map(String::as_str))
+    }
+
+    #[test]
+    fn a_shape_counts_when_enough_values_have_it() {
+        let mixed = |bad: usize| seen(20, move |i| if i < bad { format!("n/a {i}") } else { format!("p{i}@exemple.fr") });
+        assert_eq!(mixed(8).shape, Some((Kind::Email, 60)));
+        assert_eq!(mixed(9).shape, None);
+        assert_eq!(seen(2, |i| format!("p{i}@exemple.fr")).shape, None, "two values tell nothing");
+        assert_eq!(look(["", "  "]), Seen::default(), "empty values are no values");
+    }
+
+    #[test]
+    fn births_spread_over_generations_and_a_records_own_dates_do_not() {
+        assert!(seen(30, |i| format!("{}-05-06", 1940 + i * 2)).generations);
+        assert!(!seen(30, |i| format!("{}-05-06", 2015 + i % 9)).generations);
+        assert!(!seen(30, |i| if i < 20 { "1900-01-01".into() } else { format!("{}-05-06", 1940 + i) }).generations);
+    }
+
+    #[test]
+    fn a_handful_of_short_values_are_marks() {
+        assert!(seen(30, |i| ["Y", "N"][i % 2].into()).marks);
+        assert!(!seen(30, |i| format!("{i:02}")).marks && !seen(5, |_| "Y".into()).marks);
+    }
+}

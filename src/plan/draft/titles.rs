@@ -56,8 +56,7 @@ pub(super) fn distinct(title: Title, column: &str, taken: &mut BTreeSet<String>)
 
 /// A name as it can stand in a title: one line, nothing that hides or turns round.
 fn readable(name: &str) -> String {
-    let kept: String =
-        name.chars().map(|c| if c.is_alphanumeric() || " _-.".contains(c) { c } else { '_' }).take(80).collect();
+    let kept: String = name.chars().map(|c| if c.is_alphanumeric() || " _-.".contains(c) { c } else { '_' }).take(80).collect();
     if kept.trim().is_empty() { "?".to_owned() } else { kept.trim().to_owned() }
 }
 

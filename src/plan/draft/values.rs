@@ -93,7 +93,30 @@ pub(super) fn is_card(v: &str) -> bool {
 
 /// An IP address.
 pub(super) fn is_ip(v: &str) -> bool {
-    v.split('/').next().is_some_and(|a| a.parse::<std::net::IpAddr>().is_ok())
+    let address = v.split('/').next().unwrap_or(v);
+    is_ipv4(address) || is_ipv6(address)
+}
+
+fn is_ipv4(v: &str) -> bool {
+    let octet = |o: &str| (1..=3).contains(&o.len()) && o.bytes().all(|b| b.is_ascii_digit()) && o.parse::<u8>().is_ok();
+    v.split('.').count() == 4 && v.split('.').all(octet)
+}
+
+fn is_ipv6(v: &str) -> bool {
+    let group = |g: &str| (1..=4).contains(&g.len()) && g.bytes().all(|b| b.is_ascii_hexdigit());
+    let count = |half: &str| -> Option<usize> {
+        if half.is_empty() {
+            return Some(0);
+        }
+        let groups: Vec<&str> = half.split(':').collect();
+        let (last, first) = groups.split_last()?;
+        let wide = if is_ipv4(last) { 2 } else { usize::from(group(last)) };
+        (wide > 0 && first.iter().all(|g| group(g))).then_some(first.len() + wide)
+    };
+    match v.split_once("::") {
+        Some((left, right)) => matches!((count(left), count(right)), (Some(l), Some(r)) if l + r < 8),
+        None => count(v) == Some(8),
+    }
 }
 
 /// A street with a number, or a French postal code with its town, in a text of several words.
@@ -178,7 +201,8 @@ mod tests {
         assert!(is_email("a.b+c@exemple.fr") && !is_email("@handle") && !is_email("a@b") && !is_email("see a@b.fr or c@d.fr"));
         assert!(is_phone("06 12 34 56 78") && is_phone("+33 (0)6 12 34 56 78") && is_phone("0033612345678"));
         assert!(!is_phone("2024010112") && !is_phone("12345") && !is_phone("0012"));
-        assert!(is_ip("192.0.2.7") && is_ip("2001:db8::1") && !is_ip("1.2.3") && !is_ip("12:30"));
+        assert!(is_ip("192.0.2.7") && is_ip("2001:db8::1") && is_ip("::ffff:192.0.2.7") && is_ip("::"));
+        assert!(!is_ip("1.2.3") && !is_ip("12:30:45") && !is_ip("1.2.3.400") && !is_ip("a::b::c") && !is_ip("1:2:3:4:5:6:7:8:9"));
         assert!(is_street("12 bis, rue des Lilas") && is_street("BP 12 69003 Lyon cedex") && !is_street("la rue est longue"));
         assert!(is_name("Jeanne") && is_name("DUPONT Marie-Claude") && !is_name("Chaise de jardin") && !is_name("jean 3"));
         assert_eq!((year("1987-02-03"), year("1987-02-03 10:00:00"), year("03/02/1987")), (Some(1987), Some(1987), None));

@@ -118,3 +118,28 @@ pub fn sort_of(table: &str) -> TableSort {
     }
     TableSort::Unknown
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_fall_into_words_however_they_are_written() {
+        for name in ["date_naissance", "dateNaissance", "DATE-NAISSANCE", "DateNaissance2"] {
+            assert_eq!(words(name), ["date", "naissance"], "{name}");
+        }
+        assert_eq!(words("Prénom"), ["prenom"]);
+        assert_eq!(words("userIPAddress"), ["user", "ip", "address"]);
+        assert_eq!(find(&words("codepostal"), "code_postal"), Some((0, 1)));
+        assert_eq!(find(&words("recent_code_postal"), "code_postal"), Some((1, 2)));
+        assert_eq!(find(&words("code_postal"), "postal_code"), None);
+    }
+
+    #[test]
+    fn the_last_telling_word_says_what_a_table_is_about() {
+        assert_eq!(sort_of("crm_customers"), TableSort::People);
+        assert_eq!(sort_of("customer_types"), TableSort::Things);
+        assert_eq!(sort_of("llx_c_civility"), TableSort::Things);
+        assert_eq!(sort_of("xyz"), TableSort::Unknown);
+    }
+}

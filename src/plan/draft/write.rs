@@ -54,7 +54,11 @@ pub fn write(schema: &Schema, evidence: &Evidence, source: &str) -> String {
             (false, None) => {
                 let (categories, undecided) = columns(schema, dialect, table, &findings);
                 if categories.is_empty() {
-                    notes.push(format!("`{}` has personal columns that no mask fits: {}", shown(&table.name.name), names(&personal)));
+                    notes.push(format!(
+                        "`{}` has personal columns that no mask fits: {}",
+                        shown(&table.name.name),
+                        names(&personal)
+                    ));
                 } else {
                     drafts.push(Draft { table, id: titles::id(&table.name.name, &mut ids), categories, undecided });
                 }
@@ -133,7 +137,13 @@ fn head(schema: &Schema, source: &str, free: &[&Table], notes: &[String]) -> Str
     out
 }
 
-fn data_set(out: &mut String, schema: &Schema, draft: &Draft<'_>, mapped: &BTreeSet<&TableName>, ids: &BTreeMap<&TableName, &str>) {
+fn data_set(
+    out: &mut String,
+    schema: &Schema,
+    draft: &Draft<'_>,
+    mapped: &BTreeSet<&TableName>,
+    ids: &BTreeMap<&TableName, &str>,
+) {
     let (table, id) = (draft.table, &draft.id);
     let title = titles::of_table(&table.name.name);
     let _ = writeln!(out, "[data.{id}]");
