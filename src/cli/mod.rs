@@ -10,10 +10,12 @@ mod faults;
 mod init;
 mod journal;
 mod locate;
+mod map;
 mod order;
 mod plan;
 mod progress;
 mod schema;
+mod setup;
 mod table;
 
 use std::path::PathBuf;
@@ -63,6 +65,10 @@ enum Command {
     Init(init::Args),
     /// Compare settings, maps and policies with each other and with the live databases.
     Check(check::Args),
+    /// Draft a data map from a live schema, for a person to complete.
+    Map(map::Args),
+    /// Print the SQL that creates our tables and the least-privileged role, for review.
+    Setup(setup::Args),
     /// Show what a run would do, without writing anything.
     Plan(plan::Args),
     /// Do one run of exactly the plan that was shown.
@@ -117,6 +123,8 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Init(args) => init::run(&cx, args).await,
         Command::Check(args) => check::run(&cx, args).await,
+        Command::Map(args) => map::run(&cx, args).await,
+        Command::Setup(args) => setup::run(&cx, args).await,
         Command::Plan(args) => plan::run(&cx, args).await,
         Command::Enforce(args) => enforce::run(&cx, args).await,
         Command::Order(args) => order::run(&cx, args).await,

@@ -9,6 +9,7 @@
 pub mod batch;
 mod census;
 mod check;
+mod draft;
 mod error;
 pub mod fence;
 mod grants;
@@ -25,6 +26,7 @@ pub mod work;
 
 pub use census::take as take_census;
 pub use check::{Checked, check};
+pub use draft::draft;
 pub use error::EnforceError;
 pub use grants::grants;
 pub use outcome::{ActionOutcome, RunOutcome, Stopped};

@@ -6,6 +6,7 @@ pub mod census;
 pub mod check;
 pub mod compile;
 pub mod dialect;
+pub mod draft;
 pub mod key;
 pub mod lookup;
 pub mod orders;

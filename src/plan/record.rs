@@ -381,7 +381,9 @@ impl<'a> Records<'a> {
                 continue;
             }
             for of in start_events(t.purpose).filter_map(|n| reader.event(n)).filter_map(|e| e.of.as_ref()) {
-                let (Some((read, pairs)), Some(table)) = (resolved.related(reader, &of.to), resolved.table(reader)) else { continue };
+                let (Some((read, pairs)), Some(table)) = (resolved.related(reader, &of.to), resolved.table(reader)) else {
+                    continue;
+                };
                 if resolved.table(data).is_some_and(|own| own.name == read.name) {
                     all.push((table, pairs.into_iter().map(|(there, here)| (here, there)).collect()));
                 }

@@ -55,7 +55,9 @@ pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
     for org in Organisation::FIVE {
         settings.push_str(&format!("\"policies/{}.toml\", ", org.id()));
     }
-    settings.push_str("]\n\n# A first run over years of backlog changes more than half of some tables.\n[ceilings]\nshare_percent = 100\n");
+    settings.push_str(
+        "]\n\n# A first run over years of backlog changes more than half of some tables.\n[ceilings]\nshare_percent = 100\n",
+    );
     for folder in ["sources", "policies", "data"] {
         let path = dir.join(folder);
         std::fs::create_dir(&path).map_err(|e| failed(&path, &e))?;
@@ -63,7 +65,9 @@ pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
     for org in Organisation::FIVE {
         let (id, text) = (org.id(), shipped(org));
         settings.push_str(&format!("\n[sources.{id}]\nmap = \"sources/{id}.toml\"\nurl = \"sqlite:data/{id}.db\"\n"));
-        for (path, text) in [(dir.join(format!("sources/{id}.toml")), text.map), (dir.join(format!("policies/{id}.toml")), text.policy)] {
+        for (path, text) in
+            [(dir.join(format!("sources/{id}.toml")), text.map), (dir.join(format!("policies/{id}.toml")), text.policy)]
+        {
             std::fs::write(&path, text).map_err(|e| failed(&path, &e))?;
         }
     }
@@ -78,7 +82,14 @@ pub async fn database(dir: &Path, org: Organisation, records: usize, seed: u64, 
     std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
     let source = Source::connect(&Target::new(format!("sqlite:{}", path.display()))).await?;
     let mut session = source.session().await?;
-    let request = SetupRequest { source: org.id().to_owned(), role: String::new(), host: None, slots: 1, database: String::new(), tables: Vec::new() };
+    let request = SetupRequest {
+        source: org.id().to_owned(),
+        role: String::new(),
+        host: None,
+        slots: 1,
+        database: String::new(),
+        tables: Vec::new(),
+    };
     let setup = script(Engine::Sqlite, &request).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
     session.rows("PRAGMA journal_mode = WAL").await?;
     session.rows(shipped(org).schema).await?;
@@ -101,7 +112,8 @@ pub async fn database(dir: &Path, org: Organisation, records: usize, seed: u64, 
 
 async fn flush(session: &mut Session, waiting: &mut Vec<Insert>, seeded: &mut Seeded) -> Result<(), Failure> {
     let Some(first) = waiting.first() else { return Ok(()) };
-    let values: Vec<String> = waiting.iter().map(|i| format!("({})", i.values.iter().map(literal).collect::<Vec<_>>().join(", "))).collect();
+    let values: Vec<String> =
+        waiting.iter().map(|i| format!("({})", i.values.iter().map(literal).collect::<Vec<_>>().join(", "))).collect();
     session.rows(&format!("INSERT INTO {} ({}) VALUES {}", first.table, first.columns.join(", "), values.join(", "))).await?;
     seeded.rows += waiting.len() as u64;
     for insert in waiting.drain(..) {

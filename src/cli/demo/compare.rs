@@ -25,8 +25,15 @@ pub struct Compared {
 }
 
 /// Compares one organisation's database.
-pub async fn all(cx: &Cx, workspace: &Workspace, org: Organisation, seeded: &Seeded, now: DateTime<Utc>) -> Result<Compared, Failure> {
-    let rules = workspace.sources.get(org.id()).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
+pub async fn all(
+    cx: &Cx,
+    workspace: &Workspace,
+    org: Organisation,
+    seeded: &Seeded,
+    now: DateTime<Utc>,
+) -> Result<Compared, Failure> {
+    let rules =
+        workspace.sources.get(org.id()).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
     let source = cx.connect(workspace, org.id()).await?;
     let schema = source.introspect().await?;
     let before = world(&rules.map, &schema, seeded);
@@ -89,9 +96,10 @@ fn world(map: &DataMap, schema: &Schema, seeded: &Seeded) -> World {
         }
         let data = resolved.data_set_of(table);
         let inserts = seeded.tables.get(table.name.name.as_str());
-        let columns: Vec<String> = inserts
-            .and_then(|i| i.first())
-            .map_or_else(|| table.columns.iter().map(|c| c.name.clone()).collect(), |i| i.columns.iter().map(|c| (*c).to_owned()).collect());
+        let columns: Vec<String> = inserts.and_then(|i| i.first()).map_or_else(
+            || table.columns.iter().map(|c| c.name.clone()).collect(),
+            |i| i.columns.iter().map(|c| (*c).to_owned()).collect(),
+        );
         let mut rows = Table::new(id_of(&table.name.name), columns);
         for insert in inserts.into_iter().flatten() {
             let values = insert.values.iter().map(value).collect();

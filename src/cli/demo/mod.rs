@@ -68,7 +68,12 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         failed += outcome.failed();
         let took = timer.elapsed();
         let result = compare::all(&cx, &workspace, *org, world, now).await?;
-        println!("   plan and run {:.2} s; {} rows compared with the reference model, {} differences\n", took.as_secs_f64(), number(result.rows, Lang::En), result.differences.len());
+        println!(
+            "   plan and run {:.2} s; {} rows compared with the reference model, {} differences\n",
+            took.as_secs_f64(),
+            number(result.rows, Lang::En),
+            result.differences.len()
+        );
         for difference in result.differences.iter().take(5) {
             println!("   DIFFERENT: {difference}");
         }
@@ -78,26 +83,35 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
 
     println!("4. The journal, verified as an auditor would: from an export and the public key alone");
     let path = args.dir.join("journal.export");
-    let mut file = std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
+    let mut file =
+        std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
     export(&Reader::new(&state), &mut file).await?;
     let file = std::fs::File::open(&path).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
-    let report = verify(&mut std::io::BufReader::new(file), &key, &[]).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+    let report =
+        verify(&mut std::io::BufReader::new(file), &key, &[]).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
     for fault in &report.faults {
         println!("   UNSOUND: {fault}");
     }
-    std::fs::write(args.dir.join("journal.pub"), format!("{key}\n")).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+    std::fs::write(args.dir.join("journal.pub"), format!("{key}\n"))
+        .map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
     println!("   {} entries, {}\n", number(report.entries, Lang::En), if report.is_sound() { "sound" } else { "NOT SOUND" });
     state.close().await;
 
     println!("5. What happened, in {:.1} s", started.elapsed().as_secs_f64());
-    println!("   {} rows deleted or masked, {failed} refused; {} rows compared, {differences} differences", number(changed, Lang::En), number(compared, Lang::En));
+    println!(
+        "   {} rows deleted or masked, {failed} refused; {} rows compared, {differences} differences",
+        number(changed, Lang::En),
+        number(compared, Lang::En)
+    );
     println!("\nNext, on the same files:");
     let config = config.display();
     for command in [
         format!("retentiond --config {config} plan --source sofraco --lang fr"),
         format!("retentiond --config {config} plan --source secufor --at {}", now.date_naive() + chrono::Months::new(12)),
         format!("retentiond --config {config} explain --data sofraco.person --key 1 --lang fr"),
-        format!("retentiond --config {config} order hold --data sofraco.person --key 1 --actor dpo --reason litigation --reference CASE-1"),
+        format!(
+            "retentiond --config {config} order hold --data sofraco.person --key 1 --actor dpo --reason litigation --reference CASE-1"
+        ),
         format!("retentiond --config {config} enforce --source sofraco"),
         format!("retentiond journal verify {} --key {}", path.display(), args.dir.join("journal.pub").display()),
     ] {
@@ -107,8 +121,15 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     Ok(if right { Exit::Ok } else { Exit::Failed })
 }
 
-async fn source(cx: &Cx, workspace: &Workspace, state: &State, journal: &Journal, id: &str) -> Result<crate::enforce::RunOutcome, Failure> {
-    let rules = workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
+async fn source(
+    cx: &Cx,
+    workspace: &Workspace,
+    state: &State,
+    journal: &Journal,
+    id: &str,
+) -> Result<crate::enforce::RunOutcome, Failure> {
+    let rules =
+        workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
     let source = cx.connect(workspace, id).await?;
     let prepared = cx.prepare(workspace, &source, rules, cx.clock.now()).await?;
     let mut session = source.session().await?;
@@ -118,7 +139,8 @@ async fn source(cx: &Cx, workspace: &Workspace, state: &State, journal: &Journal
     print!("{}", indent(&plan::text(&prepared, rules, &counts, lang)));
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
     let settings = cx.limits(workspace, id);
-    let request = RunRequest { source: &source, prepared: &prepared, journal, fence, settings, watch: &Silent, trigger: Trigger::Command };
+    let request =
+        RunRequest { source: &source, prepared: &prepared, journal, fence, settings, watch: &Silent, trigger: Trigger::Command };
     let outcome = enforce_run(request).await?;
     source.close().await;
     print!("{}", indent(&enforce::text(id, &outcome, lang)));
