@@ -248,6 +248,21 @@ impl<'a> Records<'a> {
         B::and(own.chain(children).chain([self.clearable(group, data, alias, &[&data.id])]))
     }
 
+    /// Whether fields of a group are left that no purpose covers, and that the map does not let go.
+    #[must_use]
+    pub fn group_uncovered(&self, group: &Group, data: &DataSet, alias: &str) -> B {
+        if data.clear_uncovered {
+            return B::False;
+        }
+        let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
+        let own = group.own.iter().map(|i| self.terms.not_covering(self.purposes[*i].purpose, data, alias));
+        let children = group.of_children.iter().map(|i| {
+            let purpose = self.purposes[*i].purpose;
+            self.over_children(*i, alias, &|child, name| self.terms.covers(purpose, child, name)).negate()
+        });
+        B::and(own.chain(children).chain([self.todo(data, alias, &wanted)]))
+    }
+
     /// Whether the row reaches its disposition: nothing keeps it, and it is covered, or the uncovered goes.
     #[must_use]
     pub fn row_due(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
