@@ -12,6 +12,7 @@ use crate::plan::key::{KeyKind, KeyPart, RecordKey};
 use crate::plan::lookup::{self, keys_after};
 use crate::plan::own_statements::OrderRow;
 use crate::plan::resolve::Resolved;
+use crate::plan::schema::{Column, TableName};
 use crate::policy::map::DataSet;
 use crate::policy::purpose::OrderKind;
 use crate::source::{Session, Source};
@@ -306,37 +307,41 @@ pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, pr
         if of != *source || present.contains(&order.to_string()) {
             continue;
         }
-        let census =
-            prepared.plan.actions.iter().find(|a| a.data_set == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
-        if scope != OrderScope::Record {
-            return Err(EnforceError::OrderUnmatched);
+        // What is over needs no record any more.
+        if until.is_some_and(|last| last.date() < prepared.plan.today) {
+            continue;
         }
-        let mut found = None;
-        let mut after: Option<RecordKey> = None;
-        while found.is_none() {
-            let keys = keys_of(
-                d,
-                &census.key,
-                &session.rows(&keys_after(d, &census.table, &census.key, after.as_ref(), 10_000)).await?,
-            )?;
-            found = keys.iter().find(|k| journal.mac_keys().mac(key_id, source, &data_set, k) == Some(mac)).cloned();
-            after = keys.last().cloned();
-            if after.is_none() {
-                break;
+        let macs = journal.mac_keys();
+        let (scope_word, target, from) = match scope {
+            OrderScope::Record => {
+                let action =
+                    prepared.plan.actions.iter().find(|a| a.data_set == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
+                let named = |k: &RecordKey| macs.mac(key_id, source, &data_set, k) == Some(mac);
+                let key = find_key(session, d, &action.table, &action.key, named).await?.ok_or(EnforceError::OrderUnmatched)?;
+                let from = format!("FROM {} AS {ROW} WHERE {}", d.table(&action.table), d.key_in(ROW, &action.key, &[key]));
+                ("record", d.target_text(ROW, &action.key), Some(from))
             }
-        }
-        let key = found.ok_or(EnforceError::OrderUnmatched)?;
+            OrderScope::Tenant => {
+                let tenants = &prepared.plan.tenants;
+                let (_, table, column) =
+                    tenants.iter().find(|(id, ..)| id == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
+                let values = session.rows(&lookup::tenants(d, table, column)).await?;
+                let named = |v: &String| macs.mac_of(MacOf::Tenant, key_id, source, &data_set, &tenant_key(v)) == Some(mac);
+                let value = values.into_iter().filter_map(|r| r.into_iter().next().flatten()).find(named);
+                ("tenant", d.text(&value.ok_or(EnforceError::OrderUnmatched)?), None)
+            }
+            OrderScope::Subject => return Err(EnforceError::OrderUnmatched),
+        };
         let row = OrderRow {
             order_id: order.to_string(),
             source: source.as_str().to_owned(),
             data_set: data_set.as_str().to_owned(),
             kind: order_kind.as_str().to_owned(),
-            scope: "record",
+            scope: scope_word,
             placed_on: day.to_string(),
             until: until.map(|d| d.date().to_string()),
         };
-        let from = format!("FROM {} AS {ROW} WHERE {}", d.table(&census.table), d.key_in(ROW, &census.key, &[key]));
-        let sql = d.insert_order(&row, &d.target_text(ROW, &census.key), Some(&from));
+        let sql = d.insert_order(&row, &target, from.as_deref());
         let mut begin = d.begin_patiently();
         let lock = d.lock_all_slots(source.as_str());
         begin.extend([lock.as_str(), sql.as_str(), d.commit()]);
@@ -344,4 +349,25 @@ pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, pr
         restored += 1;
     }
     Ok(restored)
+}
+
+/// The first key of a table, in key order, that is the one meant.
+async fn find_key(
+    session: &mut Session,
+    d: Dialect,
+    table: &TableName,
+    columns: &[Column],
+    meant: impl Fn(&RecordKey) -> bool,
+) -> Result<Option<RecordKey>, EnforceError> {
+    let mut after: Option<RecordKey> = None;
+    loop {
+        let keys = keys_of(d, columns, &session.rows(&keys_after(d, table, columns, after.as_ref(), 10_000)).await?)?;
+        if let Some(found) = keys.iter().find(|k| meant(k)) {
+            return Ok(Some(found.clone()));
+        }
+        match keys.last() {
+            Some(last) => after = Some(last.clone()),
+            None => return Ok(None),
+        }
+    }
 }

@@ -46,6 +46,8 @@ pub struct Plan {
     pub censuses: Vec<Census>,
     /// Actions in the order in which they run.
     pub actions: Vec<Action>,
+    /// Root data sets with a tenant column: data set, table, column.
+    pub tenants: Vec<(String, TableName, String)>,
     /// Purposes that must be done within a time after their end.
     pub deadlines: Vec<Deadline>,
     /// Columns of mapped tables that the map does not mention, by data set.
@@ -112,6 +114,13 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
         now: moment.now,
         today,
         censuses: compiler.censuses(&actions),
+        tenants: compiler
+            .roots()
+            .into_iter()
+            .filter_map(|d| {
+                Some((d.id.value.clone(), compiler.resolved.table(d)?.name.clone(), d.tenant.as_ref()?.value.clone()))
+            })
+            .collect(),
         deadlines: compiler.deadlines(),
         unmapped_columns: map
             .data_sets

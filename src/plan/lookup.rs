@@ -52,3 +52,10 @@ pub fn keys_after(d: Dialect, table: &TableName, key: &[Column], after: Option<&
     let order = d.key_order("r", key);
     format!("SELECT {} FROM {} AS r{after} ORDER BY {order} LIMIT {limit}", key_columns(d, key, "r"), d.table(table))
 }
+
+/// All values of a tenant column, as text.
+#[must_use]
+pub fn tenants(d: Dialect, table: &TableName, column: &str) -> String {
+    let value = d.as_text(&d.column("r", column));
+    format!("SELECT DISTINCT {value} FROM {} AS r WHERE {} IS NOT NULL", d.table(table), d.column("r", column))
+}
