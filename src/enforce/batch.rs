@@ -117,6 +117,7 @@ pub fn keys_of(d: Dialect, columns: &[Column], rows: &[Row]) -> Result<Vec<Recor
 ///
 /// # Errors
 /// [`Failure`].
+#[expect(clippy::too_many_arguments, reason = "a batch is asked with what, on which keys, how, and under which limits")]
 pub async fn run(
     session: &mut Session,
     cx: &Context<'_>,
