@@ -8,6 +8,7 @@
 pub mod batch;
 mod census;
 mod error;
+mod explain;
 pub mod fence;
 pub mod orders;
 mod outcome;
@@ -20,6 +21,7 @@ pub mod work;
 
 pub use census::take as take_census;
 pub use error::EnforceError;
+pub use explain::explain;
 pub use outcome::{ActionOutcome, RunOutcome, Stopped};
 pub use prepare::{Documents, Prepared, run_documents};
 pub use run::{RunRequest, run};

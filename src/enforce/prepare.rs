@@ -38,6 +38,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// The texts.
     pub documents: Documents,
+    /// The instant and the facts about the source that the plan was made with.
+    pub moment: Moment,
 }
 
 impl Prepared {
@@ -78,7 +80,8 @@ impl Prepared {
             _ => EnforceError::Source(e),
         })?;
         let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
-        let plan = compile(map, policies, &schema, &Moment { now, periods, orders }, &[&documents.policy, &documents.map]);
-        Ok(Some(Self { schema, plan, documents }))
+        let moment = Moment { now, periods, orders };
+        let plan = compile(map, policies, &schema, &moment, &[&documents.policy, &documents.map]);
+        Ok(Some(Self { schema, plan, documents, moment }))
     }
 }

@@ -5,6 +5,7 @@ pub mod boolean;
 pub mod census;
 pub mod compile;
 pub mod dialect;
+pub mod explain;
 pub mod key;
 pub mod orders;
 pub mod own_statements;
