@@ -34,13 +34,15 @@ pub struct Source {
 
 /// PostgreSQL settings that decide what statements mean, with the value that this program's SQL is written for, and whether
 /// they are asked for when connecting. Notices can carry values and the driver logs them: they are not sent at all.
-const POSTGRES_SETTINGS: [(&str, &str, bool); 8] = [
+const POSTGRES_SETTINGS: [(&str, &str, bool); 9] = [
     ("standard_conforming_strings", "on", true),
     ("transform_null_equals", "off", true),
     ("IntervalStyle", "postgres", true),
     ("bytea_output", "hex", true),
     ("extra_float_digits", "1", true),
     ("client_min_messages", "error", true),
+    // Predicates over many purposes make hundreds of small expressions: compiling them takes a minute, evaluating them milliseconds.
+    ("jit", "off", true),
     ("client_encoding", "UTF8", false),
     // Only a superuser may set it, and only to do harm.
     ("session_replication_role", "origin", false),
@@ -147,6 +149,8 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
                 refused |= value(i + 1) != *wanted;
                 true
             }
+            // A pooler that leaves it on makes statements slow, not wrong.
+            "jit" => true,
             _ => value(i + 1) == *wanted,
         };
         if !right {

@@ -1,6 +1,6 @@
 //! Dates of a record, read back from their text, and the day on which a period after them is over: the forward direction.
 
-use chrono::{DateTime, FixedOffset, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
+use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeDelta, TimeZone as _, Utc};
 use chrono_tz::Tz;
 
 use crate::plan::dialect::dates::DateForm;
@@ -15,7 +15,7 @@ pub enum Stamp {
     /// A calendar day.
     Day(NaiveDate),
     /// An instant, in the policy's zone.
-    At(DateTime<FixedOffset>),
+    At(DateTime<Tz>),
 }
 
 impl Stamp {
@@ -59,14 +59,17 @@ impl PartialOrd for Stamp {
 
 impl Ord for Stamp {
     fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        self.order().cmp(&other.order())
+        match (self, other) {
+            (Self::At(one), Self::At(two)) => one.cmp(two),
+            _ => self.order().cmp(&other.order()),
+        }
     }
 }
 
 /// The date that `raw`, a column's value as text, holds. `None` for what is no date of this form.
 #[must_use]
 pub fn read(form: DateForm, raw: &str, policy_zone: Tz) -> Option<Stamp> {
-    let at = |instant: DateTime<Utc>| Stamp::At(instant.with_timezone(&policy_zone).fixed_offset());
+    let at = |instant: DateTime<Utc>| Stamp::At(instant.with_timezone(&policy_zone));
     Some(match form {
         DateForm::Date | DateForm::TextDate => Stamp::Day(NaiveDate::parse_from_str(raw, "%Y-%m-%d").ok()?),
         DateForm::TextCompact => Stamp::Day(NaiveDate::parse_from_str(raw, "%Y%m%d").ok()?),
@@ -127,5 +130,8 @@ mod tests {
         assert_eq!(end(over(start, years(1), Some(Rounding::Month))), "2024-03-01");
         assert_eq!(end(over(start, Period::ZERO, None)), "2023-03-01");
         assert_eq!(over(start, Period::Hours(2), None), None);
+        let timed = read(DateForm::Instant, "2026-10-24 22:00:00", chrono_tz::Europe::Paris).unwrap();
+        let Some(Stamp::At(end)) = over(timed, Period::Hours(24), None) else { panic!("hours count instants") };
+        assert_eq!(end.to_rfc3339(), "2026-10-25T23:00:00+01:00", "the night of 25 hours");
     }
 }

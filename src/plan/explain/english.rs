@@ -244,7 +244,7 @@ fn state(p: &PurposeStory) -> String {
                 p.kept_while.as_ref().map(|w| w.en.as_str()).unwrap_or_default()
             );
             match p.ends {
-                Some(end) => text.push_str(&format!(" Without it they would be kept {}{}.", until(end), cap_note(p))),
+                Some(end) => text.push_str(&format!(" The retention period itself goes {}{}.", until(end), cap_note(p))),
                 None if p.period.is_some() => text.push_str(&format!(" {}.", span(p))),
                 None => {}
             }

@@ -251,7 +251,7 @@ fn state(p: &PurposeStory) -> String {
                 p.kept_while.as_ref().map(|w| w.fr.as_str()).unwrap_or_default()
             );
             match p.ends {
-                Some(end) => text.push_str(&format!(" Sans cette condition, elles seraient conservées {}{}.", until(end), cap_note(p))),
+                Some(end) => text.push_str(&format!(" La durée de conservation elle-même va {}{}.", until(end), cap_note(p))),
                 None if p.period.is_some() => text.push_str(&format!(" {}.", span(p))),
                 None => {}
             }

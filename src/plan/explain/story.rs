@@ -295,7 +295,7 @@ pub struct Waiting {
 }
 
 /// What is done to rows.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, serde::Serialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
     /// They are deleted.
