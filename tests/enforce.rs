@@ -108,7 +108,7 @@ async fn a_small_organisation_is_enforced_and_stays_so() {
     for engine in ENGINES {
         let Some(db) = database(engine).await else { continue };
         db.run_sql(&schema(engine)).await;
-        let fixture = Fixture::new(engine, db, "crm", now).await;
+        let fixture = Fixture::new(engine, &db, "crm", now).await;
         let outcome = fixture.run(&rules).await;
         for a in &outcome.actions {
             eprintln!("{}: {a:?}", engine.name());

@@ -41,6 +41,12 @@ impl Cx {
         Self { config, format, lang: Some(lang), clock }
     }
 
+    /// The language that the command line asks for, or another.
+    #[must_use]
+    pub fn lang_or(&self, otherwise: Lang) -> Lang {
+        self.lang.unwrap_or(otherwise)
+    }
+
     /// The language for people.
     #[must_use]
     pub fn lang(&self, workspace: &Workspace) -> Lang {
@@ -111,10 +117,17 @@ impl Cx {
     ///
     /// # Errors
     /// [`Exit::Config`], [`Exit::Unavailable`].
-    pub async fn prepare(&self, workspace: &Workspace, source: &Source, rules: &SourceRules, now: DateTime<Utc>) -> Result<Prepared, Failure> {
+    pub async fn prepare(
+        &self,
+        workspace: &Workspace,
+        source: &Source,
+        rules: &SourceRules,
+        now: DateTime<Utc>,
+    ) -> Result<Prepared, Failure> {
         let mut found = Faults::default();
         let mut session = source.session().await?;
-        let prepared = Prepared::read(source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut found).await?;
+        let prepared =
+            Prepared::read(source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut found).await?;
         session.done().await?;
         match prepared {
             Some(prepared) => Ok(prepared),
@@ -141,8 +154,14 @@ impl Cx {
     ///
     /// # Errors
     /// [`Exit::Usage`].
-    pub fn data_set<'w>(&self, workspace: &'w Workspace, name: &str) -> Result<(&'w SourceRules, &'w crate::policy::map::DataSet), Failure> {
-        let wrong = || Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", crate::policy::reader::shown(name)));
+    pub fn data_set<'w>(
+        &self,
+        workspace: &'w Workspace,
+        name: &str,
+    ) -> Result<(&'w SourceRules, &'w crate::policy::map::DataSet), Failure> {
+        let wrong = || {
+            Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", crate::policy::reader::shown(name)))
+        };
         let (source, data) = name.split_once('.').ok_or_else(wrong)?;
         let rules = workspace.sources.get(source).ok_or_else(|| unknown_source(workspace, source))?;
         let data = rules.map.data_set(data).ok_or_else(wrong)?;
@@ -155,7 +174,10 @@ impl Cx {
     /// [`Exit::Denied`].
     pub fn actor(&self, workspace: &Workspace, id: &str) -> Result<Name, Failure> {
         if !workspace.settings.actors.contains(id) {
-            return Err(Failure::new(Exit::Denied, format!("`{}` is not one of the `actors` in the settings", crate::policy::reader::shown(id))));
+            return Err(Failure::new(
+                Exit::Denied,
+                format!("`{}` is not one of the `actors` in the settings", crate::policy::reader::shown(id)),
+            ));
         }
         Ok(Name::parse(id)?)
     }

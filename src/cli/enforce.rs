@@ -39,7 +39,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         match &args.plan {
             Some(hash) if *hash == prepared.plan.hash => {}
             Some(hash) => {
-                return Err(crate::enforce::EnforceError::PlanChanged { approved: hash.clone(), found: prepared.plan.hash.clone() }.into());
+                return Err(crate::enforce::EnforceError::PlanChanged {
+                    approved: hash.clone(),
+                    found: prepared.plan.hash.clone(),
+                }
+                .into());
             }
             None => {
                 let mut session = source.session().await?;
@@ -54,8 +58,15 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
         let progress = Progress::listening(cx.format == Format::Json);
         let settings = cx.limits(&workspace, &id);
-        let request =
-            RunRequest { source: &source, prepared: &prepared, journal: &journal, fence, settings, watch: &progress, trigger: Trigger::Command };
+        let request = RunRequest {
+            source: &source,
+            prepared: &prepared,
+            journal: &journal,
+            fence,
+            settings,
+            watch: &progress,
+            trigger: Trigger::Command,
+        };
         let outcome = enforce(request).await?;
         source.close().await;
         worst = worst_of(worst, exit_of(&outcome));
@@ -93,7 +104,10 @@ fn worst_of(a: Exit, b: Exit) -> Exit {
 
 fn confirmed(lang: Lang) -> Result<bool, Failure> {
     if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(Exit::Denied, "without a terminal to ask on, `enforce` needs `--plan <hash>` of the plan that was shown"));
+        return Err(Failure::new(
+            Exit::Denied,
+            "without a terminal to ask on, `enforce` needs `--plan <hash>` of the plan that was shown",
+        ));
     }
     let (question, yes) = match lang {
         Lang::Fr => ("Exécuter ce plan ? Tapez « oui » : ", "oui"),
@@ -121,9 +135,22 @@ pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
             let word = if fr { "arrêté par le plafond" } else { "stopped by the ceiling" };
             format!("{word} {} ({} > {})", s.ceiling, s.found, s.limit)
         });
-        table.row(vec![a.action.clone(), n(a.due_before), n(a.changed), n(a.related), n(a.failed + a.too_large), n(a.busy), n(a.due_after), stopped]);
+        table.row(vec![
+            a.action.clone(),
+            n(a.due_before),
+            n(a.changed),
+            n(a.related),
+            n(a.failed + a.too_large),
+            n(a.busy),
+            n(a.due_after),
+            stopped,
+        ]);
     }
-    let head = if fr { format!("Source {source} : exécution {}\n", outcome.run) } else { format!("Source {source}: run {}\n", outcome.run) };
+    let head = if fr {
+        format!("Source {source} : exécution {}\n", outcome.run)
+    } else {
+        format!("Source {source}: run {}\n", outcome.run)
+    };
     let body = if table.is_empty() {
         if fr { "  Rien n'était échu.\n".to_owned() } else { "  Nothing was due.\n".to_owned() }
     } else {
@@ -131,7 +158,11 @@ pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
     };
     let mut notes = String::new();
     if outcome.recovered > 0 {
-        notes.push_str(&if fr { format!("  {} lots interrompus clos\n", outcome.recovered) } else { format!("  {} interrupted batches closed\n", outcome.recovered) });
+        notes.push_str(&if fr {
+            format!("  {} lots interrompus clos\n", outcome.recovered)
+        } else {
+            format!("  {} interrupted batches closed\n", outcome.recovered)
+        });
     }
     if outcome.reverted > 0 {
         notes.push_str(&if fr {

@@ -56,7 +56,10 @@ impl Failure {
 impl From<EnforceError> for Failure {
     fn from(e: EnforceError) -> Self {
         let exit = match &e {
-            EnforceError::ForeignFence | EnforceError::OtherServer | EnforceError::FencedOff | EnforceError::PlanChanged { .. } => Exit::Denied,
+            EnforceError::ForeignFence
+            | EnforceError::OtherServer
+            | EnforceError::FencedOff
+            | EnforceError::PlanChanged { .. } => Exit::Denied,
             EnforceError::JournalBehind { .. } | EnforceError::OrderUnmatched => Exit::Denied,
             EnforceError::NotSetUp => Exit::Config,
             EnforceError::Source(s) if matches!(s.class(), Class::Config) => Exit::Config,

@@ -81,7 +81,8 @@ pub fn json(faults: &Faults, files: &[File]) -> serde_json::Value {
         .sorted()
         .iter()
         .map(|f| {
-            let place = f.at.as_ref().and_then(|at| files.get(at.file).map(|file| (file, line_column(&file.text, at.range.start))));
+            let place =
+                f.at.as_ref().and_then(|at| files.get(at.file).map(|file| (file, line_column(&file.text, at.range.start))));
             serde_json::json!({
                 "severity": match f.severity { Severity::Error => "error", Severity::Warning => "warning" },
                 "file": place.map(|(file, _)| file.path.display().to_string()),

@@ -97,8 +97,18 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             let done = export(&reader, &mut writer).await?;
             writer.flush().map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", out.display())))?;
             match cx.format {
-                Format::Json => println!("{}", serde_json::json!({ "entries": done.entries, "checkpoints": done.checkpoints, "documents": done.documents, "signed": done.signed })),
-                Format::Text => println!("{} entries (signed up to {}), {} checkpoints, {} documents in {}", done.entries, done.signed, done.checkpoints, done.documents, out.display()),
+                Format::Json => println!(
+                    "{}",
+                    serde_json::json!({ "entries": done.entries, "checkpoints": done.checkpoints, "documents": done.documents, "signed": done.signed })
+                ),
+                Format::Text => println!(
+                    "{} entries (signed up to {}), {} checkpoints, {} documents in {}",
+                    done.entries,
+                    done.signed,
+                    done.checkpoints,
+                    done.documents,
+                    out.display()
+                ),
             }
             Ok(Exit::Ok)
         }
@@ -136,13 +146,15 @@ fn verify_file(cx: &Cx, export: &PathBuf, key: &str, witness: &[PathBuf]) -> Res
     let key = VerifierKey::parse(&key)?;
     let mut notes = Vec::new();
     for path in witness {
-        let found = notes_in(&mut BufReader::new(read(path)?)).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
+        let found = notes_in(&mut BufReader::new(read(path)?))
+            .map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
         if found.is_empty() {
             return Err(Failure::new(Exit::Failed, format!("{} holds no checkpoint", path.display())));
         }
         notes.extend(found);
     }
-    let report = verify(&mut BufReader::new(read(export)?), &key, &notes).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+    let report =
+        verify(&mut BufReader::new(read(export)?), &key, &notes).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
     match cx.format {
         Format::Json => println!(
             "{}",
@@ -150,7 +162,12 @@ fn verify_file(cx: &Cx, export: &PathBuf, key: &str, witness: &[PathBuf]) -> Res
                 "faults": report.faults.iter().map(ToString::to_string).collect::<Vec<_>>() })
         ),
         Format::Text if report.is_sound() => {
-            println!("The journal is sound: {} entries, signed up to {}, {} checkpoints from elsewhere agree.", report.entries, report.signed, notes.len());
+            println!(
+                "The journal is sound: {} entries, signed up to {}, {} checkpoints from elsewhere agree.",
+                report.entries,
+                report.signed,
+                notes.len()
+            );
         }
         Format::Text => {
             println!("The journal is NOT sound:");

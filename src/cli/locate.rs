@@ -34,7 +34,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let mut session = source.session().await?;
     let (mut found, mut after): (Option<RecordKey>, Option<RecordKey>) = (None, None);
     while found.is_none() {
-        let sql = crate::plan::action::keys_after(resolved.dialect, &table.name, &columns, after.as_ref(), 10_000);
+        let sql = crate::plan::lookup::keys_after(resolved.dialect, &table.name, &columns, after.as_ref(), 10_000);
         let page = keys_of(resolved.dialect, &columns, &session.rows(&sql).await?)?;
         found = page.iter().find(|k| keys.ids().into_iter().any(|id| keys.mac(id, &name, &data_set, k) == Some(mac))).cloned();
         after = page.last().cloned();
@@ -47,7 +47,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let parts = found.map(|k| k.0.into_iter().map(|p| p.text).collect::<Vec<_>>());
     match (cx.format, &parts) {
         (Format::Json, _) => println!("{}", serde_json::json!({ "data_set": args.data, "key": parts })),
-        (Format::Text, Some(parts)) => println!("{}", parts.iter().map(|p| crate::policy::reader::shown(p)).collect::<Vec<_>>().join(" ")),
+        (Format::Text, Some(parts)) => {
+            println!("{}", parts.iter().map(|p| crate::policy::reader::shown(p)).collect::<Vec<_>>().join(" "))
+        }
         (Format::Text, None) => eprintln!("no record of {} has this MAC under a key that still exists", args.data),
     }
     Ok(if parts.is_some() { Exit::Ok } else { Exit::Failed })

@@ -3,16 +3,19 @@
 mod adopt;
 mod check;
 mod context;
+mod demo;
 mod enforce;
 mod exit;
 mod faults;
 mod init;
 mod journal;
 mod locate;
+mod map;
 mod order;
 mod plan;
 mod progress;
 mod schema;
+mod setup;
 mod table;
 
 use std::path::PathBuf;
@@ -62,6 +65,10 @@ enum Command {
     Init(init::Args),
     /// Compare settings, maps and policies with each other and with the live databases.
     Check(check::Args),
+    /// Draft a data map from a live schema, for a person to complete.
+    Map(map::Args),
+    /// Print the SQL that creates our tables and the least-privileged role, for review.
+    Setup(setup::Args),
     /// Show what a run would do, without writing anything.
     Plan(plan::Args),
     /// Do one run of exactly the plan that was shown.
@@ -74,6 +81,8 @@ enum Command {
     Journal(journal::Args),
     /// Find the record that a report names by its MAC.
     Locate(locate::Args),
+    /// Build five organisations in SQLite files and take them from nothing to a verified journal.
+    Demo(demo::Args),
     /// Print the JSON Schema of a file kind, for editors.
     Schema(schema::Args),
 }
@@ -114,12 +123,15 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
     match cli.command {
         Command::Init(args) => init::run(&cx, args).await,
         Command::Check(args) => check::run(&cx, args).await,
+        Command::Map(args) => map::run(&cx, args).await,
+        Command::Setup(args) => setup::run(&cx, args).await,
         Command::Plan(args) => plan::run(&cx, args).await,
         Command::Enforce(args) => enforce::run(&cx, args).await,
         Command::Order(args) => order::run(&cx, args).await,
         Command::Adopt(args) => adopt::run(&cx, args).await,
         Command::Journal(args) => journal::run(&cx, args).await,
         Command::Locate(args) => locate::run(&cx, args).await,
+        Command::Demo(args) => demo::run(&cx, args).await,
         Command::Schema(args) => schema::run(args),
     }
 }

@@ -112,10 +112,6 @@ fn reason(text: &str) -> Result<OrderReason, Failure> {
 async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
     let (rules, data) = cx.data_set(&workspace, &args.data)?;
-    let root = rules.map.root_of(data);
-    if root.id != data.id {
-        return Err(Failure::new(Exit::Usage, format!("`{}` follows `{}`: place the order on the record that it follows", data.id, root.id)));
-    }
     let actor = cx.actor(&workspace, &args.why.actor)?;
     let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
     let id = rules.map.source.value.clone();
@@ -125,7 +121,9 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let prepared = cx.prepare(&workspace, &source, rules, now).await?;
     let resolved = Resolved::new(&rules.map, &prepared.schema);
     let target = match args.tenant {
-        Some(_) if data.tenant.is_none() => return Err(Failure::new(Exit::Usage, format!("data set `{}` has no tenant column", data.id))),
+        Some(_) if data.tenant.is_none() => {
+            return Err(Failure::new(Exit::Usage, format!("data set `{}` has no tenant column", data.id)));
+        }
         Some(tenant) => Target::Tenant(tenant),
         None => Target::Record(typed_key(&resolved, data, &args.key)?),
     };
@@ -133,7 +131,9 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let placed = orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today).await?;
     source.close().await;
     match cx.format {
-        Format::Json => println!("{}", serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value })),
+        Format::Json => {
+            println!("{}", serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value }))
+        }
         Format::Text => println!("Order {placed}: {} on {}.", kind.word(), args.data),
     }
     state.close().await;
@@ -148,7 +148,10 @@ pub fn typed_key(resolved: &Resolved<'_>, data: &crate::policy::map::DataSet, ty
     let columns = resolved.key_columns(data);
     if typed.len() != columns.len() {
         let names: Vec<String> = columns.iter().map(|c| shown(&c.name)).collect();
-        return Err(Failure::new(Exit::Usage, format!("the key of `{}` has {} columns ({}): give `--key` once for each", data.id, columns.len(), names.join(", "))));
+        return Err(Failure::new(
+            Exit::Usage,
+            format!("the key of `{}` has {} columns ({}): give `--key` once for each", data.id, columns.len(), names.join(", ")),
+        ));
     }
     let parts: Option<Vec<_>> = columns.iter().zip(typed).map(|(c, t)| resolved.dialect.typed_part(c, t)).collect();
     parts.map(RecordKey).ok_or_else(|| Failure::new(Exit::Usage, "this cannot be a key of that data set"))
@@ -164,9 +167,23 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     let source = cx.connect(&workspace, &args.source).await?;
     let standing = orders::list(&source, &args.source).await?.into_iter().find(|o| o.order == args.order);
     if standing.as_ref().is_some_and(|o| o.kind == "restriction") && args.person_informed.is_none() {
-        return Err(Failure::new(Exit::Usage, "before a restriction is lifted the person must be informed (Art. 18(3) GDPR): say `--person-informed true` or `false`"));
+        return Err(Failure::new(
+            Exit::Usage,
+            "before a restriction is lifted the person must be informed (Art. 18(3) GDPR): say `--person-informed true` or `false`",
+        ));
     }
-    orders::lift(&source, &journal, &args.source, order, actor, reason, reference, args.person_informed, cx.clock.now().date_naive()).await?;
+    orders::lift(
+        &source,
+        &journal,
+        &args.source,
+        order,
+        actor,
+        reason,
+        reference,
+        args.person_informed,
+        cx.clock.now().date_naive(),
+    )
+    .await?;
     source.close().await;
     match cx.format {
         Format::Json => println!("{}", serde_json::json!({ "order": args.order, "lifted": true })),
@@ -193,7 +210,15 @@ async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
             let mut table = Table::new(&["order", "data set", "kind", "scope", "placed", "until", "lifted"]);
             for (id, o) in all {
                 let dash = |t: Option<String>| t.unwrap_or_else(|| "-".to_owned());
-                table.row(vec![o.order, format!("{id}.{}", shown(&o.data_set)), o.kind, o.scope, o.placed_on, dash(o.until), dash(o.lifted_on)]);
+                table.row(vec![
+                    o.order,
+                    format!("{id}.{}", shown(&o.data_set)),
+                    o.kind,
+                    o.scope,
+                    o.placed_on,
+                    dash(o.until),
+                    dash(o.lifted_on),
+                ]);
             }
             print!("{}", table.render());
         }

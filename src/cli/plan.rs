@@ -84,7 +84,17 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
         let records = if fr { "enregistrements" } else { "records" };
         out.push_str(&format!("{} ({id}): {} {records}\n", shown(title), number(c.records, lang)));
         let mut table = if fr {
-            Table::new(&["finalité", "couverts", "en cours", "échus", "gelés", "suspendus", "sans date", "indécis", "plus ancien"])
+            Table::new(&[
+                "finalité",
+                "couverts",
+                "en cours",
+                "échus",
+                "gelés",
+                "suspendus",
+                "sans date",
+                "indécis",
+                "plus ancien",
+            ])
         } else {
             Table::new(&["purpose", "covered", "running", "due", "held", "suspended", "undated", "undecided", "oldest start"])
         };
@@ -95,7 +105,11 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
         }
         out.push_str(&table.render());
         if c.uncovered > 0 {
-            out.push_str(&format!("  {} {}\n", number(c.uncovered, lang), pick("enregistrements qu'aucune finalité ne couvre", "records that no purpose covers")));
+            out.push_str(&format!(
+                "  {} {}\n",
+                number(c.uncovered, lang),
+                pick("enregistrements qu'aucune finalité ne couvre", "records that no purpose covers")
+            ));
         }
         for (action, n) in c.actions.iter().filter(|(_, n)| *n > 0) {
             let Some(a) = plan.actions.iter().find(|a| a.id == *action) else { continue };
@@ -103,9 +117,17 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
                 ActionKind::Delete => pick("à supprimer", "to delete").to_owned(),
                 ActionKind::Anonymise => pick("à anonymiser", "to anonymise").to_owned(),
                 ActionKind::Clear => format!("{} {}", pick("dont effacer :", "of which to clear:"), a.categories.join(", ")),
-                ActionKind::Empty => pick("à vider, puis supprimer quand plus rien ne s'y réfère", "to empty now, and delete once nothing refers to them").to_owned(),
+                ActionKind::Empty => pick(
+                    "à vider, puis supprimer quand plus rien ne s'y réfère",
+                    "to empty now, and delete once nothing refers to them",
+                )
+                .to_owned(),
                 ActionKind::NeverStored => {
-                    format!("{} {}", pick("INCIDENT, valeurs interdites :", "INCIDENT, values that must never be stored:"), a.categories.join(", "))
+                    format!(
+                        "{} {}",
+                        pick("INCIDENT, valeurs interdites :", "INCIDENT, values that must never be stored:"),
+                        a.categories.join(", ")
+                    )
                 }
             };
             out.push_str(&format!("  → {} {what}\n", number(*n, lang)));

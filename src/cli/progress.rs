@@ -37,7 +37,12 @@ impl Progress {
             }
         });
         let now = Instant::now();
-        Self { stop, terminal: std::io::stderr().is_terminal(), quiet, current: Mutex::new(Current { due: 0, changed: 0, since: now, shown: now }) }
+        Self {
+            stop,
+            terminal: std::io::stderr().is_terminal(),
+            quiet,
+            current: Mutex::new(Current { due: 0, changed: 0, since: now, shown: now }),
+        }
     }
 }
 

@@ -37,7 +37,8 @@ impl Table {
             let mut out = String::from(" ");
             for (i, cell) in cells.iter().enumerate() {
                 let pad = " ".repeat(widths[i].saturating_sub(cell.chars().count()));
-                let right = !head && is_number(cell) || head && self.rows.iter().all(|r| r.get(i).is_none_or(|c| is_number(c) || c == "-"));
+                let right = !head && is_number(cell)
+                    || head && self.rows.iter().all(|r| r.get(i).is_none_or(|c| is_number(c) || c == "-"));
                 out.push(' ');
                 out.push_str(&if right { format!("{pad}{cell} ") } else { format!("{cell}{pad} ") });
             }

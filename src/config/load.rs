@@ -35,7 +35,10 @@ pub fn load(text: &str, file: usize, path: &Path, faults: &mut Faults) -> Result
             match toml::from_str::<Settings>(text) {
                 Err(located) => {
                     let range = located.span().unwrap_or(0..0);
-                    faults.error(&Span { file, range }, located.message().lines().next().unwrap_or("not a settings file").to_owned());
+                    faults.error(
+                        &Span { file, range },
+                        located.message().lines().next().unwrap_or("not a settings file").to_owned(),
+                    );
                 }
                 // The file is right by itself: an environment variable is not.
                 Ok(_) => {
@@ -58,7 +61,9 @@ fn check(settings: &Settings, file: usize, faults: &mut Faults) {
     }
     for actor in &settings.actors {
         if crate::journal::Name::parse(actor).is_err() {
-            faults.error(&whole, "an actor id that cannot stand in the journal").expected("lower-case letters, digits, `_`, `.`, `:`, `-`");
+            faults
+                .error(&whole, "an actor id that cannot stand in the journal")
+                .expected("lower-case letters, digits, `_`, `.`, `:`, `-`");
         }
     }
     for source in settings.sources.values() {

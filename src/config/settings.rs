@@ -124,7 +124,9 @@ impl std::fmt::Display for UrlError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::NotOne => f.write_str("a source has exactly one of `url`, `url_file` and `credential`"),
-            Self::NoCredentials => f.write_str("CREDENTIALS_DIRECTORY is not set: `credential` needs a service manager that passes credentials"),
+            Self::NoCredentials => {
+                f.write_str("CREDENTIALS_DIRECTORY is not set: `credential` needs a service manager that passes credentials")
+            }
             Self::File(path, e) => write!(f, "the URL in {} cannot be read: {e}", path.display()),
         }
     }
@@ -146,7 +148,9 @@ impl SourceSettings {
                 return Ok(self.with(Target::new(url)));
             }
             (None, Some(file), None) => base.join(file),
-            (None, None, Some(name)) => PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(UrlError::NoCredentials)?).join(name),
+            (None, None, Some(name)) => {
+                PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(UrlError::NoCredentials)?).join(name)
+            }
             _ => return Err(UrlError::NotOne),
         };
         let bytes = crate::state::read_private(&file).map_err(|e| UrlError::File(file, e))?;

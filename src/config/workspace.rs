@@ -80,7 +80,8 @@ impl Workspace {
         let mut sources = BTreeMap::new();
         for map in maps {
             let id = map.source.value.clone();
-            let mine: Vec<&(Policy, usize)> = policies.iter().filter(|(p, _)| p.purposes.iter().any(|x| x.data.source == id)).collect();
+            let mine: Vec<&(Policy, usize)> =
+                policies.iter().filter(|(p, _)| p.purposes.iter().any(|x| x.data.source == id)).collect();
             let mut texts: Vec<(&str, &str)> = mine.iter().map(|(p, n)| (p.id.as_str(), files[*n].text.as_str())).collect();
             let map_text = map_texts.get(&id).map_or("", |n| files[*n].text.as_str());
             let documents = run_documents(map_text, &mut texts);

@@ -3,25 +3,34 @@
 //! [`Prepared::read`] connects policy, map and live schema into a plan. [`run`](run::run) takes the fence of the source ([`fence`]), closes what an
 //! interrupted run left open ([`recover`]), and works through the plan's actions: [`work`] cuts what is due into batches, [`batch`]
 //! carries out one of them (intent in the journal, act and ledger row in one transaction of the customer's database, `applied` in the journal).
+//! [`check()`] says beforehand what would fail or surprise, and [`grants()`] what the enforcer's role must be able to do.
 //! A census before and after tells what was due and what is left; it does not trust the executor's own counts.
 
 pub mod batch;
 mod census;
+mod check;
+mod draft;
 mod error;
 mod explain;
 pub mod fence;
+mod grants;
 pub mod orders;
 mod outcome;
 mod prepare;
+mod probe;
 pub mod recover;
 pub mod run;
 mod settings;
+mod surroundings;
 mod watch;
 pub mod work;
 
 pub use census::take as take_census;
+pub use check::{Checked, check};
+pub use draft::draft;
 pub use error::EnforceError;
 pub use explain::explain;
+pub use grants::grants;
 pub use outcome::{ActionOutcome, RunOutcome, Stopped};
 pub use prepare::{Documents, Prepared, run_documents};
 pub use run::{RunRequest, run};

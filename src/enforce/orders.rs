@@ -6,9 +6,10 @@ use super::batch::keys_of;
 use super::error::EnforceError;
 use super::prepare::Prepared;
 use crate::journal::{Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reference};
-use crate::plan::action::{ROW, keys_after};
+use crate::plan::action::ROW;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
+use crate::plan::lookup::{self, keys_after};
 use crate::plan::own_statements::OrderRow;
 use crate::plan::resolve::Resolved;
 use crate::policy::map::DataSet;
@@ -88,12 +89,14 @@ pub async fn place(
     order: NewOrder,
     today: NaiveDate,
 ) -> Result<Id128, EnforceError> {
-    let (name, data_set) = (Name::parse(&prepared.plan.source)?, Name::parse(&data.id)?);
+    let root = resolved.map.root_of(data);
+    let (name, data_set) = (Name::parse(&prepared.plan.source)?, Name::parse(&root.id)?);
     let mut session = source.session().await?;
     let target = match order.target {
-        // The key as the database stores it: a collation may have matched another spelling.
+        // The root's key as the database stores it: an order on a row that follows is an order on its record, and a collation may have matched
+        // another spelling.
         Target::Record(key) => {
-            Target::Record(stored_key(&mut session, resolved, data, &key).await?.ok_or(EnforceError::NoSuchRecord)?)
+            Target::Record(root_key(&mut session, resolved, data, &key).await?.ok_or(EnforceError::NoSuchRecord)?)
         }
         tenant => tenant,
     };
@@ -125,13 +128,13 @@ pub async fn place(
     let row = OrderRow {
         order_id: id.to_string(),
         source: prepared.plan.source.clone(),
-        data_set: data.id.value.clone(),
+        data_set: root.id.value.clone(),
         kind: order.kind.word().to_owned(),
         scope: scope.as_str(),
         placed_on: today.to_string(),
         until: order.until.map(|d| d.to_string()),
     };
-    match insert(&mut session, resolved, data, &row, &target).await {
+    match insert(&mut session, resolved, root, &row, &target).await {
         Ok(()) => {
             session.done().await?;
             Ok(id)
@@ -194,21 +197,36 @@ pub async fn stored_key(
     data: &DataSet,
     key: &RecordKey,
 ) -> Result<Option<RecordKey>, EnforceError> {
+    let sql = lookup::stored_key(resolved, data, key).ok_or(EnforceError::Unknown("table"))?;
+    read_keys(session, resolved, data, &sql).await
+}
+
+/// The key of the root record that a row follows; the row's own key for a root.
+///
+/// # Errors
+/// Of the database.
+pub async fn root_key(
+    session: &mut Session,
+    resolved: &Resolved<'_>,
+    data: &DataSet,
+    key: &RecordKey,
+) -> Result<Option<RecordKey>, EnforceError> {
+    let sql = lookup::root_keys(resolved, data, key).ok_or(EnforceError::Unknown("table"))?;
+    read_keys(session, resolved, resolved.map.root_of(data), &sql).await
+}
+
+async fn read_keys(
+    session: &mut Session,
+    resolved: &Resolved<'_>,
+    of: &DataSet,
+    sql: &str,
+) -> Result<Option<RecordKey>, EnforceError> {
     let d = resolved.dialect;
-    let columns = resolved.key_columns(data);
-    let table = resolved.table(data).ok_or(EnforceError::Unknown("table"))?;
-    let list: Vec<String> = columns.iter().map(|c| d.key_text(ROW, c)).collect();
-    let sql = format!(
-        "SELECT {} FROM {} AS {ROW} WHERE {}",
-        list.join(", "),
-        d.table(&table.name),
-        d.key_in(ROW, &columns, std::slice::from_ref(key))
-    );
-    let rows = session.rows(&sql).await?;
+    let rows = session.rows(sql).await?;
     if d.engine.is_mysql_family() {
         session.rows("COMMIT").await?;
     }
-    Ok(keys_of(d, &columns, &rows)?.into_iter().next())
+    Ok(keys_of(d, &resolved.key_columns(of), &rows)?.into_iter().next())
 }
 
 /// Lifts an order.
@@ -296,7 +314,11 @@ pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, pr
         let mut found = None;
         let mut after: Option<RecordKey> = None;
         while found.is_none() {
-            let keys = keys_of(d, &census.key, &session.rows(&keys_after(d, &census.table, &census.key, after.as_ref(), 10_000)).await?)?;
+            let keys = keys_of(
+                d,
+                &census.key,
+                &session.rows(&keys_after(d, &census.table, &census.key, after.as_ref(), 10_000)).await?,
+            )?;
             found = keys.iter().find(|k| journal.mac_keys().mac(key_id, source, &data_set, k) == Some(mac)).cloned();
             after = keys.last().cloned();
             if after.is_none() {

@@ -3,6 +3,7 @@
 use chrono::{DateTime, Utc};
 
 use super::error::EnforceError;
+use crate::plan::check::Inspection;
 use crate::plan::compile::{Moment, Plan, compile};
 use crate::plan::resolve::Resolved;
 use crate::plan::schema::Schema;
@@ -43,7 +44,8 @@ pub struct Prepared {
 }
 
 impl Prepared {
-    /// Reads the schema, checks map and policies against it, reads the per-record periods in use, and compiles the plan. Writes nothing.
+    /// Reads the schema, checks map and policies against it, reads the per-record periods in use, compiles the plan, and refuses what no run may
+    /// begin with (undeclared cascades and triggers, races, tables that cannot roll back). Writes nothing.
     ///
     /// Faults are left in `faults`; the plan is `None` when any of them is an error.
     ///
@@ -64,24 +66,34 @@ impl Prepared {
         if faults.any_error() {
             return Ok(None);
         }
-        let d = resolved.dialect;
-        let mut periods = PeriodsInUse::new();
-        for data in &map.data_sets {
-            for period in &data.periods {
-                let Some(table) = resolved.table(data) else { continue };
-                let rows = session.rows(&d.distinct_numbers(&table.name, &period.column, 1_000)).await?;
-                let values = rows.iter().filter_map(|r| r.first()?.as_deref()?.parse().ok()).collect();
-                periods.insert((data.id.value.clone(), period.name.value.clone()), values);
-            }
-        }
-        // The first statement about our own tables: without them the source was never set up.
-        let orders = session.rows(&d.count_orders(&map.source)).await.map_err(|e| match e.code() {
-            Some("42P01" | "3F000" | "1146" | "1") => EnforceError::NotSetUp,
-            _ => EnforceError::Source(e),
+        // Its last statement is the first about our own tables: without them the source was never set up.
+        let moment = moment(session, &resolved, now).await.map_err(|e| match e {
+            EnforceError::Source(e) if matches!(e.code(), Some("42P01" | "3F000" | "1146" | "1")) => EnforceError::NotSetUp,
+            other => other,
         })?;
-        let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
-        let moment = Moment { now, periods, orders };
         let plan = compile(map, policies, &schema, &moment, &[&documents.policy, &documents.map]);
+        // A trigger that the role cannot see is not called missing here; `check` knows what it sees.
+        Inspection { resolved, policies, plan: &plan, sees_triggers: false }.hazards(faults);
+        if faults.any_error() {
+            return Ok(None);
+        }
         Ok(Some(Self { schema, plan, documents, moment }))
     }
+}
+
+/// What enters the plan from the database: the per-record periods in use, and whether any order stands.
+pub(super) async fn moment(session: &mut Session, resolved: &Resolved<'_>, now: DateTime<Utc>) -> Result<Moment, EnforceError> {
+    let d = resolved.dialect;
+    let mut periods = PeriodsInUse::new();
+    for data in &resolved.map.data_sets {
+        for period in &data.periods {
+            let Some(table) = resolved.table(data) else { continue };
+            let rows = session.rows(&d.distinct_numbers(&table.name, &period.column, 1_000)).await?;
+            let values = rows.iter().filter_map(|r| r.first()?.as_deref()?.parse().ok()).collect();
+            periods.insert((data.id.value.clone(), period.name.value.clone()), values);
+        }
+    }
+    let orders = session.rows(&d.count_orders(&resolved.map.source)).await?;
+    let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
+    Ok(Moment { now, periods, orders })
 }

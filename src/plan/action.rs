@@ -261,19 +261,12 @@ impl Companion {
     }
 }
 
-/// All keys of a table in key order after a key, at most so many.
-#[must_use]
-pub fn keys_after(d: Dialect, table: &TableName, key: &[Column], after: Option<&RecordKey>, limit: u64) -> String {
-    let after = after.map(|k| B::sql(d.key_compare(ROW, key, KeyOrder::After, k))).unwrap_or(B::True);
-    let order = d.key_order(ROW, key);
-    format!("SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {order} LIMIT {limit}", key_columns(d, key, ROW), d.table(table), after.render())
-}
-
 fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
     key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
 }
 
-fn statement(d: Dialect, table: &TableName, operation: &Operation, condition: &B) -> String {
+/// The statement that does an operation on the rows (alias `r`) of a condition.
+pub(super) fn statement(d: Dialect, table: &TableName, operation: &Operation, condition: &B) -> String {
     let (table, condition) = (d.table(table), condition.render());
     match operation {
         Operation::Delete if d.engine.is_mysql_family() => format!("DELETE {ROW} FROM {table} AS {ROW} WHERE {condition}"),

@@ -7,8 +7,9 @@ use super::action::{Action, ActionKind, Companion, Operation, ROW};
 use super::boolean::B;
 use super::census::Census;
 use super::dialect::Dialect;
+use super::dialect::masks::MaskSql;
 use super::orders::Orders;
-use super::record::{Records, Timed};
+use super::record::{Records, Timed, Wanted};
 use super::resolve::Resolved;
 use super::schema::{Column, OnDelete, Schema, TableName};
 use super::terms::{PeriodsInUse, Terms};
@@ -160,8 +161,8 @@ impl Writer<'_, '_> {
     fn all(&self) -> Vec<Action> {
         let data = self.data;
         let mut actions = Vec::new();
-        let every = |_: &str, _: bool| true;
-        let never = |_: &str, never: bool| never;
+        let every = |_: &str, _: &str, _: bool| true;
+        let never = |_: &str, _: &str, never: bool| never;
         let stack: [&str; 1] = [&data.id];
         actions.push(
             self.action(ActionKind::NeverStored, "", &never, &|r| {
@@ -194,8 +195,14 @@ impl Writer<'_, '_> {
             if whole_record {
                 continue;
             }
-            let wanted = |category: &str, never: bool| !never && group.categories.contains(category);
-            let name = group.categories.iter().cloned().collect::<Vec<_>>().join(".");
+            let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
+            let names: std::collections::BTreeSet<&str> =
+                group.categories.iter().map(|(_, category)| category.as_str()).collect();
+            let mut name = names.into_iter().collect::<Vec<_>>().join(".");
+            // One category may fall apart: a child's purpose needs it of the root, not of what follows.
+            if actions.iter().any(|a| a.id == format!("{}.clear.{name}", data.id)) {
+                name = group.categories.iter().map(|(d, c)| format!("{d}:{c}")).collect::<Vec<_>>().join(".");
+            }
             actions.push(self.action(ActionKind::Clear, &name, &wanted, &|r| {
                 B::and([
                     r.group_clear(group, data, ROW),
@@ -213,7 +220,7 @@ impl Writer<'_, '_> {
         &self,
         kind: ActionKind,
         name: &str,
-        wanted: &dyn Fn(&str, bool) -> bool,
+        wanted: Wanted<'_>,
         predicate: &dyn Fn(&super::record::Records<'_>) -> B,
     ) -> Action {
         let data = self.data;
@@ -222,16 +229,16 @@ impl Writer<'_, '_> {
             .map
             .record_of(data)
             .iter()
-            .flat_map(|d| &d.categories)
-            .filter(|c| wanted(&c.name, c.never_stored))
-            .map(|c| c.name.value.clone())
+            .flat_map(|d| d.categories.iter().map(move |c| (d, c)))
+            .filter(|(d, c)| wanted(&d.id, &c.name, c.never_stored))
+            .map(|(_, c)| c.name.value.clone())
             .collect::<std::collections::BTreeSet<_>>();
         let (set, own_todo) = match kind {
             ActionKind::Delete => (Vec::new(), B::True),
             _ => {
                 let masks = self.full.masks(data, ROW, wanted);
                 let todo = B::or(masks.iter().map(|(_, m)| m.todo.clone()));
-                (masks.into_iter().map(|(column, mask)| (column, mask.value)).collect(), todo)
+                (self.set(data, masks), todo)
             }
         };
         let purposes = self.full.own_purposes(data).into_iter().map(|i| self.full.purposes[i].purpose);
@@ -265,6 +272,21 @@ impl Writer<'_, '_> {
         }
     }
 
+    /// The columns that masking writes. A date that the database would move to the time of any update is written to itself, which
+    /// stops that: a masked row must not start anew.
+    fn set(&self, data: &DataSet, masks: Vec<(String, MaskSql)>) -> Vec<(String, String)> {
+        let mut set: Vec<(String, String)> = masks.into_iter().map(|(column, mask)| (column, mask.value)).collect();
+        if let Some(table) = self.resolved.table(data).filter(|_| !set.is_empty()) {
+            let dates = self.resolved.event_columns(table);
+            for column in table.columns.iter().filter(|c| c.on_update_now && dates.contains(&c.name)) {
+                if !set.iter().any(|(name, _)| *name == column.name) {
+                    set.push((column.name.clone(), self.resolved.dialect.column(ROW, &column.name)));
+                }
+            }
+        }
+        set
+    }
+
     fn table_name(&self, data: &DataSet) -> TableName {
         self.resolved
             .table(data)
@@ -279,6 +301,7 @@ impl Writer<'_, '_> {
         if matches!(kind, ActionKind::Delete | ActionKind::Empty)
             && let Some(table) = self.resolved.table(self.data)
         {
+            all.extend(self.full.readers(self.data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)));
             for (child, key) in self.resolved.schema.children_of(&table.name) {
                 all.push((child.name.clone(), key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect()));
             }
@@ -289,38 +312,56 @@ impl Writer<'_, '_> {
     }
 
     /// Rows that follow, with what happens to them.
-    fn followers(&self, data: &DataSet, kind: ActionKind, wanted: &dyn Fn(&str, bool) -> bool) -> Vec<Companion> {
-        let map = self.resolved.map;
+    fn followers(&self, data: &DataSet, kind: ActionKind, wanted: Wanted<'_>) -> Vec<Companion> {
         let mut all = Vec::new();
-        for follower in map.followers_of(data) {
-            let Some(parent) = &follower.parent else { continue };
-            let deleted =
-                follower.disposition == Disposition::Delete && matches!(kind, ActionKind::Delete | ActionKind::Anonymise);
-            let mut companions = self.followers(follower, if deleted { ActionKind::Delete } else { kind }, wanted);
-            let (condition, operation) = if deleted {
-                companions.extend(self.cascades(follower));
-                (B::True, Operation::Delete)
-            } else {
-                let masks = self.full.masks(follower, ROW, wanted);
-                let todo = B::or(masks.iter().map(|(_, m)| m.todo.clone()));
-                (todo, Operation::Mask(masks.into_iter().map(|(c, m)| (c, m.value)).collect()))
+        for follower in self.resolved.map.followers_of(data) {
+            let goes = match (follower.disposition, kind) {
+                (Disposition::Delete, ActionKind::Delete) => B::True,
+                // Beside a root that stays, each goes as soon as nothing else refers to it.
+                (Disposition::Delete, ActionKind::Anonymise) => self.full.follower_goes(follower, ROW),
+                _ => B::False,
             };
-            if condition.is_false() && companions.is_empty() {
-                continue;
+            if !goes.is_false() {
+                let mut companions = self.followers(follower, ActionKind::Delete, wanted);
+                companions.extend(self.cascades(follower));
+                all.extend(self.companion(follower, goes.clone(), goes.clone(), Operation::Delete, companions));
             }
-            all.push(Companion {
-                data_set: Some(follower.id.value.clone()),
-                table: self.table_name(follower),
-                key: self.resolved.key_columns(follower),
-                on: parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect(),
+            let stays = goes.negate();
+            if !stays.is_false() {
+                let companions = self.followers(follower, kind, wanted);
+                let masks = self.full.masks(follower, ROW, wanted);
+                let todo = B::and([stays.clone(), B::or(masks.iter().map(|(_, m)| m.todo.clone()))]);
                 // A follower whose own fields are done may still lead to one that is not.
-                reach: if companions.is_empty() { condition.clone() } else { B::True },
-                condition,
-                operation,
-                companions,
-            });
+                let reach = if companions.is_empty() { todo.clone() } else { stays };
+                let operation = Operation::Mask(self.set(follower, masks));
+                all.extend(self.companion(follower, todo, reach, operation, companions));
+            }
         }
         all
+    }
+
+    fn companion(
+        &self,
+        follower: &DataSet,
+        condition: B,
+        reach: B,
+        operation: Operation,
+        companions: Vec<Companion>,
+    ) -> Option<Companion> {
+        let parent = follower.parent.as_ref()?;
+        if condition.is_false() && companions.is_empty() {
+            return None;
+        }
+        Some(Companion {
+            data_set: Some(follower.id.value.clone()),
+            table: self.table_name(follower),
+            key: self.resolved.key_columns(follower),
+            on: parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect(),
+            condition,
+            reach,
+            operation,
+            companions,
+        })
     }
 
     /// Rows of tables that are no data sets, declared to go with a deleted row.
@@ -362,7 +403,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             let deeper: Vec<&str> = stack.iter().copied().chain([child.id.as_str()]).collect();
-            let mut companions = self.followers(child, ActionKind::Delete, &|_, _| true);
+            let mut companions = self.followers(child, ActionKind::Delete, &|_, _, _| true);
             companions.extend(self.cascades(child));
             companions.extend(self.going_children(child, &deeper));
             all.push(Companion {

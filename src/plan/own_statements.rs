@@ -246,6 +246,16 @@ impl Dialect {
         )
     }
 
+    /// The name of the database that a session is connected to.
+    #[must_use]
+    pub fn current_database(self) -> &'static str {
+        match self.engine {
+            Engine::Postgres => "SELECT current_database()::text",
+            Engine::MariaDb | Engine::MySql => "SELECT CAST(DATABASE() AS CHAR)",
+            Engine::Sqlite => "SELECT 'main'",
+        }
+    }
+
     /// The distinct values of a whole-number column, largest set first cut at a limit.
     #[must_use]
     pub fn distinct_numbers(self, table: &super::schema::TableName, column: &str, limit: u32) -> String {

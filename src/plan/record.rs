@@ -36,12 +36,23 @@ pub struct Records<'a> {
 /// Fields that the same purposes need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Group {
-    /// Categories in it.
-    pub categories: BTreeSet<String>,
+    /// Categories in it, each with the data set of the record that holds the columns.
+    pub categories: BTreeSet<(String, String)>,
     /// Indexes of the record's own purposes that need them.
     pub own: Vec<usize>,
     /// Indexes of purposes of child records that need them.
     pub of_children: Vec<usize>,
+}
+
+/// Which fields are meant: by data set, category, and whether the category must never be stored.
+pub type Wanted<'w> = &'w dyn Fn(&str, &str, bool) -> bool;
+
+impl Group {
+    /// Whether the columns of this category in this data set belong to the group.
+    #[must_use]
+    pub fn contains(&self, data_set: &str, category: &str) -> bool {
+        self.categories.iter().any(|(d, c)| d == data_set && c == category)
+    }
 }
 
 impl<'a> Records<'a> {
@@ -87,16 +98,13 @@ impl<'a> Records<'a> {
                     .copied()
                     .filter(|i| member.id == data.id && matches!(&self.purposes[*i].purpose.needs.value, Needs::These(l) if l.iter().any(|n| n.value == full)))
                     .collect();
+                let place = (member.id.value.clone(), category.name.value.clone());
                 let same = groups.iter_mut().find(|g| g.own == by_own && g.of_children == by_children);
                 match same {
                     Some(group) => {
-                        group.categories.insert(category.name.value.clone());
+                        group.categories.insert(place);
                     }
-                    None => groups.push(Group {
-                        categories: BTreeSet::from([category.name.value.clone()]),
-                        own: by_own,
-                        of_children: by_children,
-                    }),
+                    None => groups.push(Group { categories: BTreeSet::from([place]), own: by_own, of_children: by_children }),
                 }
             }
         }
@@ -105,9 +113,9 @@ impl<'a> Records<'a> {
 
     /// The masks of one table's columns in the given categories.
     #[must_use]
-    pub fn masks(&self, data: &DataSet, alias: &str, wanted: &dyn Fn(&str, bool) -> bool) -> Vec<(String, MaskSql)> {
+    pub fn masks(&self, data: &DataSet, alias: &str, wanted: Wanted<'_>) -> Vec<(String, MaskSql)> {
         let Some(table) = self.resolved().table(data) else { return Vec::new() };
-        let columns = data.categories.iter().filter(|c| wanted(&c.name, c.never_stored)).flat_map(|c| &c.columns);
+        let columns = data.categories.iter().filter(|c| wanted(&data.id, &c.name, c.never_stored)).flat_map(|c| &c.columns);
         columns
             .filter_map(|c| Some((c.name.value.clone(), self.resolved().dialect.mask(alias, table.column(&c.name)?, &c.mask)?)))
             .collect()
@@ -115,7 +123,7 @@ impl<'a> Records<'a> {
 
     /// Whether any of these fields, in the root row or in rows that follow it, is still to be masked.
     #[must_use]
-    pub fn todo(&self, data: &DataSet, alias: &str, wanted: &dyn Fn(&str, bool) -> bool) -> B {
+    pub fn todo(&self, data: &DataSet, alias: &str, wanted: Wanted<'_>) -> B {
         let own = B::or(self.masks(data, alias, wanted).into_iter().map(|(_, m)| m.todo));
         let followers =
             self.map().followers_of(data).map(|f| self.over_followers(f, alias, &|inner| self.todo(f, inner, wanted)));
@@ -146,14 +154,31 @@ impl<'a> Records<'a> {
     }
 
     /// Every field, the never stored included.
-    fn every_field(_: &str, _: bool) -> bool {
+    fn every_field(_: &str, _: &str, _: bool) -> bool {
         true
     }
 
-    /// Whether anything is left to do for a record that is to be anonymised.
+    /// Whether a row that follows can be deleted with its anonymised record: nothing that stays refers to it or to what follows it.
+    #[must_use]
+    pub fn follower_goes(&self, follower: &DataSet, alias: &str) -> B {
+        self.referenced(follower, alias, &[&self.map().root_of(follower).id]).negate()
+    }
+
+    /// Whether rows that follow can be deleted with an anonymised record now.
+    fn follower_going(&self, data: &DataSet, alias: &str) -> B {
+        B::or(self.map().followers_of(data).map(|f| {
+            self.over_followers(f, alias, &|inner| match f.disposition {
+                // One that has to wait may still have followers of its own that need not.
+                Disposition::Delete => B::or([self.follower_goes(f, inner), self.follower_going(f, inner)]),
+                Disposition::Anonymise => self.follower_going(f, inner),
+            })
+        }))
+    }
+
+    /// Whether anything can be done for a record that is to be anonymised.
     #[must_use]
     pub fn anonymise_todo(&self, data: &DataSet, alias: &str) -> B {
-        B::or([self.todo(data, alias, &Self::every_field), self.follower_to_delete(data, alias)])
+        B::or([self.todo(data, alias, &Self::every_field), self.follower_going(data, alias)])
     }
 
     /// Whether a hold or restriction freezes the record.
@@ -241,7 +266,7 @@ impl<'a> Records<'a> {
         let covered = B::or(covered);
         let groups = self.groups(data);
         let no_field_kept = groups.iter().map(|g| {
-            let wanted = |category: &str, never: bool| !never && g.categories.contains(category);
+            let wanted = |data_set: &str, category: &str, never: bool| !never && g.contains(data_set, category);
             B::or([self.clearable(g, data, alias, stack), self.todo(data, alias, &wanted).negate()])
         });
         B::and(free.chain(children_free).chain([covered]).chain(no_field_kept))
@@ -288,7 +313,7 @@ impl<'a> Records<'a> {
             };
             B::or([self.going(reader, name, &[], None), done])
         };
-        let reads = self.readers(data, alias, None, &|reader, name| leaves(reader, name).negate());
+        let reads = self.reading(data, alias, None, &|reader, name| leaves(reader, name).negate());
         B::and([
             self.row_due(data, alias, &[&data.id]),
             self.delete_says(data, alias),
@@ -346,12 +371,12 @@ impl<'a> Records<'a> {
     /// Whether the purpose of a surviving record of another data set reads this row for its start.
     #[must_use]
     pub fn read(&self, data: &DataSet, alias: &str, besides: Option<&str>) -> B {
-        B::or(self.readers(data, alias, besides, &|_, _| B::True).into_iter().map(|(_, exists)| exists))
+        B::or(self.reading(data, alias, besides, &|_, _| B::True).into_iter().map(|(_, exists)| exists))
     }
 
     /// By reading data set: whether such a record, of which `which` holds too, exists.
     #[must_use]
-    pub fn readers(
+    pub fn reading(
         &self,
         data: &DataSet,
         alias: &str,
@@ -395,11 +420,37 @@ impl<'a> Records<'a> {
         readers.collect()
     }
 
+    /// Tables whose rows may read a row of this data set for a start: (column there, column here).
+    #[must_use]
+    pub fn readers(&self, data: &DataSet) -> Vec<(&'a Table, Vec<(String, String)>)> {
+        let resolved = self.resolved();
+        let mut all = Vec::new();
+        for t in &self.purposes {
+            let Some(reader) = self.map().data_set(&t.purpose.data.data_set) else { continue };
+            if self.map().root_of(data).id == reader.id {
+                continue;
+            }
+            for of in start_events(t.purpose).filter_map(|n| reader.event(n)).filter_map(|e| e.of.as_ref()) {
+                let (Some((read, pairs)), Some(table)) = (resolved.related(reader, &of.to), resolved.table(reader)) else {
+                    continue;
+                };
+                if resolved.table(data).is_some_and(|own| own.name == read.name) {
+                    all.push((table, pairs.into_iter().map(|(there, here)| (here, there)).collect()));
+                }
+            }
+        }
+        all
+    }
+
     /// Whether a record is not yet finally anonymised.
-    fn not_done(&self, data: &DataSet, alias: &str) -> B {
+    #[must_use]
+    pub fn not_done(&self, data: &DataSet, alias: &str) -> B {
         match data.disposition {
             Disposition::Delete => B::True,
-            Disposition::Anonymise => B::or([self.delete_says(data, alias), self.anonymise_todo(data, alias)]),
+            Disposition::Anonymise => {
+                let left = [self.todo(data, alias, &Self::every_field), self.follower_to_delete(data, alias)];
+                B::or([self.delete_says(data, alias)].into_iter().chain(left))
+            }
         }
     }
 

@@ -1,13 +1,13 @@
 //! The data map meets the live schema: every name becomes a table, a column, a form of date.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono_tz::Tz;
 
 use super::dialect::Dialect;
 use super::dialect::dates::DateForm;
 use super::dialect::keys::kind_of;
-use super::schema::{Column, Schema, Table};
+use super::schema::{Column, Schema, Table, TableKind};
 use crate::policy::located::{Faults, Located};
 use crate::policy::map::{DataMap, DataSet, Event, RelatedTo, TableRef, Test};
 use crate::policy::reader::shown;
@@ -101,6 +101,20 @@ impl<'a> Resolved<'a> {
         Some((column, form))
     }
 
+    /// Columns of a table that date events, of its own data set or of related ones.
+    #[must_use]
+    pub fn event_columns(&self, table: &Table) -> BTreeSet<String> {
+        let events = self.map.data_sets.iter().flat_map(|d| d.events.iter().map(move |e| (d, e)));
+        let here = events.filter(|(data, event)| {
+            let dated = match &event.of {
+                None => self.table(data),
+                Some(of) => self.related(data, &of.to).map(|(t, _)| t),
+            };
+            dated.is_some_and(|t| t.name == table.name)
+        });
+        here.map(|(_, event)| event.column.value.clone()).collect()
+    }
+
     fn format(&self, event: &Event) -> Option<crate::policy::map::DateFormat> {
         event.format.as_ref().map(|f| f.value)
     }
@@ -166,14 +180,21 @@ impl<'a> Resolved<'a> {
     }
 
     fn check_key(&self, data: &DataSet, table: &Table, faults: &mut Faults) {
+        if matches!(table.kind, TableKind::View | TableKind::Foreign) {
+            let what = if table.kind == TableKind::View { "a view" } else { "a foreign or virtual table" };
+            faults
+                .error(&data.table.at, format!("`{}` is {what}: its rows are somewhere else", shown(&table.name.name)))
+                .expected("the table that holds the rows, in a source of its own where it is in another database");
+            return;
+        }
         if table.primary_key.is_empty() {
             faults
                 .error(&data.table.at, format!("table `{}` has no primary key", shown(&table.name.name)))
                 .expected("a primary key: without one no row can be named, locked or proven");
             return;
         }
-        let declared: std::collections::BTreeSet<&str> = data.key.iter().map(|k| k.value.as_str()).collect();
-        let real: std::collections::BTreeSet<&str> = table.primary_key.iter().map(String::as_str).collect();
+        let declared: BTreeSet<&str> = data.key.iter().map(|k| k.value.as_str()).collect();
+        let real: BTreeSet<&str> = table.primary_key.iter().map(String::as_str).collect();
         if declared != real {
             let at = data.key.first().map_or(&data.table.at, |k| &k.at);
             faults.error(at, format!("the key of data set `{}` is not the primary key of its table", data.id)).expected(format!(
@@ -260,7 +281,7 @@ impl<'a> Resolved<'a> {
         if let Some(p) = parent_table
             && parent.follows
         {
-            let on: std::collections::BTreeSet<&str> = parent.on.iter().map(|(_, there)| there.value.as_str()).collect();
+            let on: BTreeSet<&str> = parent.on.iter().map(|(_, there)| there.value.as_str()).collect();
             let unique =
                 p.indexes.iter().any(|i| i.unique && i.predicate.is_none() && i.columns.iter().all(|c| on.contains(c.as_str())));
             if !unique {
@@ -351,7 +372,7 @@ fn require_column<'t>(table: &'t Table, name: &Located<String>, faults: &mut Fau
 }
 
 fn check_expression(expr: &Located<crate::policy::expression::Expr>, table: &Table, faults: &mut Faults) {
-    let mut missing = std::collections::BTreeSet::new();
+    let mut missing = BTreeSet::new();
     expr.columns(&mut |c| {
         if table.column(c).is_none() {
             missing.insert(c);

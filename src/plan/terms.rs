@@ -135,11 +135,16 @@ impl<'a> Terms<'a> {
         }))
     }
 
-    /// A date column as a cap: over once its day has passed. A missing date is no cap.
+    /// A date column as a cap: over once its day has passed. A missing date is no cap, whatever the event says of missing dates.
     fn dated_and_over(&self, event: &Event, run: RunTime, data: &DataSet, alias: &str) -> B {
         let bound = bound(Period::ZERO, None, run);
-        self.start(&Start { combine: Combine::Earliest, events: vec![event.name.clone()], end_of: None }, bound, run, data, alias)
-            .due
+        let alone = Event { missing: Missing::Undated, otherwise: None, ..event.clone() };
+        match &event.of {
+            None => self.member(&alone, None, bound, run, data, alias).due,
+            Some(of) => {
+                self.exists(of, data, alias, &|inner| self.member(&alone, Some((of, inner)), bound, run, data, alias).due)
+            }
+        }
     }
 
     /// A period per record: one bound for each value in use. NULL, zero and negative values are no cap.

@@ -41,7 +41,7 @@ const POSTGRES_SETTINGS: [(&str, &str, bool); 9] = [
     ("bytea_output", "hex", true),
     ("extra_float_digits", "1", true),
     ("client_min_messages", "error", true),
-    // Predicates over many purposes make hundreds of small expressions: compiling them takes a minute, evaluating them milliseconds.
+    // Predicates with many sub-queries look expensive to the planner; compiling each statement anew costs more than it ever saves.
     ("jit", "off", true),
     ("client_encoding", "UTF8", false),
     // Only a superuser may set it, and only to do harm.
@@ -144,13 +144,11 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
         let right = match *name {
             // Every value from 1 on prints the shortest exact form.
             "extra_float_digits" => value(i + 1).parse::<i8>().is_ok_and(|digits| digits >= 1),
-            // Only a pooler that ignores options leaves it as it was; nothing can be done about it.
-            "client_min_messages" => {
+            // Only a pooler that ignores options leaves them as they were; nothing can be done about it.
+            "client_min_messages" | "jit" => {
                 refused |= value(i + 1) != *wanted;
                 true
             }
-            // A pooler that leaves it on makes statements slow, not wrong.
-            "jit" => true,
             _ => value(i + 1) == *wanted,
         };
         if !right {

@@ -6,6 +6,9 @@
 #![expect(clippy::unwrap_used, reason = "in a test a failed unwrap is a failed test")]
 
 mod case;
+mod enforced;
+#[path = "../support/enforcement.rs"]
+mod enforcement;
 mod model;
 mod play;
 mod stage;

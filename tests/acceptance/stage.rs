@@ -143,7 +143,7 @@ impl Stage {
     }
 }
 
-fn shipped(organisation: &str, file: &str) -> String {
+pub fn shipped(organisation: &str, file: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/examples").join(organisation).join(file);
     std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }

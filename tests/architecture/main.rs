@@ -13,7 +13,20 @@ use text::{Named, code_of, paths};
 
 /// From the ground up.
 const ROOMS: [&str; 15] = [
-    "clock", "policy", "reference", "plan", "source", "state", "journal", "archive", "enforce", "digest", "mail", "config", "daemon", "demo",
+    "clock",
+    "policy",
+    "reference",
+    "plan",
+    "source",
+    "state",
+    "journal",
+    "archive",
+    "enforce",
+    "digest",
+    "mail",
+    "config",
+    "daemon",
+    "demo",
     "cli",
 ];
 

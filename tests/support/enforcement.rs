@@ -4,13 +4,17 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use retentiond::clock::Clock;
+use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::{self, Documents, EnforceError, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence};
-use retentiond::journal::{Journal, Trigger, random_origin};
+use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
+use retentiond::plan::key::RecordKey;
+use retentiond::plan::resolve::Resolved;
 use retentiond::plan::schema::Engine;
 use retentiond::policy::located::Faults;
 use retentiond::policy::map::DataMap;
 use retentiond::policy::purpose::Policy;
 use retentiond::policy::{link, read_map, read_policy};
+use retentiond::reference::{Order, Target as OrderTarget, Value};
 use retentiond::source::setup::{SetupRequest, script};
 use retentiond::source::{Source, Target};
 use retentiond::state::State;
@@ -50,8 +54,8 @@ pub fn rules(map: &str, policies: &[&str]) -> Rules {
 }
 
 /// A prepared source.
-pub struct Fixture {
-    pub database: TestDatabase,
+pub struct Fixture<'d> {
+    pub database: &'d TestDatabase,
     pub source: Source,
     pub state: State,
     pub journal: Journal,
@@ -60,9 +64,9 @@ pub struct Fixture {
     _folder: tempfile::TempDir,
 }
 
-impl Fixture {
+impl<'d> Fixture<'d> {
     /// Creates our tables for `source_id` in a database that already has its schema.
-    pub async fn new(engine: Engine, database: TestDatabase, source_id: &str, now: DateTime<Utc>) -> Self {
+    pub async fn new(engine: Engine, database: &'d TestDatabase, source_id: &str, now: DateTime<Utc>) -> Self {
         let name = database.url.rsplit('/').next().unwrap_or_default().to_owned();
         let request = SetupRequest {
             source: source_id.to_owned(),
@@ -83,9 +87,13 @@ impl Fixture {
 
     /// Compiles the plan of now.
     pub async fn prepare(&self, rules: &Rules) -> Prepared {
+        self.prepare_at(rules, self.clock.now()).await
+    }
+
+    /// Compiles the plan of another instant.
+    pub async fn prepare_at(&self, rules: &Rules, now: DateTime<Utc>) -> Prepared {
         let mut faults = Faults::default();
         let mut session = self.source.session().await.unwrap();
-        let now = self.clock.now();
         let prepared =
             Prepared::read(&self.source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut faults)
                 .await
@@ -97,7 +105,16 @@ impl Fixture {
 
     /// One run with these limits and somebody looking on.
     pub async fn run_with(&self, rules: &Rules, settings: Settings, watch: &dyn Watch) -> Result<RunOutcome, EnforceError> {
-        let prepared = self.prepare(rules).await;
+        self.run_prepared(&self.prepare(rules).await, settings, watch).await
+    }
+
+    /// One run of this plan.
+    pub async fn run_prepared(
+        &self,
+        prepared: &Prepared,
+        settings: Settings,
+        watch: &dyn Watch,
+    ) -> Result<RunOutcome, EnforceError> {
         let server = &prepared.schema.server.id;
         let fence = fence::take(&self.source, &self.state, &self.journal, &prepared.plan.source, server, None).await?;
         let request = RunRequest {
@@ -112,9 +129,66 @@ impl Fixture {
         enforce::run(request).await
     }
 
+    /// Places an order of the reference model.
+    pub async fn place(&self, rules: &Rules, prepared: &Prepared, order: &Order) {
+        let resolved = Resolved::new(&rules.map, &prepared.schema);
+        let (data_set, target) = match &order.target {
+            OrderTarget::Record { data_set, key } => {
+                let data = rules.map.data_set(data_set).unwrap();
+                let columns = resolved.key_columns(data);
+                let parts = columns.iter().zip(key).map(|(c, v)| resolved.dialect.typed_part(c, &value_text(v)).unwrap());
+                (data.id.value.clone(), orders::Target::Record(RecordKey(parts.collect())))
+            }
+            OrderTarget::Tenant(value) => {
+                let data =
+                    rules.map.data_sets.iter().filter(|d| d.tenant.is_some()).map(|d| d.id.value.clone()).collect::<Vec<_>>();
+                for id in &data {
+                    self.place_on(&resolved, prepared, id, orders::Target::Tenant(value_text(value)), order).await;
+                }
+                return;
+            }
+        };
+        self.place_on(&resolved, prepared, &data_set, target, order).await;
+    }
+
+    async fn place_on(
+        &self,
+        resolved: &Resolved<'_>,
+        prepared: &Prepared,
+        data_set: &str,
+        target: orders::Target,
+        order: &Order,
+    ) {
+        let data = resolved.map.data_set(data_set).unwrap();
+        let actor = Name::parse("dpo").unwrap();
+        let (reason, reference) = (OrderReason::DataSubjectRequest, Reference::parse("T-1").unwrap());
+        let new =
+            NewOrder { kind: order.kind, target, actor: actor.clone(), reason, reference: reference.clone(), until: order.until };
+        let id = orders::place(&self.source, &self.journal, prepared, resolved, data, new, prepared.plan.today)
+            .await
+            .unwrap_or_else(|e| panic!("{data_set}: {e}"));
+        if order.lifted {
+            let source = &prepared.plan.source;
+            orders::lift(&self.source, &self.journal, source, id, actor, reason, reference, Some(true), prepared.plan.today)
+                .await
+                .unwrap();
+        }
+    }
+
     /// One run without ceilings.
     pub async fn run(&self, rules: &Rules) -> RunOutcome {
         self.run_with(rules, unlimited(), &Silent).await.unwrap()
+    }
+}
+
+/// A key's or tenant's value as a person would type it.
+fn value_text(value: &Value) -> String {
+    match value {
+        Value::Integer(n) => n.to_string(),
+        Value::Text(t) => t.clone(),
+        Value::Bool(b) => b.to_string(),
+        Value::Date(d) => d.to_string(),
+        other => panic!("no key has such a value: {other:?}"),
     }
 }
 

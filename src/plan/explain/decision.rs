@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use super::columns::{Cells, cell, is_set, number};
 use super::dates::Stamp;
+use super::fields::{ChangeColumn, FieldColumn};
 use super::purposes::PurposeReader;
 use super::question::{ChildQuestion, Question};
 use super::story::{
@@ -12,7 +13,7 @@ use super::story::{
 use crate::plan::action::ActionKind;
 use crate::plan::record::Records;
 use crate::policy::link::needs_category;
-use crate::policy::map::{DataSet, Disposition};
+use crate::policy::map::DataSet;
 use crate::policy::purpose::{Needs, OrderKind};
 
 /// What the statements of [`Question::statements`] answered.
@@ -156,84 +157,104 @@ impl Teller<'_> {
         if is_set(row, q.done) {
             return Outcome::Done;
         }
-        if is_set(row, q.due_for_deletion) {
+        if is_set(row, q.due) {
             return Outcome::WaitsEmptied;
         }
         if !self.purposes.iter().any(|p| p.keeps) {
             return Outcome::Uncovered;
         }
-        let gone = |category: &String| self.keepers(category).is_empty() && self.stored(category).is_empty();
-        if categories(self.records, self.data).iter().any(gone) { Outcome::KeptInPart } else { Outcome::Kept }
+        let gone = |f: &FieldColumn| !f.never_stored && self.keepers(f).is_empty();
+        let gone = q.fields.iter().filter(|f| gone(f)).collect::<Vec<_>>();
+        let any = !gone.is_empty() && gone.iter().all(|f| number(row, f.at) == 0);
+        if any { Outcome::KeptInPart } else { Outcome::Kept }
     }
 
-    fn keepers(&self, category: &str) -> Vec<Keeper> {
-        let needed = |p: &&PurposeStory| p.keeps && p.needs.iter().any(|c| c == category);
-        self.purposes
-            .iter()
-            .filter(needed)
-            .filter(|p| p.through.is_none() || self.data.category(category).is_some())
+    /// The purposes that keep a field: the record's own by its category, those of children only in the root itself.
+    fn keepers(&self, field: &FieldColumn) -> Vec<Keeper> {
+        self.needing(field)
+            .filter(|p| p.keeps)
             .map(|p| Keeper { purpose: p.id.clone(), title: p.title.clone(), ends: known_end(p) })
             .collect()
     }
 
-    fn stored(&self, category: &str) -> Vec<(String, u64)> {
-        let fields = self.question.fields.iter().filter(|f| f.category == category);
-        fields
-            .map(|f| (format!("{}.{}", f.data_set, f.column), number(self.row, f.at)))
-            .filter(|(_, rows)| *rows > 0)
-            .collect()
+    fn needing<'s>(&'s self, field: &'s FieldColumn) -> impl Iterator<Item = &'s PurposeStory> {
+        let in_root = field.data_set == self.data.id.value;
+        let needed = move |p: &&PurposeStory| (p.through.is_none() || in_root) && p.needs.contains(&field.category);
+        self.purposes.iter().filter(needed)
     }
 
-    /// Whether the next run clears the category (or deletes the row that holds it).
-    fn goes(&self, category: &str, never_stored: bool, outcome: Outcome) -> bool {
+    /// Whether the next run clears the field, or deletes the row that holds it.
+    fn goes(&self, field: &FieldColumn, outcome: Outcome) -> bool {
         match outcome {
             Outcome::Delete | Outcome::Anonymise | Outcome::Empty => return true,
             Outcome::Held => return false,
             _ => {}
         }
-        let clears = |a: &&super::question::ActionColumn| match a.kind {
-            ActionKind::NeverStored => never_stored,
-            ActionKind::Clear => !never_stored,
-            _ => false,
-        };
-        let mut acting = self.question.actions.iter().filter(clears).filter(|a| is_set(self.row, a.at));
-        acting.any(|a| a.categories.iter().any(|c| c == category))
+        let acting = self.question.actions.iter().filter(|a| {
+            matches!(a.kind, ActionKind::NeverStored | ActionKind::Clear) && is_set(self.row, a.at)
+        });
+        acting.flat_map(|a| &a.masks).any(|(data_set, column)| *data_set == field.data_set && *column == field.column)
     }
 
     fn categories(&self, outcome: Outcome) -> Vec<CategoryStory> {
         let mut all: Vec<CategoryStory> = Vec::new();
         for field in &self.question.fields {
-            let (category, never_stored) = (&field.category, field.never_stored);
-            if all.iter().any(|c| c.category == *category && c.never_stored == never_stored) {
-                continue;
+            let story = self.field(field, outcome);
+            let same = all.iter_mut().find(|c| {
+                let fate = |c: &CategoryStory| (c.decision, c.why, c.kept_by.clone());
+                c.category == story.category && c.never_stored == story.never_stored && fate(c) == fate(&story)
+            });
+            match same {
+                None => all.push(story),
+                Some(known) => {
+                    known.stored.extend(story.stored);
+                    let new = story.data_sets.into_iter().filter(|d| !known.data_sets.contains(d)).collect::<Vec<_>>();
+                    known.data_sets.extend(new);
+                }
             }
-            let (kept_by, stored) = (self.keepers(category), self.stored(category));
-            let goes = self.goes(category, never_stored, outcome);
-            let decision = match outcome {
-                _ if stored.is_empty() => Decision::Nothing,
-                Outcome::Held => Decision::Held,
-                _ if goes => Decision::Goes,
-                _ if !kept_by.is_empty() => Decision::Kept,
-                _ => Decision::Uncovered,
-            };
-            let over = self.purposes.iter().filter(|p| p.state.ended() && p.needs.iter().any(|c| c == category));
-            let last = over.max_by_key(|p| p.ends).map(|p| p.title.clone());
-            let why = (decision == Decision::Goes).then_some(match &last {
-                _ if never_stored => Why::NeverStored,
-                Some(_) => Why::PurposesOver,
-                None => Why::Uncovered,
-            });
-            all.push(CategoryStory {
-                category: category.clone(),
-                decision,
-                never_stored,
-                last_purpose: last.filter(|_| why == Some(Why::PurposesOver)),
-                kept_by: if decision == Decision::Kept { kept_by } else { Vec::new() },
-                why,
-                stored,
-            });
+        }
+        // What is empty in one table says nothing where the category is stored in another.
+        let stored: Vec<String> =
+            all.iter().filter(|c| c.decision != Decision::Nothing).map(|c| c.category.clone()).collect();
+        all.retain(|c| c.decision != Decision::Nothing || !stored.contains(&c.category));
+        let names: Vec<String> = all.iter().map(|c| c.category.clone()).collect();
+        for story in &mut all {
+            if names.iter().filter(|n| **n == story.category).count() > 1 {
+                let map = self.records.terms.resolved.map;
+                story.only_in = story.data_sets.iter().filter_map(|d| Some(map.data_set(d)?.title.clone())).collect();
+            }
         }
         all
+    }
+
+    /// A category as far as one column shows it.
+    fn field(&self, field: &FieldColumn, outcome: Outcome) -> CategoryStory {
+        let rows = number(self.row, field.at);
+        let kept_by = self.keepers(field);
+        let decision = match outcome {
+            _ if rows == 0 => Decision::Nothing,
+            Outcome::Held => Decision::Held,
+            _ if self.goes(field, outcome) => Decision::Goes,
+            _ if !kept_by.is_empty() => Decision::Kept,
+            _ => Decision::Uncovered,
+        };
+        let last = self.needing(field).filter(|p| p.state.ended()).max_by_key(|p| p.ends).map(|p| p.title.clone());
+        let why = (decision == Decision::Goes).then_some(match &last {
+            _ if field.never_stored => Why::NeverStored,
+            Some(_) => Why::PurposesOver,
+            None => Why::Uncovered,
+        });
+        CategoryStory {
+            category: field.category.clone(),
+            data_sets: vec![field.data_set.clone()],
+            only_in: Vec::new(),
+            decision,
+            never_stored: field.never_stored,
+            last_purpose: last.filter(|_| why == Some(Why::PurposesOver)),
+            kept_by: if decision == Decision::Kept { kept_by } else { Vec::new() },
+            why,
+            stored: if rows > 0 { vec![(format!("{}.{}", field.data_set, field.column), rows)] } else { Vec::new() },
+        }
     }
 
     fn waits(&self) -> Vec<Waiting> {
@@ -242,35 +263,38 @@ impl Teller<'_> {
     }
 
     fn changes(&self, outcome: Outcome) -> Vec<Change> {
-        let mut all = Vec::new();
-        self.change(self.data, outcome == Outcome::Delete, outcome, &mut all);
-        all
-    }
-
-    fn change(&self, data: &DataSet, deleted: bool, outcome: Outcome, all: &mut Vec<Change>) {
-        let is_root = data.id == self.data.id;
-        let id = data.id.value.clone();
-        if deleted {
-            let rows = match self.question.followers.iter().find(|(f, _)| *f == id) {
-                Some((_, at)) => number(self.row, *at),
-                None => u64::from(is_root),
+        let change = |c: &ChangeColumn| Change {
+            data_set: c.data_set.clone(),
+            operation: c.operation,
+            column: c.column.clone(),
+            rows: number(self.row, c.at),
+        };
+        let all: Vec<Change> = match outcome {
+            Outcome::Delete => self.question.deleting.iter().map(change).collect(),
+            Outcome::Anonymise => self.question.anonymising.iter().map(change).collect(),
+            _ => {
+                let going = self.question.fields.iter().filter(|f| self.goes(f, outcome));
+                let mask = |f: &FieldColumn| Change {
+                    data_set: f.data_set.clone(),
+                    operation: Operation::Mask,
+                    column: Some(f.column.clone()),
+                    rows: number(self.row, f.at),
+                };
+                going.map(mask).collect()
+            }
+        };
+        // Rows of one data set that go for two reasons, or by two ways, are one change.
+        let mut merged: Vec<Change> = Vec::new();
+        for change in all.into_iter().filter(|c| c.rows > 0) {
+            let same = |c: &&mut Change| {
+                (&c.data_set, c.operation, &c.column) == (&change.data_set, change.operation, &change.column)
             };
-            if rows > 0 {
-                all.push(Change { data_set: id, operation: Operation::Delete, column: None, rows });
-            }
-        } else {
-            for field in self.question.fields.iter().filter(|f| f.data_set == id) {
-                let rows = number(self.row, field.at);
-                if rows > 0 && self.goes(&field.category, field.never_stored, outcome) {
-                    let column = Some(field.column.clone());
-                    all.push(Change { data_set: id.clone(), operation: Operation::Mask, column, rows });
-                }
+            match merged.iter_mut().find(same) {
+                Some(known) => known.rows += change.rows,
+                None => merged.push(change),
             }
         }
-        for follower in self.records.terms.resolved.map.followers_of(data) {
-            let goes = follower.disposition == Disposition::Delete && (deleted || outcome == Outcome::Anonymise);
-            self.change(follower, goes, outcome, all);
-        }
+        merged
     }
 }
 

@@ -326,7 +326,11 @@ fn keeper(k: &Keeper) -> String {
 }
 
 fn category(c: &CategoryStory) -> String {
-    let name = quoted(&c.category);
+    let only: Vec<String> = c.only_in.iter().map(|t| quoted(&t.fr)).collect();
+    let name = match only.is_empty() {
+        true => quoted(&c.category),
+        false => format!("{} dans {}", quoted(&c.category), joined(&only, "et")),
+    };
     match (c.decision, c.why) {
         (Decision::Kept, _) => {
             let keepers: Vec<String> = c.kept_by.iter().map(keeper).collect();

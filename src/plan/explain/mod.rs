@@ -9,6 +9,7 @@ mod columns;
 mod dates;
 mod decision;
 mod english;
+mod fields;
 mod french;
 mod purposes;
 mod question;

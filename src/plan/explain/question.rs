@@ -1,7 +1,8 @@
 //! The statements that read one record's story. They write nothing, and repeat the plan's own predicates.
 
 use super::columns::{Columns, PurposeColumns};
-use crate::plan::action::{Action, ActionKind, ROW};
+use super::fields::{ChangeColumn, FieldColumn, Fate, Rows};
+use crate::plan::action::{Action, ActionKind, Companion, Operation, ROW};
 use crate::plan::boolean::B;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
@@ -27,29 +28,21 @@ pub struct Question {
     pub(super) children: Vec<ChildQuestion>,
     pub(super) frozen: usize,
     pub(super) actions: Vec<ActionColumn>,
-    pub(super) due_for_deletion: usize,
+    pub(super) due: usize,
     pub(super) gone: usize,
     pub(super) done: usize,
     pub(super) waits: Vec<(Title, bool, usize)>,
     pub(super) fields: Vec<FieldColumn>,
-    pub(super) followers: Vec<(String, usize)>,
+    pub(super) deleting: Vec<ChangeColumn>,
+    pub(super) anonymising: Vec<ChangeColumn>,
 }
 
 /// An action of the plan, and the column that says whether the record is due for it.
 #[derive(Debug, Clone)]
 pub(super) struct ActionColumn {
     pub kind: ActionKind,
-    pub categories: Vec<String>,
-    pub at: usize,
-}
-
-/// A personal column, and in how many rows of the record it still holds a value.
-#[derive(Debug, Clone)]
-pub(super) struct FieldColumn {
-    pub data_set: String,
-    pub category: String,
-    pub never_stored: bool,
-    pub column: String,
+    /// The columns that it masks, by data set.
+    pub masks: Vec<(String, String)>,
     pub at: usize,
 }
 
@@ -75,20 +68,19 @@ impl Question {
         let actions = actions
             .iter()
             .filter(|a| a.data_set == data.id.value)
-            .map(|a| ActionColumn { kind: a.kind, categories: a.categories.clone(), at: columns.bit(&a.predicate) })
+            .map(|a| ActionColumn { kind: a.kind, masks: masks(a), at: columns.bit(&a.predicate) })
             .collect();
-        let due = B::and([records.row_due(data, ROW, &[&data.id]), records.delete_says(data, ROW)]);
-        let due_for_deletion = columns.bit(&due);
+        let due = columns.bit(&records.row_due(data, ROW, &[&data.id]));
         let gone = columns.bit(&records.gone_in_the_end(data, ROW));
         let done = columns.bit(&match data.disposition {
             Disposition::Delete => B::False,
-            Disposition::Anonymise => {
-                B::and([records.delete_says(data, ROW).negate(), records.anonymise_todo(data, ROW).negate()])
-            }
+            Disposition::Anonymise => records.not_done(data, ROW).negate(),
         });
         let waits = waits(records, data, &mut columns);
-        let (mut fields, mut followers) = (Vec::new(), Vec::new());
-        fields_of(records, data, &Path::root(&table), &mut columns, &mut fields, &mut followers);
+        let rows = Rows::root(records, data);
+        let fields = rows.fields(&mut columns);
+        let deleting = rows.changes(Fate::Deleted, &mut columns);
+        let anonymising = rows.changes(Fate::Anonymised, &mut columns);
         let children = records.child_purposes(data).into_iter().filter_map(|i| child(records, data, &table, i)).collect();
         let orders = records.terms.orders.standing(data, ROW, &resolved).map(|standing| {
             format!(
@@ -108,12 +100,13 @@ impl Question {
             children,
             frozen,
             actions,
-            due_for_deletion,
+            due,
             gone,
             done,
             waits,
             fields,
-            followers,
+            deleting,
+            anonymising,
         })
     }
 
@@ -138,6 +131,22 @@ impl Question {
     }
 }
 
+/// The columns that an action masks, by data set, in the record itself and in what follows it.
+fn masks(action: &Action) -> Vec<(String, String)> {
+    fn below(companions: &[Companion], all: &mut Vec<(String, String)>) {
+        for companion in companions {
+            if let (Some(data_set), Operation::Mask(set)) = (&companion.data_set, &companion.operation) {
+                all.extend(set.iter().map(|(column, _)| (data_set.clone(), column.clone())));
+            }
+            below(&companion.companions, all);
+        }
+    }
+    let mut all: Vec<(String, String)> =
+        action.set.iter().map(|(column, _)| (action.data_set.clone(), column.clone())).collect();
+    below(&action.companions, &mut all);
+    all
+}
+
 /// Who keeps a due row in place: by data set or table, whether it reads or refers, and the column that says so.
 fn waits(records: &Records<'_>, data: &DataSet, columns: &mut Columns) -> Vec<(Title, bool, usize)> {
     let resolved = records.terms.resolved;
@@ -153,65 +162,10 @@ fn waits(records: &Records<'_>, data: &DataSet, columns: &mut Columns) -> Vec<(T
         );
         add(title, false, exists);
     }
-    for (reader, exists) in records.readers(data, ROW, None, &|_, _| B::True) {
+    for (reader, exists) in records.reading(data, ROW, None, &|_, _| B::True) {
         add(reader.title.clone(), true, exists);
     }
     all.into_iter().filter(|(_, _, b)| !b.is_false()).map(|(title, reads, b)| (title, reads, columns.bit(&b))).collect()
-}
-
-/// The rows of a record that are reached from its root: their FROM clause, the condition that ties them to the root, their alias.
-struct Path {
-    from: String,
-    tied: B,
-    alias: String,
-}
-
-impl Path {
-    fn root(table: &str) -> Self {
-        Self { from: table.to_owned(), tied: B::True, alias: ROW.to_owned() }
-    }
-}
-
-/// One column for every personal field of the record: in how many rows a value is stored; and the number of rows of each follower.
-fn fields_of(
-    records: &Records<'_>,
-    data: &DataSet,
-    path: &Path,
-    columns: &mut Columns,
-    fields: &mut Vec<FieldColumn>,
-    followers: &mut Vec<(String, usize)>,
-) {
-    let resolved = records.terms.resolved;
-    let d = resolved.dialect;
-    let count = |which: &B| {
-        let condition = B::and([path.tied.clone(), which.clone()]);
-        format!("(SELECT {} FROM {} WHERE {})", d.as_text("COUNT(*)"), path.from, condition.render())
-    };
-    if path.alias != ROW {
-        followers.push((data.id.value.clone(), columns.text(count(&B::True))));
-    }
-    for category in &data.categories {
-        for (column, mask) in records.masks(data, &path.alias, &|name, _| name == category.name.value) {
-            let at = if path.alias == ROW { columns.bit(&mask.todo) } else { columns.text(count(&mask.todo)) };
-            fields.push(FieldColumn {
-                data_set: data.id.value.clone(),
-                category: category.name.value.clone(),
-                never_stored: category.never_stored,
-                column,
-                at,
-            });
-        }
-    }
-    for follower in resolved.map.followers_of(data) {
-        let (Some(table), Some(parent)) = (resolved.table(follower), &follower.parent) else { continue };
-        let alias = inner_alias(&path.alias);
-        let pairs: Vec<(String, String)> =
-            parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect();
-        let own = format!("{} AS {alias}", d.table(&table.name));
-        let from = if path.alias == ROW { own } else { format!("{}, {own}", path.from) };
-        let tied = B::and([path.tied.clone(), join(&resolved, &alias, &path.alias, &pairs)]);
-        fields_of(records, follower, &Path { from, tied, alias }, columns, fields, followers);
-    }
 }
 
 fn child(records: &Records<'_>, data: &DataSet, table: &str, purpose: usize) -> Option<ChildQuestion> {

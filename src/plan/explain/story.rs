@@ -260,6 +260,10 @@ pub enum Why {
 pub struct CategoryStory {
     /// Its name.
     pub category: String,
+    /// The data sets of the record that this is about.
+    pub data_sets: Vec<String>,
+    /// Their titles, where the category has another fate in other data sets of the record.
+    pub only_in: Vec<Title>,
     /// What becomes of it.
     pub decision: Decision,
     /// Whether it must never be stored.

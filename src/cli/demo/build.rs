@@ -1,0 +1,132 @@
+//! The demonstration's files and databases.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use chrono::NaiveDate;
+
+use crate::cli::exit::{Exit, Failure};
+use crate::demo::{Insert, Organisation, SeedValue, rows};
+use crate::plan::schema::Engine;
+use crate::source::setup::{SetupRequest, script};
+use crate::source::{Session, Source, Target};
+
+/// The shipped files of one organisation.
+struct Shipped {
+    map: &'static str,
+    policy: &'static str,
+    schema: &'static str,
+}
+
+macro_rules! shipped {
+    ($folder:literal) => {
+        Shipped {
+            map: include_str!(concat!("../../../config/examples/", $folder, "/map.toml")),
+            policy: include_str!(concat!("../../../config/examples/", $folder, "/policy.toml")),
+            schema: include_str!(concat!("../../../config/examples/", $folder, "/schema.sqlite.sql")),
+        }
+    };
+}
+
+fn shipped(org: Organisation) -> Shipped {
+    match org {
+        Organisation::Sofraco => shipped!("sofraco"),
+        Organisation::Secufor => shipped!("secufor"),
+        Organisation::Bsoft => shipped!("bsoft"),
+        Organisation::Seveane => shipped!("seveane"),
+        Organisation::Capassurances => shipped!("capassurances"),
+        Organisation::Generic => shipped!("generic"),
+    }
+}
+
+/// An organisation's rows as they were inserted.
+pub struct Seeded {
+    /// By table, in the order of insertion.
+    pub tables: BTreeMap<&'static str, Vec<Insert>>,
+    /// All of them.
+    pub rows: u64,
+}
+
+/// Writes settings, maps and policies; returns the settings' path.
+pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
+    let failed = |path: &Path, e: &std::io::Error| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display()));
+    std::fs::create_dir(dir).map_err(|e| failed(dir, &e))?;
+    let mut settings = String::from("state = \"state\"\nactors = [\"dpo\", \"operations\"]\nlanguage = \"en\"\npolicies = [");
+    for org in Organisation::FIVE {
+        settings.push_str(&format!("\"policies/{}.toml\", ", org.id()));
+    }
+    settings.push_str(
+        "]\n\n# A first run over years of backlog changes more than half of some tables.\n[ceilings]\nshare_percent = 100\n",
+    );
+    for folder in ["sources", "policies", "data"] {
+        let path = dir.join(folder);
+        std::fs::create_dir(&path).map_err(|e| failed(&path, &e))?;
+    }
+    for org in Organisation::FIVE {
+        let (id, text) = (org.id(), shipped(org));
+        settings.push_str(&format!("\n[sources.{id}]\nmap = \"sources/{id}.toml\"\nurl = \"sqlite:data/{id}.db\"\n"));
+        for (path, text) in
+            [(dir.join(format!("sources/{id}.toml")), text.map), (dir.join(format!("policies/{id}.toml")), text.policy)]
+        {
+            std::fs::write(&path, text).map_err(|e| failed(&path, &e))?;
+        }
+    }
+    let path = dir.join("retentiond.toml");
+    std::fs::write(&path, settings).map_err(|e| failed(&path, &e))?;
+    Ok(path)
+}
+
+/// Creates and fills one organisation's database, with our tables in it.
+pub async fn database(dir: &Path, org: Organisation, records: usize, seed: u64, today: NaiveDate) -> Result<Seeded, Failure> {
+    let path = dir.join(format!("data/{}.db", org.id()));
+    std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
+    let source = Source::connect(&Target::new(format!("sqlite:{}", path.display()))).await?;
+    let mut session = source.session().await?;
+    let request = SetupRequest {
+        source: org.id().to_owned(),
+        role: String::new(),
+        host: None,
+        slots: 1,
+        database: String::new(),
+        tables: Vec::new(),
+    };
+    let setup = script(Engine::Sqlite, &request).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    session.rows("PRAGMA journal_mode = WAL").await?;
+    session.rows(shipped(org).schema).await?;
+    session.rows(&setup).await?;
+    let mut seeded = Seeded { tables: BTreeMap::new(), rows: 0 };
+    session.rows("BEGIN").await?;
+    let mut waiting: Vec<Insert> = Vec::new();
+    for insert in rows(org, org.share(records), seed, today) {
+        if waiting.first().is_some_and(|w| w.table != insert.table || w.columns != insert.columns) || waiting.len() == 200 {
+            flush(&mut session, &mut waiting, &mut seeded).await?;
+        }
+        waiting.push(insert);
+    }
+    flush(&mut session, &mut waiting, &mut seeded).await?;
+    session.rows("COMMIT; ANALYZE").await?;
+    session.done().await?;
+    source.close().await;
+    Ok(seeded)
+}
+
+async fn flush(session: &mut Session, waiting: &mut Vec<Insert>, seeded: &mut Seeded) -> Result<(), Failure> {
+    let Some(first) = waiting.first() else { return Ok(()) };
+    let values: Vec<String> =
+        waiting.iter().map(|i| format!("({})", i.values.iter().map(literal).collect::<Vec<_>>().join(", "))).collect();
+    session.rows(&format!("INSERT INTO {} ({}) VALUES {}", first.table, first.columns.join(", "), values.join(", "))).await?;
+    seeded.rows += waiting.len() as u64;
+    for insert in waiting.drain(..) {
+        seeded.tables.entry(insert.table).or_default().push(insert);
+    }
+    Ok(())
+}
+
+fn literal(value: &SeedValue) -> String {
+    match value {
+        SeedValue::Integer(n) => n.to_string(),
+        SeedValue::Bool(b) => u8::from(*b).to_string(),
+        SeedValue::Decimal(d) => d.clone(),
+        other => other.text().map_or_else(|| "NULL".to_owned(), |t| format!("'{}'", t.replace('\'', "''"))),
+    }
+}

@@ -1,0 +1,155 @@
+//! Every row of a database against what the reference model says a run leaves.
+
+use std::collections::BTreeMap;
+use std::ops::ControlFlow;
+
+use chrono::{DateTime, Utc};
+
+use super::build::Seeded;
+use crate::cli::context::Cx;
+use crate::cli::exit::{Exit, Failure};
+use crate::config::Workspace;
+use crate::demo::{Organisation, SeedValue};
+use crate::plan::dialect::Dialect;
+use crate::plan::resolve::Resolved;
+use crate::plan::schema::{Engine, Schema};
+use crate::policy::map::DataMap;
+use crate::reference::{ForeignKey, Reference, Table, TableId, Value, World};
+
+/// What a comparison found.
+pub struct Compared {
+    /// Rows that existed before or exist now.
+    pub rows: u64,
+    /// Tables and columns that differ, without values.
+    pub differences: Vec<String>,
+}
+
+/// Compares one organisation's database.
+pub async fn all(
+    cx: &Cx,
+    workspace: &Workspace,
+    org: Organisation,
+    seeded: &Seeded,
+    now: DateTime<Utc>,
+) -> Result<Compared, Failure> {
+    let rules =
+        workspace.sources.get(org.id()).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
+    let source = cx.connect(workspace, org.id()).await?;
+    let schema = source.introspect().await?;
+    let before = world(&rules.map, &schema, seeded);
+    let reference = Reference { map: &rules.map, policies: rules.policies.iter().collect(), now, orders: &[] };
+    let expected = reference.run(&before);
+    let mut session = source.session().await?;
+    let (mut rows, mut differences) = (0, Vec::new());
+    for table in &expected.tables {
+        let TableId::DataSet(id) = &table.id else { continue };
+        let Some(data) = rules.map.data_set(id) else { continue };
+        let d = Dialect { engine: Engine::Sqlite };
+        let columns: Vec<String> = table.columns.iter().map(|c| d.as_text(&d.ident(c))).collect();
+        let sql = format!("SELECT {} FROM {}", columns.join(", "), d.ident(&data.table.name));
+        let key_at: Vec<usize> = data.key.iter().filter_map(|k| table.position(k)).collect();
+        let mut left: BTreeMap<Vec<String>, &Vec<Value>> = BTreeMap::new();
+        for row in table.rows.values() {
+            left.insert(key_at.iter().map(|i| text(&row[*i]).unwrap_or_default()).collect(), row);
+        }
+        session
+            .stream(&sql, |stored| {
+                rows += 1;
+                let key: Vec<String> = key_at.iter().map(|i| stored.get(*i).cloned().flatten().unwrap_or_default()).collect();
+                match left.remove(&key) {
+                    None => differences.push(format!("{id}: a row that should be gone is there")),
+                    Some(row) => {
+                        for (i, value) in row.iter().enumerate() {
+                            if !same(value, stored.get(i).and_then(Option::as_deref)) {
+                                differences.push(format!("{id}.{}: not what the model says", table.columns[i]));
+                            }
+                        }
+                    }
+                }
+                ControlFlow::Continue(())
+            })
+            .await?;
+        rows += before.data_set(id).map_or(0, |b| (b.rows.len() - table.rows.len()) as u64);
+        differences.extend(left.keys().map(|_| format!("{id}: a row that should be kept is gone")));
+    }
+    session.done().await?;
+    source.close().await;
+    Ok(Compared { rows, differences })
+}
+
+/// The rows as they were inserted, with the foreign keys of the live schema.
+fn world(map: &DataMap, schema: &Schema, seeded: &Seeded) -> World {
+    let resolved = Resolved::new(map, schema);
+    let id_of = |name: &str| {
+        let data = map.data_sets.iter().find(|d| d.table.name == name);
+        data.map_or_else(|| TableId::Other(name.to_owned()), |d| TableId::DataSet(d.id.value.clone()))
+    };
+    let mut world = World::default();
+    for table in &schema.tables {
+        for key in &table.foreign_keys {
+            world.foreign_keys.push(ForeignKey {
+                child: id_of(&table.name.name),
+                columns: key.columns.clone(),
+                parent: id_of(&key.parent.name),
+                parent_columns: key.parent_columns.clone(),
+            });
+        }
+        let data = resolved.data_set_of(table);
+        let inserts = seeded.tables.get(table.name.name.as_str());
+        let columns: Vec<String> = inserts.and_then(|i| i.first()).map_or_else(
+            || table.columns.iter().map(|c| c.name.clone()).collect(),
+            |i| i.columns.iter().map(|c| (*c).to_owned()).collect(),
+        );
+        let mut rows = Table::new(id_of(&table.name.name), columns);
+        for insert in inserts.into_iter().flatten() {
+            let values = insert.values.iter().map(value).collect();
+            match data {
+                Some(data) => rows.insert(data, values),
+                None => rows.push(values),
+            }
+        }
+        world.tables.push(rows);
+    }
+    world
+}
+
+fn value(seed: &SeedValue) -> Value {
+    match seed {
+        SeedValue::Null => Value::Null,
+        SeedValue::Integer(n) => Value::Integer(i128::from(*n)),
+        SeedValue::Bool(b) => Value::Bool(*b),
+        SeedValue::Date(day) => Value::Date(*day),
+        SeedValue::DateTime(time) => Value::DateTime(*time),
+        SeedValue::Instant(instant) => Value::Instant(*instant),
+        SeedValue::Decimal(digits) => Value::decimal(digits).unwrap_or_else(|| Value::text(digits)),
+        SeedValue::Text(text) if text.starts_with('{') => Value::json(text).unwrap_or_else(|| Value::text(text)),
+        SeedValue::Text(text) => Value::text(text),
+    }
+}
+
+/// A value as SQLite stores and prints it.
+fn text(value: &Value) -> Option<String> {
+    Some(match value {
+        Value::Integer(n) => n.to_string(),
+        Value::Bool(b) => u8::from(*b).to_string(),
+        Value::Text(t) | Value::Json(t) | Value::Decimal(t) => t.clone(),
+        Value::Date(day) => day.format("%Y-%m-%d").to_string(),
+        Value::DateTime(at) => at.format("%Y-%m-%d %H:%M:%S").to_string(),
+        Value::Instant(at) => at.naive_utc().format("%Y-%m-%d %H:%M:%S").to_string(),
+        _ => return None,
+    })
+}
+
+fn same(expected: &Value, stored: Option<&str>) -> bool {
+    match (expected, stored) {
+        (Value::Null, stored) => stored.is_none(),
+        (_, None) => false,
+        (Value::Token { prefix, suffix, digits }, Some(stored)) => {
+            let middle = stored.strip_prefix(prefix.as_str()).and_then(|t| t.strip_suffix(suffix.as_str()));
+            middle.is_some_and(|t| t.len() == usize::from(*digits) && t.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+        }
+        (Value::Json(_), Some(stored)) => Value::json(stored).as_ref() == Some(expected),
+        (Value::Decimal(_), Some(stored)) => Value::decimal(stored).as_ref() == Some(expected),
+        (other, Some(stored)) => text(other).as_deref() == Some(stored),
+    }
+}

@@ -1,0 +1,152 @@
+//! `retentiond demo`: the five organisations in SQLite files, from nothing to a verified journal, every record compared with the reference model.
+
+mod build;
+mod compare;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Instant;
+
+use super::context::Cx;
+use super::exit::{Exit, Failure};
+use super::plan::number;
+use super::{Format, enforce, plan};
+use crate::clock::{Clock, FixedClock};
+use crate::config::{Lang, Workspace};
+use crate::demo::Organisation;
+use crate::enforce::{RunRequest, Silent, run as enforce_run, take_census};
+use crate::journal::{Journal, Reader, Trigger, export, random_origin, verify};
+use crate::state::State;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Where to build it; must not exist yet.
+    #[arg(long, default_value = "retentiond-demo")]
+    dir: PathBuf,
+    /// About how many records, over all five organisations.
+    #[arg(long, default_value_t = 100_000)]
+    records: usize,
+    /// Varies the invented data.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+/// Builds, checks, plans, enforces, compares, verifies.
+pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
+    let started = Instant::now();
+    // The demonstration's clock stands still: plan, run and comparison mean the same instant.
+    let now = cx.clock.now();
+    let clock: Arc<dyn Clock> = Arc::new(FixedClock(now));
+    let config = build::files(&args.dir)?;
+    let cx = Cx::with(config.clone(), Format::Text, cx.lang_or(Lang::En), clock.clone());
+    println!("1. Five organisations, invented data, in {}", args.dir.display());
+    let mut worlds = Vec::new();
+    for org in Organisation::FIVE {
+        let world = build::database(&args.dir, org, args.records, args.seed, now.date_naive()).await?;
+        println!("   {:<16} {:>8} rows", org.name(), number(world.rows, Lang::En));
+        worlds.push((org, world));
+    }
+    println!("   in {:.1} s\n", started.elapsed().as_secs_f64());
+
+    println!("2. Check: settings, data maps, policies, live schemas");
+    let workspace = cx.workspace()?;
+    let state = State::create(&args.dir.join("state")).await?;
+    let journal = Journal::create(&state, clock, random_origin()?).await?;
+    let key = journal.verifier_key().await;
+    let purposes: usize = workspace.sources.values().flat_map(|s| &s.policies).map(|p| p.purposes.len()).sum();
+    println!("   {} sources, {purposes} purposes, no error\n", workspace.sources.len());
+
+    println!("3. Plan and enforce\n");
+    let mut differences = 0;
+    let mut compared = 0;
+    let (mut changed, mut failed) = (0, 0);
+    for (org, world) in &worlds {
+        let timer = Instant::now();
+        let outcome = source(&cx, &workspace, &state, &journal, org.id()).await?;
+        changed += outcome.changed();
+        failed += outcome.failed();
+        let took = timer.elapsed();
+        let result = compare::all(&cx, &workspace, *org, world, now).await?;
+        println!(
+            "   plan and run {:.2} s; {} rows compared with the reference model, {} differences\n",
+            took.as_secs_f64(),
+            number(result.rows, Lang::En),
+            result.differences.len()
+        );
+        for difference in result.differences.iter().take(5) {
+            println!("   DIFFERENT: {difference}");
+        }
+        compared += result.rows;
+        differences += result.differences.len();
+    }
+
+    println!("4. The journal, verified as an auditor would: from an export and the public key alone");
+    let path = args.dir.join("journal.export");
+    let mut file =
+        std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
+    export(&Reader::new(&state), &mut file).await?;
+    let file = std::fs::File::open(&path).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+    let report =
+        verify(&mut std::io::BufReader::new(file), &key, &[]).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+    for fault in &report.faults {
+        println!("   UNSOUND: {fault}");
+    }
+    std::fs::write(args.dir.join("journal.pub"), format!("{key}\n"))
+        .map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+    println!("   {} entries, {}\n", number(report.entries, Lang::En), if report.is_sound() { "sound" } else { "NOT SOUND" });
+    state.close().await;
+
+    println!("5. What happened, in {:.1} s", started.elapsed().as_secs_f64());
+    println!(
+        "   {} rows deleted or masked, {failed} refused; {} rows compared, {differences} differences",
+        number(changed, Lang::En),
+        number(compared, Lang::En)
+    );
+    println!("\nNext, on the same files:");
+    let config = config.display();
+    for command in [
+        format!("retentiond --config {config} plan --source sofraco --lang fr"),
+        format!("retentiond --config {config} plan --source secufor --at {}", now.date_naive() + chrono::Months::new(12)),
+        format!("retentiond --config {config} explain --data sofraco.person --key 1 --lang fr"),
+        format!(
+            "retentiond --config {config} order hold --data sofraco.person --key 1 --actor dpo --reason litigation --reference CASE-1"
+        ),
+        format!("retentiond --config {config} enforce --source sofraco"),
+        format!("retentiond journal verify {} --key {}", path.display(), args.dir.join("journal.pub").display()),
+    ] {
+        println!("   {command}");
+    }
+    let right = differences == 0 && failed == 0 && report.is_sound();
+    Ok(if right { Exit::Ok } else { Exit::Failed })
+}
+
+async fn source(
+    cx: &Cx,
+    workspace: &Workspace,
+    state: &State,
+    journal: &Journal,
+    id: &str,
+) -> Result<crate::enforce::RunOutcome, Failure> {
+    let rules =
+        workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
+    let source = cx.connect(workspace, id).await?;
+    let prepared = cx.prepare(workspace, &source, rules, cx.clock.now()).await?;
+    let mut session = source.session().await?;
+    let counts = take_census(&mut session, &prepared.plan).await?;
+    session.done().await?;
+    let lang = cx.lang(workspace);
+    print!("{}", indent(&plan::text(&prepared, rules, &counts, lang)));
+    let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
+    let settings = cx.limits(workspace, id);
+    let request =
+        RunRequest { source: &source, prepared: &prepared, journal, fence, settings, watch: &Silent, trigger: Trigger::Command };
+    let outcome = enforce_run(request).await?;
+    source.close().await;
+    print!("{}", indent(&enforce::text(id, &outcome, lang)));
+    Ok(outcome)
+}
+
+fn indent(text: &str) -> String {
+    text.lines().map(|l| if l.is_empty() { "\n".to_owned() } else { format!("   {l}\n") }).collect()
+}

@@ -1,0 +1,103 @@
+//! What nobody declared, and purposes without an end in sight.
+
+use std::collections::BTreeSet;
+
+use super::{Inspection, listed, tables};
+use crate::plan::schema::{Table, TableKind};
+use crate::policy::located::Faults;
+use crate::policy::map::{DataSet, Missing, RelatedTo, Test};
+use crate::policy::reader::shown;
+
+pub(super) fn inspect(cx: &Inspection<'_>, faults: &mut Faults) {
+    for (data, table) in cx.mapped() {
+        let declared = declared_columns(cx, data, table);
+        let unmapped: Vec<String> =
+            table.columns.iter().filter(|c| !declared.contains(c.name.as_str())).map(|c| shown(&c.name)).collect();
+        if !unmapped.is_empty() {
+            let word = if unmapped.len() == 1 { "unmapped column" } else { "unmapped columns" };
+            faults
+                .warning(&data.table.at, format!("{word} of table `{}`: {}", cx.name(&table.name), listed(&unmapped)))
+                .expected("each personal column in a category, each other one in `plain`");
+        }
+        endless(cx, data, faults);
+    }
+    unmapped_tables(cx, faults);
+}
+
+/// Columns that the map uses in any way.
+fn declared_columns<'a>(cx: &Inspection<'a>, data: &'a DataSet, table: &Table) -> BTreeSet<&'a str> {
+    let mut names: BTreeSet<&str> = BTreeSet::new();
+    names.extend(data.categories.iter().flat_map(|c| &c.columns).map(|c| c.name.as_str()));
+    names.extend(data.plain.iter().chain(&data.key).chain(&data.tenant).map(|c| c.as_str()));
+    names.extend(data.parent.iter().flat_map(|p| &p.on).map(|(here, _)| here.as_str()));
+    names.extend(data.events.iter().filter(|e| e.of.is_none()).map(|e| e.column.as_str()));
+    names.extend(data.periods.iter().map(|p| p.column.as_str()));
+    for condition in &data.conditions {
+        if let Test::Row(expression) = &condition.test {
+            expression.columns(&mut |c| names.extend([c]));
+        }
+    }
+    // Columns that others read here: joins, filters, dates of related rows.
+    for other in &cx.resolved.map.data_sets {
+        if let Some(parent) = other.parent.as_ref().filter(|p| p.data.value == data.id.value) {
+            names.extend(parent.on.iter().map(|(_, there)| there.as_str()));
+        }
+        let here = |to: &RelatedTo| cx.resolved.related(other, to).is_some_and(|(t, _)| t.name == table.name);
+        for related in tables::relations(other) {
+            if let RelatedTo::Table(_, on) = &related.to {
+                if here(&related.to) {
+                    names.extend(on.iter().map(|(there, _)| there.as_str()));
+                }
+                if other.id == data.id {
+                    names.extend(on.iter().map(|(_, own)| own.as_str()));
+                }
+            }
+            if let Some(filter) = related.filter.as_ref().filter(|_| here(&related.to)) {
+                filter.columns(&mut |c| names.extend([c]));
+            }
+        }
+        for event in &other.events {
+            if event.of.as_ref().is_some_and(|of| here(&of.to)) {
+                names.insert(&event.column);
+            }
+        }
+    }
+    names
+}
+
+/// Tables of the database that the map neither maps nor sets aside. A materialised view holds copies and counts as a table.
+fn unmapped_tables(cx: &Inspection<'_>, faults: &mut Faults) {
+    let map = cx.resolved.map;
+    let cascades = map.data_sets.iter().flat_map(|d| &d.cascades);
+    let set_aside: BTreeSet<_> =
+        map.free_of_personal_data.iter().chain(cascades).filter_map(|t| cx.resolved.find_table(t)).map(|t| &t.name).collect();
+    let unmapped: Vec<String> = cx
+        .resolved
+        .schema
+        .tables
+        .iter()
+        .filter(|t| t.kind != TableKind::View || t.storage == "materialized view")
+        .filter(|t| cx.resolved.data_set_of(t).is_none() && !set_aside.contains(&t.name))
+        .map(|t| cx.name(&t.name))
+        .collect();
+    if !unmapped.is_empty() {
+        let word = if unmapped.len() == 1 { "unmapped table" } else { "unmapped tables" };
+        faults
+            .warning(&map.source.at, format!("{word}: {}", listed(&unmapped)))
+            .expected("a data set for each table with personal data, free_of_personal_data = [\"…\"] for the others");
+    }
+}
+
+/// Purposes that run on for ever where the one date that could end them is missing.
+fn endless(cx: &Inspection<'_>, data: &DataSet, faults: &mut Faults) {
+    for purpose in cx.purposes_of(data) {
+        let Some(start) = &purpose.starts else { continue };
+        let [name] = start.events.as_slice() else { continue };
+        let running = data.event(name).is_some_and(|e| e.missing == Missing::Running && e.of.is_none());
+        if running && purpose.at_most.is_empty() && purpose.ends_when.is_none() {
+            faults
+                .warning(&name.at, format!("purpose `{}` never ends for records without a date of `{}`", purpose.id, shown(name)))
+                .help("if the date may stay unknown for ever, add a cap: at_most = […]");
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! Statements that find one record: by its key as somebody typed it, by the key of a row that follows it, one after the other.
+
+use super::dialect::Dialect;
+use super::dialect::keys::KeyOrder;
+use super::key::RecordKey;
+use super::resolve::Resolved;
+use super::schema::{Column, TableName};
+use crate::policy::map::DataSet;
+
+fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
+    key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
+}
+
+/// Reads the key of a row of `data` as the database stores it. `None` when the data set has no table.
+#[must_use]
+pub fn stored_key(resolved: &Resolved<'_>, data: &DataSet, key: &RecordKey) -> Option<String> {
+    let (d, columns) = (resolved.dialect, resolved.key_columns(data));
+    let table = d.table(&resolved.table(data)?.name);
+    Some(format!(
+        "SELECT {} FROM {table} AS r WHERE {}",
+        key_columns(d, &columns, "r"),
+        d.key_in("r", &columns, std::slice::from_ref(key))
+    ))
+}
+
+/// Reads the keys of the root rows that a row of `data` follows. `None` when a table on the way is missing.
+#[must_use]
+pub fn root_keys(resolved: &Resolved<'_>, data: &DataSet, key: &RecordKey) -> Option<String> {
+    let (d, columns) = (resolved.dialect, resolved.key_columns(data));
+    let mut from = format!("{} AS f0", d.table(&resolved.table(data)?.name));
+    let (mut at, mut depth) = (data, 0);
+    while let Some(parent) = at.parent.as_ref().filter(|p| p.follows) {
+        let above = resolved.map.data_set(&parent.data)?;
+        let on: Vec<String> = parent
+            .on
+            .iter()
+            .map(|(here, there)| {
+                format!("{} = {}", d.column(&format!("f{depth}"), here), d.column(&format!("f{}", depth + 1), there))
+            })
+            .collect();
+        from.push_str(&format!(" JOIN {} AS f{} ON {}", d.table(&resolved.table(above)?.name), depth + 1, on.join(" AND ")));
+        (at, depth) = (above, depth + 1);
+    }
+    let root = key_columns(d, &resolved.key_columns(at), &format!("f{depth}"));
+    Some(format!("SELECT {root} FROM {from} WHERE {}", d.key_in("f0", &columns, std::slice::from_ref(key))))
+}
+
+/// All keys of a table in key order after a key, at most so many.
+#[must_use]
+pub fn keys_after(d: Dialect, table: &TableName, key: &[Column], after: Option<&RecordKey>, limit: u64) -> String {
+    let after = after.map(|k| format!(" WHERE {}", d.key_compare("r", key, KeyOrder::After, k))).unwrap_or_default();
+    let order = d.key_order("r", key);
+    format!("SELECT {} FROM {} AS r{after} ORDER BY {order} LIMIT {limit}", key_columns(d, key, "r"), d.table(table))
+}

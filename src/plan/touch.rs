@@ -1,0 +1,70 @@
+//! What a plan does to each table, all its actions taken together.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::action::{ActionKind, Companion, Operation};
+use super::compile::Plan;
+use super::schema::TableName;
+
+/// What happens to the rows of one table in a run.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Touch {
+    /// Columns that are written, each with the expression that it is set to over the row of alias `r`.
+    pub set: BTreeMap<String, String>,
+    /// Whether rows are deleted.
+    pub delete: bool,
+    /// Whether rows are locked (`FOR UPDATE`, `FOR SHARE`), because they change or because a predicate reads them.
+    pub locked: bool,
+}
+
+/// Every table that the plan changes or locks.
+#[must_use]
+pub fn touches(plan: &Plan) -> BTreeMap<TableName, Touch> {
+    let mut all: BTreeMap<TableName, Touch> = BTreeMap::new();
+    for action in &plan.actions {
+        let root = all.entry(action.table.clone()).or_default();
+        root.locked = true;
+        root.delete |= action.kind == ActionKind::Delete;
+        root.set.extend(action.set.iter().cloned());
+        for (table, _) in &action.reads {
+            all.entry(table.clone()).or_default().locked = true;
+        }
+        companions(&action.companions, &mut all);
+    }
+    all
+}
+
+fn companions(list: &[Companion], all: &mut BTreeMap<TableName, Touch>) {
+    for companion in list {
+        let touch = all.entry(companion.table.clone()).or_default();
+        touch.locked = true;
+        match &companion.operation {
+            Operation::Delete => touch.delete = true,
+            Operation::Mask(set) => touch.set.extend(set.iter().cloned()),
+        }
+        companions(&companion.companions, all);
+    }
+}
+
+/// A join that statements of the plan look rows up by: the table, and its columns.
+pub type Lookup = (TableName, BTreeSet<String>);
+
+/// Every join by which the plan looks for rows of another table.
+#[must_use]
+pub fn lookups(plan: &Plan) -> BTreeSet<Lookup> {
+    let mut all = BTreeSet::new();
+    for action in &plan.actions {
+        for (table, pairs) in &action.reads {
+            all.insert((table.clone(), pairs.iter().map(|(there, _)| there.clone()).collect()));
+        }
+        companion_lookups(&action.companions, &mut all);
+    }
+    all
+}
+
+fn companion_lookups(list: &[Companion], all: &mut BTreeSet<Lookup>) {
+    for companion in list {
+        all.insert((companion.table.clone(), companion.on.iter().map(|(here, _)| here.clone()).collect()));
+        companion_lookups(&companion.companions, all);
+    }
+}

@@ -1,0 +1,16 @@
+//! What `check` refuses and warns of, one rule a test, on the real engines.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+#[path = "support/enforcement.rs"]
+mod enforcement;
+#[path = "check/fixture.rs"]
+mod fixture;
+#[path = "check/grants.rs"]
+mod grants;
+#[path = "check/masks.rs"]
+mod masks;
+#[path = "check/rules.rs"]
+mod rules;
+#[path = "support/mod.rs"]
+mod support;

@@ -1,0 +1,117 @@
+//! The generated SQL against the reference model: random policies over random rows, carried out by the real enforcement on the real engines, must leave
+//! exactly what the model says.
+//!
+//! `RETENTIOND_CASES` sets how many cases run on each engine, `RETENTIOND_SEED` the first seed.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+#[path = "support/enforcement.rs"]
+mod enforcement;
+#[path = "support/mod.rs"]
+mod support;
+mod support_random;
+
+use std::fmt::Write as _;
+
+use chrono::{TimeZone as _, Utc};
+use enforcement::{Fixture, rules, unlimited};
+use retentiond::enforce::Silent;
+use retentiond::plan::schema::Engine;
+use retentiond::reference::{TableId, Value, World};
+use support::database;
+use support_random::Case;
+
+fn number(variable: &str, otherwise: u64) -> u64 {
+    std::env::var(variable).ok().and_then(|t| t.parse().ok()).unwrap_or(otherwise)
+}
+
+/// A value of a random case, which is invented.
+fn shown(value: &Value) -> String {
+    match value {
+        Value::Integer(n) => n.to_string(),
+        Value::Text(t) | Value::Json(t) | Value::Decimal(t) => format!("{t:?}"),
+        Value::Date(d) => d.to_string(),
+        other => format!("{other:?}"),
+    }
+}
+
+/// One case on one engine; the differences, if any.
+async fn differs(fixture: &Fixture<'_>, case: &Case) -> Option<String> {
+    let engine = fixture.engine;
+    fixture.database.run_sql(&case.load(engine)).await;
+    let rules = rules(&case.map, &[&case.policy]);
+    let policy = rules.policies.first()?;
+    let prepared = fixture.prepare_at(&rules, case.now).await;
+    for order in &case.orders {
+        fixture.place(&rules, &prepared, order).await;
+    }
+    let prepared = fixture.prepare_at(&rules, case.now).await;
+    let outcome = match fixture.run_prepared(&prepared, unlimited(), &Silent).await {
+        Ok(outcome) => outcome,
+        Err(e) => return Some(format!("the run failed: {e}")),
+    };
+    let mut report = String::new();
+    for a in outcome.actions.iter().filter(|a| a.due_after + a.failed + a.busy + a.too_large > 0) {
+        let _ = writeln!(report, "left over: {a:?}");
+    }
+    let mut session = fixture.source.session().await.unwrap();
+    let mut answers = Vec::new();
+    for table in 0..case.shapes.len() {
+        answers.push(session.rows(&case.select(table, engine)).await.unwrap());
+    }
+    session.done().await.unwrap();
+    let (reference, before) = (case.reference(&rules.map, policy), case.world());
+    let expected = reference.run(&before);
+    for (table, key, column) in expected.differences(&case.stored(&answers, engine)) {
+        let _ = writeln!(report, "{table:?} {key:?} {column:?}");
+        if let (TableId::DataSet(id), true) = (&table, number("RETENTIOND_CASES", 60) == 1) {
+            let column = column.unwrap_or_default();
+            let texts = |world: &World| world.value(id, &key, &column).map(shown);
+            let stored = case.stored(&answers, engine);
+            if let Some(decision) = reference.decide(&before, id, &key) {
+                let states: Vec<String> = decision.states.iter().map(|s| format!("{} {:?}", s.purpose.id, s.state)).collect();
+                let fates: Vec<String> =
+                    decision.fields.iter().map(|f| format!("{}.{} {:?}", f.data_set, f.column, f.fate)).collect();
+                let _ = writeln!(report, "  {:?}\n  {states:?}\n  {fates:?}", decision.outcome);
+            }
+            let key: Vec<String> = key.iter().map(shown).collect();
+            let _ =
+                writeln!(report, "  {key:?} was {:?}, expected {:?}, is {:?}", texts(&before), texts(&expected), texts(&stored));
+        }
+    }
+    (!report.is_empty()).then_some(report)
+}
+
+async fn all(engine: Engine) {
+    let (first, cases) = (number("RETENTIOND_SEED", 0), number("RETENTIOND_CASES", 60));
+    let mut wrong = Vec::new();
+    for seed in first..first + cases {
+        let Some(db) = database(engine).await else { return };
+        // The journal's clock stands still; the instant of each run is the case's own.
+        let case = Case::new(seed);
+        let fixture = Fixture::new(engine, &db, &case.read().0.source, Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap()).await;
+        if let Some(report) = differs(&fixture, &case).await {
+            eprintln!("seed {seed} on {}:\n{report}", engine.name());
+            if cases == 1 {
+                eprintln!("{}\n{}\n{}\nnow {}\norders {:?}", case.map, case.policy, case.load(engine), case.now, case.orders);
+            }
+            wrong.push(seed);
+        }
+    }
+    assert!(wrong.is_empty(), "{} of {cases} cases differ on {}: seeds {wrong:?}", wrong.len(), engine.name());
+}
+
+#[tokio::test]
+async fn enforcement_does_what_the_reference_model_says_on_sqlite() {
+    all(Engine::Sqlite).await;
+}
+
+#[tokio::test]
+async fn enforcement_does_what_the_reference_model_says_on_postgresql() {
+    all(Engine::Postgres).await;
+}
+
+#[tokio::test]
+async fn enforcement_does_what_the_reference_model_says_on_mariadb() {
+    all(Engine::MariaDb).await;
+}
