@@ -298,10 +298,14 @@ impl<'a> Records<'a> {
         ])
     }
 
-    /// Whether a due row of a root data set is gone by the end of this run, although rows keep it at its beginning: those that
-    /// read it are deleted or become final in the same run.
+    /// Whether a due row of a root data set is gone by the end of this run, although rows keep it at its beginning: those that refer to it or
+    /// read it are deleted or become final in the same run, at most `ahead` of them one after the other.
     #[must_use]
-    pub fn gone_in_the_end(&self, data: &DataSet, alias: &str) -> B {
+    pub fn gone_in_the_end(&self, data: &DataSet, alias: &str, ahead: u32) -> B {
+        let later = |other: &DataSet, name: &str| match ahead.checked_sub(1) {
+            Some(ahead) if self.map().root_of(other).id == other.id => self.gone_in_the_end(other, name, ahead),
+            _ => B::False,
+        };
         let leaves = |reader: &DataSet, name: &str| {
             let done = match reader.disposition {
                 Disposition::Delete => B::False,
@@ -311,14 +315,15 @@ impl<'a> Records<'a> {
                     self.frozen(reader, name).negate(),
                 ]),
             };
-            B::or([self.going(reader, name, &[], None), done])
+            B::or([self.going(reader, name, &[], None), done, later(reader, name)])
         };
+        let refers = self.references_that(data, alias, &[&data.id], &|other, name| later(other, name).negate());
         let reads = self.reading(data, alias, None, &|reader, name| leaves(reader, name).negate());
         B::and([
             self.row_due(data, alias, &[&data.id]),
             self.delete_says(data, alias),
             self.frozen(data, alias).negate(),
-            self.referenced(data, alias, &[&data.id]).negate(),
+            B::or(refers.into_iter().map(|(_, exists)| exists)).negate(),
             B::or(reads.into_iter().map(|(_, exists)| exists)).negate(),
         ])
     }
@@ -332,6 +337,17 @@ impl<'a> Records<'a> {
     /// By table: whether a surviving row of it references a row of the record.
     #[must_use]
     pub fn references(&self, data: &DataSet, alias: &str, stack: &[&str]) -> Vec<(&'a Table, B)> {
+        self.references_that(data, alias, stack, &|_, _| B::True)
+    }
+
+    /// The same, of the rows of other data sets only those of which `which` holds too.
+    fn references_that(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        stack: &[&str],
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a Table, B)> {
         let resolved = self.resolved();
         let Some(table) = resolved.table(data) else { return Vec::new() };
         let declared = |t: &Table| data.cascades.iter().any(|c| resolved.find_table(c).is_some_and(|d| d.name == t.name));
@@ -350,17 +366,17 @@ impl<'a> Records<'a> {
                     Disposition::Anonymise => B::True,
                 },
                 Some(other) if stack.contains(&other.id.as_str()) => B::True,
-                Some(other) => self.going(other, &name, stack, Some(&data.id)).negate(),
+                Some(other) => B::and([self.going(other, &name, stack, Some(&data.id)).negate(), which(other, &name)]),
                 None => B::True,
             };
             all.push((child, exists(resolved, child, &name, &B::and([joined, survives]))));
         }
         // A row that follows may be referenced from outside the record, and then keeps the root with it.
         for f in self.map().followers_of(data).filter(|f| f.disposition == Disposition::Delete) {
-            let tables: Vec<&'a Table> = self.references(f, "", stack).into_iter().map(|(t, _)| t).collect();
+            let tables: Vec<&'a Table> = self.references_that(f, "", stack, which).into_iter().map(|(t, _)| t).collect();
             all.extend(tables.into_iter().enumerate().map(|(i, table)| {
                 let through = self.over_followers(f, alias, &|inner| {
-                    self.references(f, inner, stack).into_iter().nth(i).map_or(B::False, |(_, exists)| exists)
+                    self.references_that(f, inner, stack, which).into_iter().nth(i).map_or(B::False, |(_, exists)| exists)
                 });
                 (table, through)
             }));

@@ -59,7 +59,7 @@ impl Chance {
 fn rows(engine: Engine, seed: u64) -> String {
     let mut c = Chance(seed);
     let mut sql = String::new();
-    for id in 1..=80 {
+    for id in 1..=60 {
         let kind = c.one_of(&["'p'", "'t'", "'c'", "NULL", "'p'", "'t'"]);
         let dispute = c.one_of(&["0", "0", "0", "1", "NULL"]);
         let months = c.one_of(&["NULL", "NULL", "6", "0", "-3", "24"]);
@@ -82,7 +82,13 @@ fn rows(engine: Engine, seed: u64) -> String {
             let (ended, terms) = (c.date(engine, &[1, 5, 6, 7]), c.one_of(&["", "t"]));
             sql.push_str(&format!("INSERT INTO contract VALUES ({contract}, {id}, '{terms}', {ended});\n"));
             for k in 0..c.below(2) {
-                let called = c.one_of(&["NULL", "'2026-05-26 09:59:59'", "'2026-05-26 10:00:00'", "'2026-11-01 10:00:00'", "'2020-01-01 00:00:00'"]);
+                let called = c.one_of(&[
+                    "NULL",
+                    "'2026-05-26 09:59:59'",
+                    "'2026-05-26 10:00:00'",
+                    "'2026-11-01 10:00:00'",
+                    "'2020-01-01 00:00:00'",
+                ]);
                 let voice = c.maybe("v");
                 sql.push_str(&format!("INSERT INTO phone_call VALUES ({}, {contract}, {voice}, {called});\n", contract * 10 + k));
             }
@@ -95,7 +101,7 @@ fn rows(engine: Engine, seed: u64) -> String {
     sql
 }
 
-async fn read(fixture: &Fixture) -> BTreeMap<&'static str, Table> {
+async fn read(fixture: &Fixture<'_>) -> BTreeMap<&'static str, Table> {
     let mut session = fixture.source.session().await.unwrap();
     let mut all = BTreeMap::new();
     for (data, table, key, columns) in TABLES {
@@ -167,9 +173,9 @@ async fn comes_true(engine: Engine, seed: u64) -> Option<BTreeSet<String>> {
     let db = database(engine).await?;
     db.run_sql(&organisation::schema(engine)).await;
     db.run_sql(&rows(engine, seed)).await;
-    let fixture = Fixture::new(engine, db, "crm", now()).await;
+    let fixture = Fixture::new(engine, &db, "crm", now()).await;
     let kinds = [OrderKind::Hold, OrderKind::Restriction, OrderKind::Objection, OrderKind::Erasure, OrderKind::Instruction];
-    for (id, kind) in (1..=80).step_by(6).zip(kinds.iter().cycle()) {
+    for (id, kind) in (1..=60).step_by(4).zip(kinds.iter().cycle()) {
         let until = (id % 4 == 1).then(today).and_then(|t| t.checked_sub_days(Days::new(id as u64 % 8 / 4)));
         order(&fixture, &rules, "person", id, *kind, until).await;
     }

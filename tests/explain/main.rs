@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod agreement;
+#[expect(dead_code, reason = "other tests use the rest of the fixture")]
 #[path = "../support/enforcement.rs"]
 mod enforcement;
 mod organisation;
@@ -28,7 +29,7 @@ fn today() -> NaiveDate {
     now().date_naive()
 }
 
-async fn order(fixture: &Fixture, rules: &Rules, data: &str, id: i64, kind: OrderKind, until: Option<NaiveDate>) {
+async fn order(fixture: &Fixture<'_>, rules: &Rules, data: &str, id: i64, kind: OrderKind, until: Option<NaiveDate>) {
     let prepared = fixture.prepare(rules).await;
     let resolved = Resolved::new(&rules.map, &prepared.schema);
     let key = RecordKey(vec![KeyPart { kind: KeyKind::Integer, text: id.to_string() }]);
@@ -44,7 +45,7 @@ async fn order(fixture: &Fixture, rules: &Rules, data: &str, id: i64, kind: Orde
     place(&fixture.source, &fixture.journal, &prepared, &resolved, data, order, today()).await.unwrap();
 }
 
-async fn told(fixture: &Fixture, rules: &Rules, prepared: &Prepared, data: &str, key: &[&str]) -> Explanation {
+async fn told(fixture: &Fixture<'_>, rules: &Rules, prepared: &Prepared, data: &str, key: &[&str]) -> Explanation {
     let key: Vec<String> = key.iter().map(|k| (*k).to_owned()).collect();
     explain(&fixture.source, prepared, &rules.map, &rules.policies, data, &key).await.unwrap()
 }
@@ -55,9 +56,10 @@ async fn what_is_not_there_is_not_explained() {
     for engine in support::ENGINES {
         let Some(db) = support::database(engine).await else { continue };
         db.run_sql(&organisation::schema(engine)).await;
-        let fixture = Fixture::new(engine, db, "crm", now()).await;
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
         let prepared = fixture.prepare(&rules).await;
-        for (data, key) in [("person", vec!["7"]), ("person", vec!["1 OR 1=1"]), ("person", vec!["1", "2"]), ("visit", vec!["1"])] {
+        for (data, key) in [("person", vec!["7"]), ("person", vec!["1 OR 1=1"]), ("person", vec!["1", "2"]), ("visit", vec!["1"])]
+        {
             let key: Vec<String> = key.into_iter().map(str::to_owned).collect();
             let answer = explain(&fixture.source, &prepared, &rules.map, &rules.policies, data, &key).await;
             assert!(matches!(answer, Err(EnforceError::NoSuchRecord)), "{data} {key:?}");

@@ -51,6 +51,7 @@ text = { columns = ["body"], mask = { fixed = "" } }
 [data.contract]
 title = { fr = "Contrat", en = "Contract" }
 table = "contract"
+accepts_race = true
 key = ["id"]
 belongs_to = "person"
 on = { person_id = "id" }
@@ -80,6 +81,7 @@ format = "iso_datetime"
 [data.visit]
 title = { fr = "Visite", en = "Visit" }
 table = "visit"
+accepts_race = true
 key = ["contract_id", "n"]
 disposition = "anonymise"
 [data.visit.categories]

@@ -60,7 +60,7 @@ async fn every_situation_has_its_sentences_in_both_languages() {
         let Some(db) = database(engine).await else { continue };
         db.run_sql(&organisation::schema(engine)).await;
         db.run_sql(ROWS).await;
-        let fixture = Fixture::new(engine, db, "crm", now()).await;
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
         order(&fixture, &rules, "person", 4, OrderKind::Hold, None).await;
         order(&fixture, &rules, "person", 5, OrderKind::Restriction, chrono::NaiveDate::from_ymd_opt(2027, 1, 1)).await;
         order(&fixture, &rules, "person", 6, OrderKind::Objection, None).await;

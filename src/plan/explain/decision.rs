@@ -190,9 +190,11 @@ impl Teller<'_> {
             Outcome::Held => return false,
             _ => {}
         }
-        let acting = self.question.actions.iter().filter(|a| {
-            matches!(a.kind, ActionKind::NeverStored | ActionKind::Clear) && is_set(self.row, a.at)
-        });
+        let acting = self
+            .question
+            .actions
+            .iter()
+            .filter(|a| matches!(a.kind, ActionKind::NeverStored | ActionKind::Clear) && is_set(self.row, a.at));
         acting.flat_map(|a| &a.masks).any(|(data_set, column)| *data_set == field.data_set && *column == field.column)
     }
 
@@ -214,8 +216,7 @@ impl Teller<'_> {
             }
         }
         // What is empty in one table says nothing where the category is stored in another.
-        let stored: Vec<String> =
-            all.iter().filter(|c| c.decision != Decision::Nothing).map(|c| c.category.clone()).collect();
+        let stored: Vec<String> = all.iter().filter(|c| c.decision != Decision::Nothing).map(|c| c.category.clone()).collect();
         all.retain(|c| c.decision != Decision::Nothing || !stored.contains(&c.category));
         let names: Vec<String> = all.iter().map(|c| c.category.clone()).collect();
         for story in &mut all {
@@ -286,9 +287,8 @@ impl Teller<'_> {
         // Rows of one data set that go for two reasons, or by two ways, are one change.
         let mut merged: Vec<Change> = Vec::new();
         for change in all.into_iter().filter(|c| c.rows > 0) {
-            let same = |c: &&mut Change| {
-                (&c.data_set, c.operation, &c.column) == (&change.data_set, change.operation, &change.column)
-            };
+            let same =
+                |c: &&mut Change| (&c.data_set, c.operation, &c.column) == (&change.data_set, change.operation, &change.column);
             match merged.iter_mut().find(same) {
                 Some(known) => known.rows += change.rows,
                 None => merged.push(change),

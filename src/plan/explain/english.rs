@@ -8,20 +8,8 @@ use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
 use crate::policy::start::Combine;
 
-const MONTHS: [&str; 12] = [
-    "January",
-    "February",
-    "March",
-    "April",
-    "May",
-    "June",
-    "July",
-    "August",
-    "September",
-    "October",
-    "November",
-    "December",
-];
+const MONTHS: [&str; 12] =
+    ["January", "February", "March", "April", "May", "June", "July", "August", "September", "October", "November", "December"];
 
 /// The whole explanation, a paragraph a line.
 pub fn text(e: &Explanation) -> String {

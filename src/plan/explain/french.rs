@@ -8,20 +8,8 @@ use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
 use crate::policy::start::Combine;
 
-const MONTHS: [&str; 12] = [
-    "janvier",
-    "février",
-    "mars",
-    "avril",
-    "mai",
-    "juin",
-    "juillet",
-    "août",
-    "septembre",
-    "octobre",
-    "novembre",
-    "décembre",
-];
+const MONTHS: [&str; 12] =
+    ["janvier", "février", "mars", "avril", "mai", "juin", "juillet", "août", "septembre", "octobre", "novembre", "décembre"];
 
 /// The whole explanation, a paragraph a line.
 pub fn text(e: &Explanation) -> String {
@@ -270,7 +258,11 @@ fn state(p: &PurposeStory) -> String {
         }
         State::EndedByCap => match (p.ends, &p.ends_by_cap) {
             (Some(end), Some(cap)) => {
-                format!("Cette finalité a pris fin par la limite {}\u{a0}: elle ne conserve plus rien depuis le {}.", quoted(&cap.fr), stamp(end))
+                format!(
+                    "Cette finalité a pris fin par la limite {}\u{a0}: elle ne conserve plus rien depuis le {}.",
+                    quoted(&cap.fr),
+                    stamp(end)
+                )
             }
             _ => "Cette finalité a pris fin, car une limite est atteinte.".to_owned(),
         },
@@ -338,24 +330,35 @@ fn category(c: &CategoryStory) -> String {
             format!("Catégorie {name}\u{a0}: conservée {finality} {}.", joined(&keepers, "et"))
         }
         (Decision::Goes, Some(Why::NeverStored)) => {
-            format!("Catégorie {name}\u{a0}: ces données n’auraient jamais dû être enregistrées\u{a0}; elles seront effacées au prochain passage et l’incident est signalé.")
+            format!(
+                "Catégorie {name}\u{a0}: ces données n’auraient jamais dû être enregistrées\u{a0}; elles seront effacées au prochain passage et l’incident est signalé."
+            )
         }
         (Decision::Goes, Some(Why::Uncovered) | None) => {
             format!("Catégorie {name}\u{a0}: effacée au prochain passage, car aucune finalité n’en a besoin.")
         }
         (Decision::Goes, Some(Why::PurposesOver)) => match &c.last_purpose {
             Some(last) => {
-                format!("Catégorie {name}\u{a0}: effacée au prochain passage, car la dernière finalité qui en avait besoin, {}, a pris fin.", quoted(&last.fr))
+                format!(
+                    "Catégorie {name}\u{a0}: effacée au prochain passage, car la dernière finalité qui en avait besoin, {}, a pris fin.",
+                    quoted(&last.fr)
+                )
             }
-            None => format!("Catégorie {name}\u{a0}: effacée au prochain passage, car les finalités qui en avaient besoin ont pris fin."),
+            None => format!(
+                "Catégorie {name}\u{a0}: effacée au prochain passage, car les finalités qui en avaient besoin ont pris fin."
+            ),
         },
         (Decision::Nothing, _) => format!("Catégorie {name}\u{a0}: rien n’est enregistré, ou tout est déjà effacé."),
         (Decision::Held, _) if c.never_stored => {
-            format!("Catégorie {name}\u{a0}: ces données n’auraient jamais dû être enregistrées\u{a0}; elles restent gelées avec la fiche et l’incident est signalé.")
+            format!(
+                "Catégorie {name}\u{a0}: ces données n’auraient jamais dû être enregistrées\u{a0}; elles restent gelées avec la fiche et l’incident est signalé."
+            )
         }
         (Decision::Held, _) => format!("Catégorie {name}\u{a0}: gelée avec la fiche."),
         (Decision::Uncovered, _) => {
-            format!("Catégorie {name}\u{a0}: aucune finalité ne la couvre\u{a0}; elle est conservée en attendant une décision, et signalée comme anomalie.")
+            format!(
+                "Catégorie {name}\u{a0}: aucune finalité ne la couvre\u{a0}; elle est conservée en attendant une décision, et signalée comme anomalie."
+            )
         }
     }
 }

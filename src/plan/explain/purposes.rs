@@ -82,11 +82,9 @@ impl<'a> PurposeReader<'a> {
             kept_while: purpose.kept_while.as_ref().map(|w| words(&w.value, self.data)),
             ends_when: purpose.ends_when.as_ref().map(|w| words(&w.value, self.data)),
             ended_by: match state {
-                State::EndedByOrder => orders
-                    .iter()
-                    .copied()
-                    .filter(|k| *k == OrderKind::Instruction || purpose.ended_by.contains(k))
-                    .collect(),
+                State::EndedByOrder => {
+                    orders.iter().copied().filter(|k| *k == OrderKind::Instruction || purpose.ended_by.contains(k)).collect()
+                }
                 _ => Vec::new(),
             },
         }
@@ -198,10 +196,9 @@ pub fn words(when: &When, data: &DataSet) -> Title {
     };
     match when {
         When::Condition(name) => match data.condition(name) {
-            Some(condition) => Title {
-                fr: format!("«\u{a0}{}\u{a0}»", condition.title.fr),
-                en: format!("“{}”", condition.title.en),
-            },
+            Some(condition) => {
+                Title { fr: format!("«\u{a0}{}\u{a0}»", condition.title.fr), en: format!("“{}”", condition.title.en) }
+            }
             None => Title { fr: name.value.clone(), en: name.value.clone() },
         },
         When::Not(inner) => {

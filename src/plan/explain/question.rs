@@ -1,7 +1,7 @@
 //! The statements that read one record's story. They write nothing, and repeat the plan's own predicates.
 
 use super::columns::{Columns, PurposeColumns};
-use super::fields::{ChangeColumn, FieldColumn, Fate, Rows};
+use super::fields::{ChangeColumn, Fate, FieldColumn, Rows};
 use crate::plan::action::{Action, ActionKind, Companion, Operation, ROW};
 use crate::plan::boolean::B;
 use crate::plan::dialect::Dialect;
@@ -14,6 +14,9 @@ use crate::policy::map::{DataSet, Disposition, Title};
 
 /// Most child rows whose purposes are read; with more, the figures cover these.
 const MOST_CHILDREN: u32 = 10_000;
+
+/// How many rows one after the other are followed that let a waiting row go in the same run. A longer chain is told as waiting.
+const AHEAD: u32 = 2;
 
 /// What is asked about one record of a root data set.
 #[derive(Debug, Clone)]
@@ -71,7 +74,7 @@ impl Question {
             .map(|a| ActionColumn { kind: a.kind, masks: masks(a), at: columns.bit(&a.predicate) })
             .collect();
         let due = columns.bit(&records.row_due(data, ROW, &[&data.id]));
-        let gone = columns.bit(&records.gone_in_the_end(data, ROW));
+        let gone = columns.bit(&records.gone_in_the_end(data, ROW, AHEAD));
         let done = columns.bit(&match data.disposition {
             Disposition::Delete => B::False,
             Disposition::Anonymise => records.not_done(data, ROW).negate(),
@@ -141,8 +144,7 @@ fn masks(action: &Action) -> Vec<(String, String)> {
             below(&companion.companions, all);
         }
     }
-    let mut all: Vec<(String, String)> =
-        action.set.iter().map(|(column, _)| (action.data_set.clone(), column.clone())).collect();
+    let mut all: Vec<(String, String)> = action.set.iter().map(|(column, _)| (action.data_set.clone(), column.clone())).collect();
     below(&action.companions, &mut all);
     all
 }
@@ -156,10 +158,9 @@ fn waits(records: &Records<'_>, data: &DataSet, columns: &mut Columns) -> Vec<(T
         None => all.push((title, reads, exists)),
     };
     for (table, exists) in records.references(data, ROW, &[&data.id]) {
-        let title = resolved.data_set_of(table).map_or_else(
-            || Title { fr: table.name.name.clone(), en: table.name.name.clone() },
-            |other| other.title.clone(),
-        );
+        let title = resolved
+            .data_set_of(table)
+            .map_or_else(|| Title { fr: table.name.name.clone(), en: table.name.name.clone() }, |other| other.title.clone());
         add(title, false, exists);
     }
     for (reader, exists) in records.reading(data, ROW, None, &|_, _| B::True) {
