@@ -39,6 +39,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// The texts.
     pub documents: Documents,
+    /// The instant and the facts about the source that the plan was made with.
+    pub moment: Moment,
 }
 
 impl Prepared {
@@ -75,7 +77,7 @@ impl Prepared {
         if faults.any_error() {
             return Ok(None);
         }
-        Ok(Some(Self { schema, plan, documents }))
+        Ok(Some(Self { schema, plan, documents, moment }))
     }
 }
 

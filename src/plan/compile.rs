@@ -135,6 +135,12 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
     }
 }
 
+/// Writes predicates about the records of one source, as a plan made of the same parts has them; orders are looked for.
+#[must_use]
+pub fn records<'a>(map: &'a DataMap, policies: &'a [Policy], schema: &'a Schema, moment: &'a Moment) -> Records<'a> {
+    Compiler { resolved: Resolved::new(map, schema), policies, moment }.records(moment.now, true, false)
+}
+
 struct Compiler<'a> {
     resolved: Resolved<'a>,
     policies: &'a [Policy],
