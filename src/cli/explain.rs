@@ -39,7 +39,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 Lang::Fr => Language::French,
                 Lang::En => Language::English,
             };
-            print!("{}", text(&story, language));
+            println!("{}", text(&story, language).trim_end());
         }
     }
     Ok(Exit::Ok)

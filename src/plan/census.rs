@@ -97,7 +97,15 @@ impl Census {
         }
         columns.push(bit(&records.frozen(data, ROW).render()));
         let mine: Vec<&Action> = actions.iter().filter(|a| a.data_set == data.id.value).collect();
-        columns.extend(mine.iter().map(|a| bit(&a.predicate.render())));
+        // What waits only for rows that go in the same run is gone at its end: people are told the end, not the way.
+        let gone = records.gone_in_the_end(data, ROW, 2);
+        columns.extend(mine.iter().map(|a| {
+            bit(&match a.kind {
+                ActionKind::Delete => B::or([a.predicate.clone(), gone.clone()]).render(),
+                ActionKind::Empty => B::and([a.predicate.clone(), gone.clone().negate()]).render(),
+                _ => a.predicate.render(),
+            })
+        }));
         let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
         for i in &own {
             let purpose = records.purposes[*i].purpose;
