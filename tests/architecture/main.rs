@@ -32,13 +32,14 @@ const ROOMS: [&str; 15] = [
 
 /// Rooms that compute from values alone, and what would make them impure.
 const PURE: [&str; 4] = ["policy", "reference", "plan", "digest"];
-const IMPURE: [&str; 10] = [
+const IMPURE: [&str; 12] = [
     "sqlx",
     "tokio",
     "clock",
     "std::fs",
-    "std::net::Tcp",
-    "std::net::Udp",
+    "std::net::TcpStream",
+    "std::net::TcpListener",
+    "std::net::UdpSocket",
     "std::env",
     "std::process",
     "Utc::now",

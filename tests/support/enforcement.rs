@@ -119,7 +119,7 @@ impl<'d> Fixture<'d> {
         let fence = fence::take(&self.source, &self.state, &self.journal, &prepared.plan.source, server, None).await?;
         let request = RunRequest {
             source: &self.source,
-            prepared: &prepared,
+            prepared,
             journal: &self.journal,
             fence,
             settings,
