@@ -2,6 +2,7 @@
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
 use super::{Format, faults};
 use crate::enforce::check;
 use crate::policy::located::Faults;
@@ -41,18 +42,18 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 .iter()
                 .map(|(id, found)| serde_json::json!({ "source": id, "result": faults::json(found, &workspace.files) }))
                 .collect();
-            println!("{}", serde_json::Value::from(all));
+            output::json(&serde_json::Value::from(all))?;
         }
         Format::Text => {
             for (id, found) in &lists {
                 if let (Some(id), false) = (id, found.sorted().is_empty()) {
                     eprintln!("── source {id}\n");
                 }
-                faults::print(found, &workspace.files, Format::Text);
+                faults::print(found, &workspace.files, Format::Text)?;
             }
             if !wrong {
                 let purposes: usize = workspace.sources.values().flat_map(|s| &s.policies).map(|p| p.purposes.len()).sum();
-                println!("{} sources, {purposes} purposes: no error.", workspace.sources.len());
+                output::line(format!("{} sources, {purposes} purposes: no error.", workspace.sources.len()))?;
             }
         }
     }

@@ -4,6 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
 use super::progress::Progress;
 use super::{Format, plan};
 use crate::config::Lang;
@@ -49,7 +50,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 let mut session = source.session().await?;
                 let counts = take_census(&mut session, &prepared.plan).await?;
                 session.done().await?;
-                print!("{}", plan::text(&prepared, rules, &counts, lang));
+                output::say(plan::text(&prepared, rules, &counts, lang))?;
                 if !confirmed(lang)? {
                     return Err(Failure::new(Exit::Denied, "nothing was done"));
                 }
@@ -72,11 +73,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         worst = worst_of(worst, exit_of(&outcome));
         match cx.format {
             Format::Json => results.push(serde_json::json!({ "source": id, "outcome": outcome })),
-            Format::Text => print!("{}", text(&id, &outcome, lang)),
+            Format::Text => output::say(text(&id, &outcome, lang))?,
         }
     }
     if cx.format == Format::Json {
-        println!("{}", serde_json::Value::from(results));
+        output::json(&serde_json::Value::from(results))?;
     }
     state.close().await;
     Ok(worst)

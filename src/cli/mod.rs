@@ -12,6 +12,7 @@ mod journal;
 mod locate;
 mod map;
 mod order;
+mod output;
 mod plan;
 mod progress;
 mod schema;
@@ -111,7 +112,7 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("retentiond: {}", failure.message);
+                eprintln!("retentiond: {}", crate::policy::reader::inert(&failure.message));
             }
             failure.exit
         }

@@ -6,6 +6,7 @@ use clap::Subcommand;
 use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
 use super::table::Table;
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::journal::{Id128, OrderReason, Reference};
@@ -132,9 +133,9 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     source.close().await;
     match cx.format {
         Format::Json => {
-            println!("{}", serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value }))
+            output::json(&serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value }))?
         }
-        Format::Text => println!("Order {placed}: {} on {}.", kind.word(), args.data),
+        Format::Text => output::line(format!("Order {placed}: {} on {}.", kind.word(), args.data))?,
     }
     state.close().await;
     Ok(Exit::Ok)
@@ -186,8 +187,8 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     .await?;
     source.close().await;
     match cx.format {
-        Format::Json => println!("{}", serde_json::json!({ "order": args.order, "lifted": true })),
-        Format::Text => println!("Order {} is lifted; the next run decides anew.", args.order),
+        Format::Json => output::json(&serde_json::json!({ "order": args.order, "lifted": true }))?,
+        Format::Text => output::line(format!("Order {} is lifted; the next run decides anew.", args.order))?,
     }
     state.close().await;
     Ok(Exit::Ok)
@@ -204,7 +205,7 @@ async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
     match cx.format {
         Format::Json => {
             let list: Vec<_> = all.iter().map(|(id, o)| serde_json::json!({ "source": id, "order": o })).collect();
-            println!("{}", serde_json::Value::from(list));
+            output::json(&serde_json::Value::from(list))?;
         }
         Format::Text => {
             let mut table = Table::new(&["order", "data set", "kind", "scope", "placed", "until", "lifted"]);
@@ -220,7 +221,7 @@ async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
                     dash(o.lifted_on),
                 ]);
             }
-            print!("{}", table.render());
+            output::say(table.render())?;
         }
     }
     Ok(Exit::Ok)

@@ -4,6 +4,7 @@ use chrono::NaiveDate;
 
 use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
+use super::output;
 use super::table::Table;
 use crate::config::{Lang, SourceRules};
 use crate::enforce::{Prepared, take_census};
@@ -37,11 +38,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         source.close().await;
         match cx.format {
             super::Format::Json => all.push(json(&prepared, &counts)),
-            super::Format::Text => print!("{}", text(&prepared, rules, &counts, cx.lang(&workspace))),
+            super::Format::Text => output::say(text(&prepared, rules, &counts, cx.lang(&workspace)))?,
         }
     }
     if cx.format == super::Format::Json {
-        println!("{}", serde_json::Value::from(all));
+        output::json(&serde_json::Value::from(all))?;
     }
     Ok(Exit::Ok)
 }

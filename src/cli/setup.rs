@@ -3,6 +3,7 @@
 use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::faults;
+use super::output;
 use crate::enforce::check;
 use crate::policy::located::Faults;
 use crate::source::setup::{SetupRequest, script};
@@ -31,7 +32,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let mut found = Faults::default();
     let checked = check(&source, &rules.map, &rules.policies, cx.clock.now(), false, &mut found).await?;
     if checked.plan.is_none() {
-        faults::print(&found, &workspace.files, cx.format);
+        faults::print(&found, &workspace.files, cx.format)?;
         return Err(Failure::said(Exit::Config));
     }
     let role = workspace.settings.sources.get(&args.source).and_then(|s| s.role.clone());
@@ -51,6 +52,6 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     };
     let text = script(source.engine(), &request).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
     source.close().await;
-    print!("{text}");
+    output::say(text)?;
     Ok(Exit::Ok)
 }

@@ -5,6 +5,7 @@
 
 mod load;
 mod settings;
+mod shape;
 mod workspace;
 
 pub use load::{LoadError, load};
