@@ -3,6 +3,7 @@
 use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::output;
+use super::words::{self, count, pick};
 use super::{Format, faults};
 use crate::enforce::check;
 use crate::policy::located::Faults;
@@ -51,9 +52,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 }
                 faults::print(found, &workspace.files, Format::Text)?;
             }
+            let lang = cx.lang(&workspace);
             if !wrong {
                 let purposes: usize = workspace.sources.values().flat_map(|s| &s.policies).map(|p| p.purposes.len()).sum();
-                output::line(format!("{} sources, {purposes} purposes: no error.", workspace.sources.len()))?;
+                let purposes = count(purposes as u64, lang, ("finalité", "finalités"), ("purpose", "purposes"));
+                let sources = count(workspace.sources.len() as u64, lang, ("source", "sources"), ("source", "sources"));
+                let (colon, none) = (words::colon(lang), pick(lang, "aucune erreur", "no error"));
+                output::line(format!("{sources}, {purposes}{colon} {none}."))?;
             }
         }
     }

@@ -81,12 +81,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         What::Show { from, limit } => {
             let workspace = cx.workspace()?;
             let reader = Reader::new(&cx.state_to_read(&workspace).await?);
-            let mut out = BufWriter::new(std::io::stdout().lock());
             for entry in reader.entries(from, limit).await? {
-                // A closed pipe (`| head`) is no failure.
-                if out.write_all(&entry.to_bytes()).and_then(|()| out.write_all(b"\n")).is_err() {
-                    break;
-                }
+                output::line(String::from_utf8_lossy(&entry.to_bytes()))?;
             }
             Ok(Exit::Ok)
         }
@@ -116,7 +112,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         What::Rotate => {
             let workspace = cx.workspace()?;
             let (state, journal) = cx.state(&workspace).await?;
-            output::line(journal.rotate_signing_key().await?)?;
+            public_key(cx, &journal.rotate_signing_key().await?)?;
             state.close().await;
             Ok(Exit::Ok)
         }
@@ -128,12 +124,19 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 None => reader.entries(0, 1).await?.pop(),
             };
             match newest.map(|e| e.event) {
-                Some(Event::LogCreated { key, .. } | Event::SigningKeyRotated { key }) => output::line(key)?,
+                Some(Event::LogCreated { key, .. } | Event::SigningKeyRotated { key }) => public_key(cx, &key)?,
                 _ => return Err(Failure::new(Exit::Unavailable, "the journal is empty")),
             }
             Ok(Exit::Ok)
         }
         What::Recover { source, actor } => recover(cx, &source, &actor).await,
+    }
+}
+
+fn public_key(cx: &Cx, key: &impl std::fmt::Display) -> Result<(), Failure> {
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "public_key": key.to_string() })),
+        Format::Text => output::line(key),
     }
 }
 
@@ -191,7 +194,7 @@ async fn prove_record(cx: &Cx, data_name: &str, typed: &[String]) -> Result<Exit
     let proof = prove(&Reader::new(&state), &macs, &name, &data_set, &key).await?;
     let found = !proof.entries.is_empty();
     match serde_json::to_string_pretty(&proof) {
-        Ok(text) => output::line(text)?,
+        Ok(text) => output::line(output::inert_json(&text))?,
         Err(e) => return Err(Failure::new(Exit::Unavailable, e.to_string())),
     }
     Ok(if found { Exit::Ok } else { Exit::Failed })
@@ -208,9 +211,12 @@ async fn recover(cx: &Cx, id: &str, actor: &str) -> Result<Exit, Failure> {
     journal.append(Event::JournalRecovered { source: Name::parse(id)?, ledger_size, actor: actor.clone() }).await?;
     take(&source, &state, &journal, id, &schema.server.id, Some(&Adopt { reason: Adoption::Takeover, actor })).await?;
     source.close().await;
-    output::line(format!(
-        "The journal goes on from here; what it lost is not in it. The source's ledger knew {ledger_size} entries."
-    ))?;
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "source": id, "ledger_size": ledger_size }))?,
+        Format::Text => output::line(format!(
+            "The journal goes on from here; what it lost is not in it. The source's ledger knew {ledger_size} entries."
+        ))?,
+    }
     state.close().await;
     Ok(Exit::Ok)
 }

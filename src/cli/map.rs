@@ -4,8 +4,8 @@ use std::path::PathBuf;
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::faults;
 use super::output;
+use super::{Format, faults};
 use crate::config::{File, load};
 use crate::enforce::draft;
 use crate::policy::located::Faults;
@@ -41,7 +41,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let source = Source::connect(&target).await?;
     let text = draft(&source, &args.source, !args.names_only).await?;
     source.close().await;
-    output::say(text)?;
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "source": args.source, "map": text }))?,
+        Format::Text => output::say(text)?,
+    }
     Ok(Exit::Ok)
 }
 

@@ -115,6 +115,10 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let (rules, data) = cx.data_set(&workspace, &args.data)?;
     let actor = cx.actor(&workspace, &args.why.actor)?;
     let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
+    let today = cx.clock.now().date_naive();
+    if let Some(until) = args.until.filter(|until| *until < today) {
+        return Err(Failure::new(Exit::Usage, format!("{until} is past: an order that ends before it begins holds nothing")));
+    }
     let id = rules.map.source.value.clone();
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect(&workspace, &id).await?;
@@ -151,7 +155,13 @@ pub fn typed_key(resolved: &Resolved<'_>, data: &crate::policy::map::DataSet, ty
         let names: Vec<String> = columns.iter().map(|c| shown(&c.name)).collect();
         return Err(Failure::new(
             Exit::Usage,
-            format!("the key of `{}` has {} columns ({}): give `--key` once for each", data.id, columns.len(), names.join(", ")),
+            format!(
+                "the key of `{}` has {} column{} ({}): give `--key` once for each",
+                data.id,
+                columns.len(),
+                if columns.len() == 1 { "" } else { "s" },
+                names.join(", ")
+            ),
         ));
     }
     let parts: Option<Vec<_>> = columns.iter().zip(typed).map(|(c, t)| resolved.dialect.typed_part(c, t)).collect();

@@ -2,8 +2,8 @@
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::faults;
 use super::output;
+use super::{Format, faults};
 use crate::enforce::check;
 use crate::policy::located::Faults;
 use crate::source::setup::{SetupRequest, script};
@@ -52,6 +52,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     };
     let text = script(source.engine(), &request).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
     source.close().await;
-    output::say(text)?;
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "source": args.source, "script": text }))?,
+        Format::Text => output::say(text)?,
+    }
     Ok(Exit::Ok)
 }

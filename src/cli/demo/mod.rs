@@ -3,13 +3,15 @@
 mod build;
 mod compare;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::NaiveDate;
+
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::plan::number;
+use super::words::number;
 use super::{Format, enforce, output, plan};
 use crate::clock::{Clock, FixedClock};
 use crate::config::{Lang, Workspace};
@@ -61,9 +63,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let mut differences = 0;
     let mut compared = 0;
     let (mut changed, mut failed) = (0, 0);
+    let mut first_plan = String::new();
     for (org, world) in &worlds {
         let timer = Instant::now();
-        let outcome = source(&cx, &workspace, &state, &journal, org.id()).await?;
+        let (outcome, hash) = source(&cx, &workspace, &state, &journal, org.id()).await?;
+        if *org == Organisation::Sofraco {
+            first_plan = hash;
+        }
         changed += outcome.changed();
         failed += outcome.failed();
         let took = timer.elapsed();
@@ -108,17 +114,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         number(compared, Lang::En)
     ))?;
     output::line("\nNext, on the same files:")?;
-    let config = config.display();
-    for command in [
-        format!("retentiond --config {config} plan --source sofraco --lang fr"),
-        format!("retentiond --config {config} plan --source secufor --at {}", now.date_naive() + chrono::Months::new(12)),
-        format!("retentiond --config {config} explain --data sofraco.person --key 1 --lang fr"),
-        format!(
-            "retentiond --config {config} order hold --data sofraco.person --key 1 --actor dpo --reason litigation --reference CASE-1"
-        ),
-        format!("retentiond --config {config} enforce --source sofraco"),
-        format!("retentiond journal verify {} --key {}", path.display(), args.dir.join("journal.pub").display()),
-    ] {
+    let person = surviving(&cx, &workspace, "sofraco", "SELECT min(id) FROM person").await?;
+    for command in next_commands(&args.dir, now.date_naive(), &first_plan, &person) {
         output::line(format!("   {command}"))?;
     }
     let right = differences == 0 && failed == 0 && report.is_sound();
@@ -131,7 +128,7 @@ async fn source(
     state: &State,
     journal: &Journal,
     id: &str,
-) -> Result<crate::enforce::RunOutcome, Failure> {
+) -> Result<(crate::enforce::RunOutcome, String), Failure> {
     let rules =
         workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
     let source = cx.connect(workspace, id).await?;
@@ -148,7 +145,58 @@ async fn source(
     let outcome = enforce_run(request).await?;
     source.close().await;
     output::say(indent(&enforce::text(id, &outcome, lang)))?;
-    Ok(outcome)
+    Ok((outcome, prepared.plan.hash.clone()))
+}
+
+/// A key that is still there after the run.
+async fn surviving(cx: &Cx, workspace: &Workspace, id: &str, sql: &str) -> Result<String, Failure> {
+    let source = cx.connect(workspace, id).await?;
+    let mut session = source.session().await?;
+    let rows = session.rows(sql).await?;
+    session.done().await?;
+    source.close().await;
+    Ok(rows.into_iter().flatten().flatten().next().unwrap_or_else(|| "1".to_owned()))
+}
+
+/// What to try on the files of the demonstration, as a shell takes it.
+fn next_commands(dir: &Path, today: NaiveDate, plan: &str, person: &str) -> Vec<String> {
+    let quoted = |path: &Path| quoted(&path.display().to_string());
+    let program = format!("{} --config {}", program(), quoted(&dir.join("retentiond.toml")));
+    let (export, key) = (quoted(&dir.join("journal.export")), quoted(&dir.join("journal.pub")));
+    vec![
+        format!("{program} plan --source sofraco --lang fr"),
+        format!("{program} plan --source secufor --at {}", today + chrono::Months::new(12)),
+        format!("{program} order hold --data sofraco.person --key {person} --actor dpo --reason litigation --reference CASE-1"),
+        format!("{program} order list"),
+        format!("{program} enforce --source sofraco --plan {plan}"),
+        format!("{program} journal verify {export} --key {key}"),
+    ]
+}
+
+/// How a shell calls this program: by its name where that finds it, otherwise by its path.
+fn program() -> String {
+    let Ok(exe) = std::env::current_exe() else { return "retentiond".to_owned() };
+    let on_path = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path)
+            .any(|dir| dir.join("retentiond").canonicalize().is_ok_and(|p| Some(p) == exe.canonicalize().ok()))
+    });
+    if on_path {
+        return "retentiond".to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = match exe.strip_prefix(&here) {
+        Ok(below) if below.components().count() > 1 => below,
+        _ => &exe,
+    };
+    quoted(&shown.display().to_string())
+}
+
+/// A word as a POSIX shell takes it literally.
+fn quoted(word: &str) -> String {
+    if word.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:@".contains(&b)) && !word.is_empty() {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn indent(text: &str) -> String {
