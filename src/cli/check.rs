@@ -5,8 +5,12 @@ use super::exit::{Exit, Failure};
 use super::output;
 use super::words::{self, count, pick};
 use super::{Format, faults};
+use crate::config::SourceRules;
 use crate::enforce::check;
+use crate::plan::own_tables::OwnTable;
+use crate::plan::schema::Engine;
 use crate::policy::located::Faults;
+use crate::source::Source;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -32,6 +36,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             let source = cx.connect(&workspace, &id).await?;
             let mut found = Faults::default();
             check(&source, &rules.map, &rules.policies, cx.clock.now(), !args.no_probe, &mut found).await?;
+            if !found.any_error() {
+                own_tables(&source, rules, &mut found).await?;
+            }
             source.close().await;
             lists.push((Some(id), found));
         }
@@ -63,4 +70,21 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
     }
     Ok(if wrong { Exit::Config } else { Exit::Ok })
+}
+
+/// SQLite has no privileges by which the absence of our tables shows: they are looked for by name.
+async fn own_tables(source: &Source, rules: &SourceRules, found: &mut Faults) -> Result<(), Failure> {
+    if source.engine() != Engine::Sqlite {
+        return Ok(());
+    }
+    let mut session = source.session().await?;
+    let names = OwnTable::ALL.map(|own| format!("'{}'", own.sql(Engine::Sqlite))).join(", ");
+    let there = session.rows(&format!("SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({names})")).await?;
+    session.done().await?;
+    if there.len() < OwnTable::ALL.len() {
+        found
+            .error(&rules.map.source.at, "the database does not have all of this program's own tables")
+            .expected("the script that `retentiond setup` prints");
+    }
+    Ok(())
 }

@@ -63,13 +63,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let mut differences = 0;
     let mut compared = 0;
     let (mut changed, mut failed) = (0, 0);
-    let mut first_plan = String::new();
     for (org, world) in &worlds {
         let timer = Instant::now();
-        let (outcome, hash) = source(&cx, &workspace, &state, &journal, org.id()).await?;
-        if *org == Organisation::Sofraco {
-            first_plan = hash;
-        }
+        let outcome = source(&cx, &workspace, &state, &journal, org.id()).await?;
         changed += outcome.changed();
         failed += outcome.failed();
         let took = timer.elapsed();
@@ -114,8 +110,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         number(compared, Lang::En)
     ))?;
     output::line("\nNext, on the same files:")?;
-    let person = surviving(&cx, &workspace, "sofraco", "SELECT min(id) FROM person").await?;
-    for command in next_commands(&args.dir, now.date_naive(), &first_plan, &person) {
+    let (person, plan) = after(&cx, &workspace, "sofraco", "SELECT min(id) FROM person").await?;
+    for command in next_commands(&args.dir, now.date_naive(), &plan, &person) {
         output::line(format!("   {command}"))?;
     }
     let right = differences == 0 && failed == 0 && report.is_sound();
@@ -128,7 +124,7 @@ async fn source(
     state: &State,
     journal: &Journal,
     id: &str,
-) -> Result<(crate::enforce::RunOutcome, String), Failure> {
+) -> Result<crate::enforce::RunOutcome, Failure> {
     let rules =
         workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
     let source = cx.connect(workspace, id).await?;
@@ -145,17 +141,20 @@ async fn source(
     let outcome = enforce_run(request).await?;
     source.close().await;
     output::say(indent(&enforce::text(id, &outcome, lang)))?;
-    Ok((outcome, prepared.plan.hash.clone()))
+    Ok(outcome)
 }
 
-/// A key that is still there after the run.
-async fn surviving(cx: &Cx, workspace: &Workspace, id: &str, sql: &str) -> Result<String, Failure> {
+/// After the run: a key that is still there, and the hash of the plan.
+async fn after(cx: &Cx, workspace: &Workspace, id: &str, sql: &str) -> Result<(String, String), Failure> {
+    let rules =
+        workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
     let source = cx.connect(workspace, id).await?;
+    let prepared = cx.prepare(workspace, &source, rules, cx.clock.now()).await?;
     let mut session = source.session().await?;
     let rows = session.rows(sql).await?;
     session.done().await?;
     source.close().await;
-    Ok(rows.into_iter().flatten().flatten().next().unwrap_or_else(|| "1".to_owned()))
+    Ok((rows.into_iter().flatten().flatten().next().unwrap_or_else(|| "1".to_owned()), prepared.plan.hash))
 }
 
 /// What to try on the files of the demonstration, as a shell takes it.
@@ -166,9 +165,9 @@ fn next_commands(dir: &Path, today: NaiveDate, plan: &str, person: &str) -> Vec<
     vec![
         format!("{program} plan --source sofraco --lang fr"),
         format!("{program} plan --source secufor --at {}", today + chrono::Months::new(12)),
+        format!("{program} enforce --source sofraco --plan {plan}"),
         format!("{program} order hold --data sofraco.person --key {person} --actor dpo --reason litigation --reference CASE-1"),
         format!("{program} order list"),
-        format!("{program} enforce --source sofraco --plan {plan}"),
         format!("{program} journal verify {export} --key {key}"),
     ]
 }
