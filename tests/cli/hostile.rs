@@ -51,6 +51,7 @@ fn hostile(engine: Engine) {
     // The script is run as it is printed: names stand in it as the engine quotes them.
     let script = site.run(&["setup", "--source", "crm", "--role", &site.role_name()]).expect(0).out;
     site.sql(&script);
+    site.log_in();
 
     let checked = site.run(&["check"]);
     assert!(checked.err.contains("CREATE") && checked.err.contains("\\u{202e}"), "no index is advised: {checked:?}");

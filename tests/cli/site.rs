@@ -3,7 +3,8 @@
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use chrono::{Days, NaiveDate, Utc};
+use chrono::{Days, NaiveDate};
+use retentiond::clock::{Clock as _, SystemClock};
 use retentiond::plan::schema::Engine;
 use serde_json::Value;
 
@@ -83,7 +84,7 @@ impl Site {
         site.settings("");
         site.write("url", &site.database.url);
         site.sql(SCHEMA);
-        site.sql(&rows(Utc::now().date_naive()));
+        site.sql(&rows(SystemClock.now().date_naive()));
         Some(site)
     }
 
@@ -93,7 +94,18 @@ impl Site {
         site.run(&["init"]).expect(0);
         let script = site.run(&["setup", "--source", "crm", "--role", &site.role]).expect(0).out;
         site.sql(&script);
+        site.log_in();
         Some(site)
+    }
+
+    /// From here on the program connects as the role that setup created, with the rights that the script gave it.
+    pub fn log_in(&self) {
+        match self.engine {
+            Engine::Postgres => self.sql(&format!("ALTER ROLE {} LOGIN PASSWORD 'pw'", self.role)),
+            Engine::MariaDb | Engine::MySql => self.sql(&format!("ALTER USER {} IDENTIFIED BY 'pw' ACCOUNT UNLOCK", self.role)),
+            Engine::Sqlite => return,
+        }
+        self.write("url", &self.database.as_user(&self.role));
     }
 
     /// The folder of the settings.
