@@ -46,11 +46,15 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let wrong = lists.iter().any(|(_, found)| found.any_error());
     match cx.format {
         Format::Json => {
-            let all: Vec<_> = lists
-                .iter()
-                .map(|(id, found)| serde_json::json!({ "source": id, "result": faults::json(found, &workspace.files) }))
-                .collect();
-            output::json(&serde_json::Value::from(all))?;
+            let mut all = Vec::new();
+            for (id, found) in &lists {
+                for mut fault in faults::list(found, &workspace.files) {
+                    fault["source"] = serde_json::json!(id);
+                    all.push(fault);
+                }
+            }
+            let left_out: usize = lists.iter().map(|(_, found)| found.left_out()).sum();
+            output::json(&serde_json::json!({ "faults": all, "left_out": left_out }))?;
         }
         Format::Text => {
             for (id, found) in &lists {

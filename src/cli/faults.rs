@@ -133,7 +133,13 @@ pub fn line_column(text: &str, byte: usize) -> (usize, usize) {
 /// The faults as a JSON value.
 #[must_use]
 pub fn json(faults: &Faults, files: &[File]) -> serde_json::Value {
-    let list: Vec<serde_json::Value> = faults
+    serde_json::json!({ "faults": list(faults, files), "left_out": faults.left_out() })
+}
+
+/// Each fault as a JSON object.
+#[must_use]
+pub fn list(faults: &Faults, files: &[File]) -> Vec<serde_json::Value> {
+    faults
         .sorted()
         .iter()
         .map(|f| {
@@ -149,8 +155,7 @@ pub fn json(faults: &Faults, files: &[File]) -> serde_json::Value {
                 "help": f.help,
             })
         })
-        .collect();
-    serde_json::json!({ "faults": list, "left_out": faults.left_out() })
+        .collect()
 }
 
 #[cfg(test)]

@@ -48,6 +48,11 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
 }
 
 fn check_map(map: &DataMap, faults: &mut Faults) {
+    for data in &map.data_sets {
+        if !has_parent(map, data, faults) {
+            faults.spoil(&data.id);
+        }
+    }
     let mut tables: BTreeMap<(Option<&str>, &str), &str> = BTreeMap::new();
     for data in &map.data_sets {
         if let Some(other) = tables.insert((data.table.schema.as_deref(), &data.table.name), &data.id) {
@@ -55,7 +60,6 @@ fn check_map(map: &DataMap, faults: &mut Faults) {
                 .error(&data.table.at, format!("data sets `{other}` and `{}` have the same table", data.id))
                 .expected("one data set for each table: two would decide differently about one row");
         }
-        check_parent(map, data, faults);
         check_columns(data, faults);
         check_events(map, data, faults);
         for condition in &data.conditions {
@@ -71,16 +75,17 @@ fn check_map(map: &DataMap, faults: &mut Faults) {
     }
 }
 
-fn check_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) {
-    let Some(parent) = &data.parent else { return };
+/// Whether the parent that a data set names, if it names one, is there and leads to a root.
+fn has_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) -> bool {
+    let Some(parent) = &data.parent else { return true };
     if map.data_set(&parent.data).is_none() {
         if faults.is_spoiled(&parent.data) {
-            return;
+            return false;
         }
         faults
             .error(&parent.data.at, format!("unknown data set `{}`", parent.data))
             .nearest(&parent.data, map.data_sets.iter().map(|d| d.id.as_str()));
-        return;
+        return false;
     }
     let mut seen = BTreeSet::from([data.id.as_str()]);
     let mut at = parent.data.value.as_str();
@@ -89,13 +94,14 @@ fn check_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) {
             faults
                 .error(&parent.data.at, format!("data set `{}` belongs to itself in the end", data.id))
                 .expected("a chain of parents that ends");
-            return;
+            return false;
         }
         match &next.parent {
             Some(p) => at = &p.data,
             None => break,
         }
     }
+    true
 }
 
 /// Columns whose masking would move a record, break a join or a decision.
@@ -263,6 +269,9 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
     };
     if map.root_of(data).id != data.id {
         faults.spoil(PURPOSES);
+        if faults.is_spoiled(&data.id) {
+            return;
+        }
         faults
             .error(&name.at, format!("data set `{}` follows `{}` and has no purposes of its own", data.id, map.root_of(data).id))
             .expected(format!("data = \"{}.{}\"", name.source, map.root_of(data).id));

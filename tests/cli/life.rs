@@ -20,6 +20,10 @@ fn life(engine: Engine) {
     let checked = site.run(&["check"]).expect(0);
     assert!(checked.out.contains("1 source, 3 purposes: no error."), "{checked:?}");
 
+    assert!(site.json(&["check"])["faults"].as_array().is_some_and(|f| f.iter().all(|f| f["severity"] == "warning")));
+    let draft = site.json(&["map", "--source", "crm"]);
+    assert!(draft["map"].as_str().is_some_and(|m| m.contains("[data.person]")), "{draft}");
+
     // The plan shows what is due today and on another day, and changes nothing.
     let plan = site.json(&["plan"]);
     let actions = |plan: &serde_json::Value| -> Vec<(String, u64)> {
@@ -145,4 +149,57 @@ fn a_copied_database_is_refused_until_it_is_adopted() {
     let adopted = site.json(&["adopt", "--source", "crm", "--reason", "cloned", "--actor", "dpo"]);
     assert!(adopted["epoch"].as_u64().is_some_and(|e| e > 1), "{adopted}");
     site.enforce().expect(0);
+}
+
+#[test]
+fn an_old_state_is_refused_until_somebody_answers_for_it() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    site.order("hold", &["--data", "crm.person", "--key", "4"]);
+    let copy = |from: &str, to: &str| {
+        let _ = std::fs::remove_dir_all(site.path(to));
+        let done = std::process::Command::new("cp").args(["-a", from, to]).current_dir(site.dir()).status().expect("cp");
+        assert!(done.success());
+    };
+    site.enforce().expect(0);
+    copy("state", "old");
+    site.sql("INSERT INTO person VALUES (7, 'C', 'x', '2001-01-01', NULL, NULL, NULL, NULL)");
+    site.enforce().expect(0);
+    copy("old", "state");
+    let hash = site.hash();
+    site.run(&["enforce", "--source", "crm", "--plan", &hash]).refused(77, "retentiond journal recover");
+    site.run(&["journal", "recover", "--source", "crm", "--actor", "nobody"]).refused(77, "`nobody`");
+    let recovered = site.json(&["journal", "recover", "--source", "crm", "--actor", "ops"]);
+    assert!(recovered["ledger_size"].as_u64().is_some_and(|n| n > 0), "{recovered}");
+    site.enforce().expect(0);
+    assert!(site.run(&["journal", "show"]).expect(0).out.contains("journal_recovered"));
+    site.enforce().expect(0);
+    // What was lost stays lost, and the journal that goes on is sound and says so.
+    let key = site.run(&["journal", "key"]).expect(0).out;
+    site.run(&["journal", "export", "--out", "journal.export"]).expect(0);
+    run_in(site.dir(), &["journal", "verify", "journal.export", "--key", key.trim()], &[]).expect(0);
+}
+
+/// Answers the question of `enforce` on a terminal.
+fn answered(site: &Site, answer: &str, lang: &str) -> (Option<i32>, String) {
+    let program = assert_cmd::cargo::cargo_bin("retentiond");
+    let command = format!("'{}' --config retentiond.toml --lang {lang} enforce", program.display());
+    let output = assert_cmd::Command::new("script")
+        .current_dir(site.dir())
+        .args(["-qec", &command, "/dev/null"])
+        .write_stdin(format!("{answer}\n"))
+        .timeout(std::time::Duration::from_secs(60))
+        .output()
+        .expect("script of util-linux");
+    (output.status.code(), String::from_utf8_lossy(&output.stdout).into_owned())
+}
+
+#[test]
+fn on_a_terminal_the_plan_is_shown_and_asked_about() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    let (code, said) = answered(&site, "y", "en");
+    assert!(code == Some(77) && said.contains("→ 3 to delete") && said.contains("nothing was done"), "{code:?} {said}");
+    assert_eq!(site.records()[0].1, 6);
+    let (code, said) = answered(&site, "oui", "fr");
+    assert!(code == Some(0) && said.contains("Exécuter ce plan\u{202f}? Tapez «\u{a0}oui\u{a0}»"), "{code:?} {said}");
+    assert_eq!(site.records()[0].1, 3);
 }

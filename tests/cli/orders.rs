@@ -48,7 +48,8 @@ fn orders(engine: Engine) {
     lift(&restriction, &["--person-informed", "true"]).expect(0);
     assert_eq!(due(&site), 6);
     lift(&restriction, &["--person-informed", "true"]).refused(1, "no such order stands");
-    lift(&hold, &[]).expect(0);
+    let answer = lift(&hold, &["--format", "json"]).expect(0).json();
+    assert_eq!((answer["order"].as_str(), answer["lifted"].as_bool()), (Some(hold.as_str()), Some(true)));
     assert_eq!(due(&site), 7);
     lift(&"0".repeat(32), &[]).refused(1, "no such order stands");
     lift("zero", &[]).expect(64);
