@@ -27,6 +27,8 @@ use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
 
+use crate::policy::reader::{hostile, inert};
+
 /// Keeps databases true to their published retention periods, provably.
 #[derive(Debug, Parser)]
 #[command(name = "retentiond", version, about, disable_help_subcommand = true)]
@@ -95,7 +97,7 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            let _ = e.print();
+            say_usage(&e);
             return if e.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
@@ -115,10 +117,21 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("retentiond: {}", crate::policy::reader::inert(&failure.message));
+                eprintln!("retentiond: {}", inert(&failure.message));
             }
             failure.exit
         }
+    }
+}
+
+/// Prints what clap has to say; it repeats the arguments as they were typed, so that hostile ones are escaped first.
+fn say_usage(e: &clap::Error) {
+    let text = e.render().to_string();
+    if text.chars().any(|c| hostile(c) && c != '\n') {
+        let lines: Vec<String> = text.lines().map(inert).collect();
+        eprintln!("{}", lines.join("\n"));
+    } else {
+        let _ = e.print();
     }
 }
 

@@ -25,6 +25,15 @@ fn a_command_line_that_cannot_be_understood_exits_64() {
         let answer = run_in(&here, args, &[]).expect(64);
         assert!(!answer.err.is_empty() && answer.out.is_empty(), "{args:?}: {answer:?}");
     }
+    for args in [
+        &["\u{1b}[2J\u{202e}"][..],
+        &["plan", "--at", "\u{9b}2J"],
+        &["plan", "--\u{1b}[2J"],
+        &["order", "hold", "--until", "\u{202e}"],
+    ] {
+        let answer = run_in(&here, args, &[]).expect(64);
+        assert!(!answer.err.chars().any(|c| c != '\n' && retentiond::policy::reader::hostile(c)), "{answer:?}");
+    }
     for args in [&["--help"][..], &["--version"], &["order", "hold", "--help"], &["journal", "--help"]] {
         let answer = run_in(&here, args, &[]).expect(0);
         assert!(answer.err.is_empty() && !answer.out.is_empty(), "{args:?}: {answer:?}");
@@ -121,4 +130,42 @@ fn output_that_nobody_reads_is_no_failure_and_a_full_disk_is() {
             assert!(code == Some(69) && err.contains("standard output"), "{command}: {code:?} {err}");
         }
     }
+}
+
+#[test]
+fn ctrl_c_finishes_the_batch_and_exits_75_and_the_next_run_goes_on() {
+    use std::io::{BufRead as _, Read as _};
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    site.sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 300000)
+              INSERT INTO subscriber SELECT 'canary' || i, '2001-01-01', 'CanaryName' FROM n",
+    );
+    let hash = site.hash();
+    let mut child = std::process::Command::new(assert_cmd::cargo::cargo_bin("retentiond"))
+        .current_dir(site.dir())
+        .env_clear()
+        .args(["--config", "retentiond.toml", "enforce", "--source", "crm", "--plan", &hash])
+        .stdout(std::process::Stdio::piped())
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program");
+    let mut said = std::io::BufReader::new(child.stderr.take().expect("standard error"));
+    let mut line = String::new();
+    while !line.starts_with("subscriber.anonymise") {
+        line.clear();
+        assert_ne!(said.read_line(&mut line).expect("a line"), 0, "it ended before it began");
+    }
+    // Its first batches are committed by then, its last are far.
+    std::thread::sleep(std::time::Duration::from_millis(500));
+    let status = std::process::Command::new("kill").args(["-INT", &child.id().to_string()]).status().expect("kill");
+    assert!(status.success());
+    let status = child.wait().expect("it ended");
+    let (mut rest, mut out) = (String::new(), String::new());
+    said.read_to_string(&mut rest).expect("UTF-8");
+    child.stdout.take().expect("standard output").read_to_string(&mut out).expect("UTF-8");
+    assert!(status.code() == Some(75) && rest.contains("finishing the current batch…"), "{status:?} {rest} {out}");
+    let left = site.json(&["plan"])[0]["data_sets"][1]["actions"][0][1].as_u64().expect("a count");
+    assert!(left > 0 && left < 300_001, "{left} of 300,001 were left");
+    let run = site.enforce().expect(0).json();
+    assert_eq!(run[0]["outcome"]["recovered"], 0, "a batch was left open");
 }
