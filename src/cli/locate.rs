@@ -49,7 +49,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     match (cx.format, &parts) {
         (Format::Json, _) => output::json(&serde_json::json!({ "data_set": args.data, "key": parts }))?,
         (Format::Text, Some(parts)) => {
-            output::line(parts.iter().map(|p| crate::policy::reader::shown(p)).collect::<Vec<_>>().join(" "))?
+            output::line(parts.iter().map(|p| crate::policy::reader::inert(p)).collect::<Vec<_>>().join(" "))?
         }
         (Format::Text, None) => eprintln!("no record of {} has this MAC under a key that still exists", args.data),
     }

@@ -125,3 +125,14 @@ fn hostile_names_are_inert_in_every_output_on_postgres() {
 fn hostile_names_are_inert_in_every_output_on_mariadb() {
     hostile(Engine::MariaDb);
 }
+
+#[test]
+fn a_located_key_is_printed_whole() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    let key = format!("{}@example.org", "k".repeat(200));
+    site.sql(&format!("INSERT INTO subscriber VALUES ('{key}', '2099-01-01', NULL)"));
+    site.enforce().expect(0);
+    let proof = site.run(&["journal", "prove", "--data", "crm.subscriber", "--key", &key]).expect(1).json();
+    let mac = proof["macs"][0]["mac"].as_str().expect("a MAC").to_owned();
+    assert_eq!(site.run(&["locate", &mac, "--data", "crm.subscriber"]).expect(0).out, format!("{key}\n"));
+}
