@@ -2,6 +2,7 @@
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
 use crate::enforce::fence::{Adopt, take};
 use crate::journal::Adoption;
 
@@ -48,8 +49,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let fence = take(&source, &state, &journal, &args.source, &schema.server.id, Some(&Adopt { reason, actor })).await?;
     source.close().await;
     match cx.format {
-        super::Format::Json => println!("{}", serde_json::json!({ "source": args.source, "epoch": fence.epoch })),
-        super::Format::Text => println!("The source {} belongs to this state from epoch {} on.", args.source, fence.epoch),
+        super::Format::Json => output::json(&serde_json::json!({ "source": args.source, "epoch": fence.epoch }))?,
+        super::Format::Text => {
+            output::line(format!("The source {} belongs to this state from epoch {} on.", args.source, fence.epoch))?
+        }
     }
     state.close().await;
     Ok(Exit::Ok)

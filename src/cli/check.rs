@@ -2,9 +2,15 @@
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
+use super::words::{self, count, pick};
 use super::{Format, faults};
+use crate::config::SourceRules;
 use crate::enforce::check;
+use crate::plan::own_tables::OwnTable;
+use crate::plan::schema::Engine;
 use crate::policy::located::Faults;
+use crate::source::Source;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -30,6 +36,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             let source = cx.connect(&workspace, &id).await?;
             let mut found = Faults::default();
             check(&source, &rules.map, &rules.policies, cx.clock.now(), !args.no_probe, &mut found).await?;
+            if !found.any_error() {
+                own_tables(&source, rules, &mut found).await?;
+            }
             source.close().await;
             lists.push((Some(id), found));
         }
@@ -37,24 +46,49 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let wrong = lists.iter().any(|(_, found)| found.any_error());
     match cx.format {
         Format::Json => {
-            let all: Vec<_> = lists
-                .iter()
-                .map(|(id, found)| serde_json::json!({ "source": id, "result": faults::json(found, &workspace.files) }))
-                .collect();
-            println!("{}", serde_json::Value::from(all));
+            let mut all = Vec::new();
+            for (id, found) in &lists {
+                for mut fault in faults::list(found, &workspace.files) {
+                    fault["source"] = serde_json::json!(id);
+                    all.push(fault);
+                }
+            }
+            let left_out: usize = lists.iter().map(|(_, found)| found.left_out()).sum();
+            output::json(&serde_json::json!({ "faults": all, "left_out": left_out }))?;
         }
         Format::Text => {
             for (id, found) in &lists {
                 if let (Some(id), false) = (id, found.sorted().is_empty()) {
                     eprintln!("── source {id}\n");
                 }
-                faults::print(found, &workspace.files, Format::Text);
+                faults::print(found, &workspace.files, Format::Text)?;
             }
+            let lang = cx.lang(&workspace);
             if !wrong {
                 let purposes: usize = workspace.sources.values().flat_map(|s| &s.policies).map(|p| p.purposes.len()).sum();
-                println!("{} sources, {purposes} purposes: no error.", workspace.sources.len());
+                let purposes = count(purposes as u64, lang, ("finalité", "finalités"), ("purpose", "purposes"));
+                let sources = count(workspace.sources.len() as u64, lang, ("source", "sources"), ("source", "sources"));
+                let (colon, none) = (words::colon(lang), pick(lang, "aucune erreur", "no error"));
+                output::line(format!("{sources}, {purposes}{colon} {none}."))?;
             }
         }
     }
     Ok(if wrong { Exit::Config } else { Exit::Ok })
+}
+
+/// SQLite has no privileges by which the absence of our tables shows: they are looked for by name.
+async fn own_tables(source: &Source, rules: &SourceRules, found: &mut Faults) -> Result<(), Failure> {
+    if source.engine() != Engine::Sqlite {
+        return Ok(());
+    }
+    let mut session = source.session().await?;
+    let names = OwnTable::ALL.map(|own| format!("'{}'", own.sql(Engine::Sqlite))).join(", ");
+    let there = session.rows(&format!("SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({names})")).await?;
+    session.done().await?;
+    if there.len() < OwnTable::ALL.len() {
+        found
+            .error(&rules.map.source.at, "the database does not have all of this program's own tables")
+            .expected("the script that `retentiond setup` prints");
+    }
+    Ok(())
 }

@@ -60,7 +60,7 @@ impl Cx {
     pub fn workspace(&self) -> Result<Workspace, Failure> {
         let (workspace, found) = self.workspace_with_faults()?;
         if found.any_error() {
-            faults::print(&found, &workspace.files, self.format);
+            faults::print(&found, &workspace.files, self.format)?;
             return Err(Failure::said(Exit::Config));
         }
         Ok(workspace)
@@ -76,7 +76,7 @@ impl Cx {
             Ok(workspace) => Ok((workspace, found)),
             Err(LoadError::Unreadable(e)) => Err(Failure::new(Exit::Config, format!("{}: {e}", self.config.display()))),
             Err(LoadError::Faults) => {
-                faults::print(&found, &files, self.format);
+                faults::print(&found, &files, self.format)?;
                 Err(Failure::said(Exit::Config))
             }
         }
@@ -132,7 +132,7 @@ impl Cx {
         match prepared {
             Some(prepared) => Ok(prepared),
             None => {
-                faults::print(&found, &workspace.files, self.format);
+                faults::print(&found, &workspace.files, self.format)?;
                 Err(Failure::said(Exit::Config))
             }
         }

@@ -4,11 +4,14 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
 use super::progress::Progress;
+use super::table::Table;
+use super::words::{self, count, number, pick};
 use super::{Format, plan};
 use crate::config::Lang;
-use crate::enforce::{RunOutcome, RunRequest, run as enforce, take_census};
-use crate::journal::Trigger;
+use crate::enforce::{RunOutcome, RunRequest, Stopped, run as enforce, take_census};
+use crate::journal::{Ceiling, Trigger};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -46,17 +49,31 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 .into());
             }
             None => {
+                if !std::io::stdin().is_terminal() {
+                    return Err(Failure::new(
+                        Exit::Denied,
+                        pick(
+                            lang,
+                            "sans terminal où poser la question, `enforce` demande `--plan <empreinte>` du plan affiché par `retentiond plan`",
+                            "without a terminal to ask on, `enforce` needs `--plan <hash>` of the plan that `retentiond plan` showed",
+                        ),
+                    ));
+                }
                 let mut session = source.session().await?;
                 let counts = take_census(&mut session, &prepared.plan).await?;
                 session.done().await?;
-                print!("{}", plan::text(&prepared, rules, &counts, lang));
+                let shown = plan::text(&prepared, rules, &counts, lang);
+                match cx.format {
+                    Format::Json => eprint!("{shown}"),
+                    Format::Text => output::say(shown)?,
+                }
                 if !confirmed(lang)? {
-                    return Err(Failure::new(Exit::Denied, "nothing was done"));
+                    return Err(Failure::new(Exit::Denied, pick(lang, "rien n'a été fait", "nothing was done")));
                 }
             }
         }
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
-        let progress = Progress::listening(cx.format == Format::Json);
+        let progress = Progress::listening(cx.format == Format::Json, lang);
         let settings = cx.limits(&workspace, &id);
         let request = RunRequest {
             source: &source,
@@ -72,11 +89,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         worst = worst_of(worst, exit_of(&outcome));
         match cx.format {
             Format::Json => results.push(serde_json::json!({ "source": id, "outcome": outcome })),
-            Format::Text => print!("{}", text(&id, &outcome, lang)),
+            Format::Text => output::say(text(&id, &outcome, lang))?,
         }
     }
     if cx.format == Format::Json {
-        println!("{}", serde_json::Value::from(results));
+        output::json(&serde_json::Value::from(results))?;
     }
     state.close().await;
     Ok(worst)
@@ -103,14 +120,8 @@ fn worst_of(a: Exit, b: Exit) -> Exit {
 }
 
 fn confirmed(lang: Lang) -> Result<bool, Failure> {
-    if !std::io::stdin().is_terminal() {
-        return Err(Failure::new(
-            Exit::Denied,
-            "without a terminal to ask on, `enforce` needs `--plan <hash>` of the plan that was shown",
-        ));
-    }
     let (question, yes) = match lang {
-        Lang::Fr => ("Exécuter ce plan ? Tapez « oui » : ", "oui"),
+        Lang::Fr => ("Exécuter ce plan\u{202f}? Tapez «\u{a0}oui\u{a0}»\u{a0}: ", "oui"),
         Lang::En => ("Carry out this plan? Type \"yes\": ", "yes"),
     };
     eprint!("{question}");
@@ -123,18 +134,13 @@ fn confirmed(lang: Lang) -> Result<bool, Failure> {
 /// What a run did, for people.
 #[must_use]
 pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
-    let fr = lang == Lang::Fr;
-    let n = |x: u64| plan::number(x, lang);
-    let mut table = if fr {
-        super::table::Table::new(&["action", "échus", "traités", "liés", "refusés", "verrouillés", "restants", ""])
-    } else {
-        super::table::Table::new(&["action", "due", "changed", "related", "failed", "busy", "left", ""])
-    };
+    let say = |fr: &'static str, en: &'static str| pick(lang, fr, en);
+    let n = |x: u64| number(x, lang);
+    let mut table = Table::new(&match lang {
+        Lang::Fr => ["action", "échus", "traités", "liés", "refusés", "verrouillés", "restants", ""],
+        Lang::En => ["action", "due", "changed", "related", "failed", "busy", "left", ""],
+    });
     for a in outcome.actions.iter().filter(|a| a.due_before + a.changed + a.due_after > 0) {
-        let stopped = a.stopped.map_or(String::new(), |s| {
-            let word = if fr { "arrêté par le plafond" } else { "stopped by the ceiling" };
-            format!("{word} {} ({} > {})", s.ceiling, s.found, s.limit)
-        });
         table.row(vec![
             a.action.clone(),
             n(a.due_before),
@@ -143,33 +149,49 @@ pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
             n(a.failed + a.too_large),
             n(a.busy),
             n(a.due_after),
-            stopped,
+            a.stopped.map_or(String::new(), |s| stopped(s, lang)),
         ]);
     }
-    let head = if fr {
-        format!("Source {source} : exécution {}\n", outcome.run)
+    let mut out = format!("Source {source}{} {} {}\n", words::colon(lang), say("exécution", "run"), outcome.run);
+    if table.is_empty() {
+        out.push_str(say("  Rien n'était échu.\n", "  Nothing was due.\n"));
     } else {
-        format!("Source {source}: run {}\n", outcome.run)
-    };
-    let body = if table.is_empty() {
-        if fr { "  Rien n'était échu.\n".to_owned() } else { "  Nothing was due.\n".to_owned() }
-    } else {
-        table.render()
-    };
-    let mut notes = String::new();
+        out.push_str(&table.render());
+    }
     if outcome.recovered > 0 {
-        notes.push_str(&if fr {
-            format!("  {} lots interrompus clos\n", outcome.recovered)
-        } else {
-            format!("  {} interrupted batches closed\n", outcome.recovered)
-        });
+        let fr = ("lot interrompu a été clos", "lots interrompus ont été clos");
+        let en = ("interrupted batch was closed", "interrupted batches were closed");
+        out.push_str(&format!("  {}\n", count(outcome.recovered, lang, fr, en)));
     }
     if outcome.reverted > 0 {
-        notes.push_str(&if fr {
-            format!("  {} lots défaits par une restauration de la base, traités à nouveau\n", outcome.reverted)
-        } else {
-            format!("  {} batches undone by a restored database, done again\n", outcome.reverted)
-        });
+        let fr = (
+            "lot défait par une restauration de la base a été traité à nouveau",
+            "lots défaits par une restauration de la base ont été traités à nouveau",
+        );
+        let en = ("batch undone by a restored database was done again", "batches undone by a restored database were done again");
+        out.push_str(&format!("  {}\n", count(outcome.reverted, lang, fr, en)));
     }
-    format!("{head}{body}{notes}\n")
+    out.push('\n');
+    out
+}
+
+fn stopped(s: Stopped, lang: Lang) -> String {
+    let (found, limit) = match s.ceiling {
+        Ceiling::Rows => (count(s.found, lang, ("ligne", "lignes"), ("row", "rows")), number(s.limit, lang)),
+        Ceiling::Share => {
+            let found = words::percent(s.found, lang);
+            (format!("{found} {}", pick(lang, "de la table", "of the table")), words::percent(s.limit, lang))
+        }
+        Ceiling::Time => (count(s.found, lang, ("seconde", "secondes"), ("second", "seconds")), number(s.limit, lang)),
+        Ceiling::Multiple => {
+            let found = words::percent(s.found, lang);
+            (format!("{found} {}", pick(lang, "de l'habituel", "of the usual")), words::percent(s.limit, lang))
+        }
+    };
+    let (colon, limited) = (words::colon(lang), pick(lang, "limite", "limit"));
+    format!(
+        "{}{colon} {found} ({limited}{} {limit})",
+        pick(lang, "arrêté par le plafond", "stopped by the ceiling"),
+        pick(lang, "\u{a0}:", "")
+    )
 }

@@ -10,6 +10,7 @@ use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::order::typed_key;
+use super::output;
 use crate::enforce::fence::{Adopt, take};
 use crate::journal::{Adoption, Event, MacKeys, Name, Reader, VerifierKey, export, notes_in, prove, verify};
 use crate::plan::resolve::Resolved;
@@ -80,12 +81,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         What::Show { from, limit } => {
             let workspace = cx.workspace()?;
             let reader = Reader::new(&cx.state_to_read(&workspace).await?);
-            let mut out = BufWriter::new(std::io::stdout().lock());
             for entry in reader.entries(from, limit).await? {
-                // A closed pipe (`| head`) is no failure.
-                if out.write_all(&entry.to_bytes()).and_then(|()| out.write_all(b"\n")).is_err() {
-                    break;
-                }
+                output::line(String::from_utf8_lossy(&entry.to_bytes()))?;
             }
             Ok(Exit::Ok)
         }
@@ -97,18 +94,17 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             let done = export(&reader, &mut writer).await?;
             writer.flush().map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", out.display())))?;
             match cx.format {
-                Format::Json => println!(
-                    "{}",
-                    serde_json::json!({ "entries": done.entries, "checkpoints": done.checkpoints, "documents": done.documents, "signed": done.signed })
-                ),
-                Format::Text => println!(
+                Format::Json => output::json(
+                    &serde_json::json!({ "entries": done.entries, "checkpoints": done.checkpoints, "documents": done.documents, "signed": done.signed }),
+                )?,
+                Format::Text => output::line(format!(
                     "{} entries (signed up to {}), {} checkpoints, {} documents in {}",
                     done.entries,
                     done.signed,
                     done.checkpoints,
                     done.documents,
                     out.display()
-                ),
+                ))?,
             }
             Ok(Exit::Ok)
         }
@@ -116,7 +112,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         What::Rotate => {
             let workspace = cx.workspace()?;
             let (state, journal) = cx.state(&workspace).await?;
-            println!("{}", journal.rotate_signing_key().await?);
+            public_key(cx, &journal.rotate_signing_key().await?)?;
             state.close().await;
             Ok(Exit::Ok)
         }
@@ -128,12 +124,19 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 None => reader.entries(0, 1).await?.pop(),
             };
             match newest.map(|e| e.event) {
-                Some(Event::LogCreated { key, .. } | Event::SigningKeyRotated { key }) => println!("{key}"),
+                Some(Event::LogCreated { key, .. } | Event::SigningKeyRotated { key }) => public_key(cx, &key)?,
                 _ => return Err(Failure::new(Exit::Unavailable, "the journal is empty")),
             }
             Ok(Exit::Ok)
         }
         What::Recover { source, actor } => recover(cx, &source, &actor).await,
+    }
+}
+
+fn public_key(cx: &Cx, key: &impl std::fmt::Display) -> Result<(), Failure> {
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "public_key": key.to_string() })),
+        Format::Text => output::line(key),
     }
 }
 
@@ -156,23 +159,22 @@ fn verify_file(cx: &Cx, export: &PathBuf, key: &str, witness: &[PathBuf]) -> Res
     let report =
         verify(&mut BufReader::new(read(export)?), &key, &notes).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
     match cx.format {
-        Format::Json => println!(
-            "{}",
-            serde_json::json!({ "sound": report.is_sound(), "entries": report.entries, "signed": report.signed, "witnesses": notes.len(),
-                "faults": report.faults.iter().map(ToString::to_string).collect::<Vec<_>>() })
-        ),
+        Format::Json => output::json(
+            &serde_json::json!({ "sound": report.is_sound(), "entries": report.entries, "signed": report.signed, "witnesses": notes.len(),
+                "faults": report.faults.iter().map(ToString::to_string).collect::<Vec<_>>() }),
+        )?,
         Format::Text if report.is_sound() => {
-            println!(
+            output::line(format!(
                 "The journal is sound: {} entries, signed up to {}, {} checkpoints from elsewhere agree.",
                 report.entries,
                 report.signed,
                 notes.len()
-            );
+            ))?;
         }
         Format::Text => {
-            println!("The journal is NOT sound:");
+            output::line("The journal is NOT sound:")?;
             for fault in &report.faults {
-                println!("  {fault}");
+                output::line(format!("  {fault}"))?;
             }
         }
     }
@@ -192,7 +194,7 @@ async fn prove_record(cx: &Cx, data_name: &str, typed: &[String]) -> Result<Exit
     let proof = prove(&Reader::new(&state), &macs, &name, &data_set, &key).await?;
     let found = !proof.entries.is_empty();
     match serde_json::to_string_pretty(&proof) {
-        Ok(text) => println!("{text}"),
+        Ok(text) => output::line(output::inert_json(&text))?,
         Err(e) => return Err(Failure::new(Exit::Unavailable, e.to_string())),
     }
     Ok(if found { Exit::Ok } else { Exit::Failed })
@@ -209,7 +211,12 @@ async fn recover(cx: &Cx, id: &str, actor: &str) -> Result<Exit, Failure> {
     journal.append(Event::JournalRecovered { source: Name::parse(id)?, ledger_size, actor: actor.clone() }).await?;
     take(&source, &state, &journal, id, &schema.server.id, Some(&Adopt { reason: Adoption::Takeover, actor })).await?;
     source.close().await;
-    println!("The journal goes on from here; what it lost is not in it. The source's ledger knew {ledger_size} entries.");
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "source": id, "ledger_size": ledger_size }))?,
+        Format::Text => output::line(format!(
+            "The journal goes on from here; what it lost is not in it. The source's ledger knew {ledger_size} entries."
+        ))?,
+    }
     state.close().await;
     Ok(Exit::Ok)
 }

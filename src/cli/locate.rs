@@ -3,6 +3,7 @@
 use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
 use crate::enforce::batch::keys_of;
 use crate::journal::{Mac, MacKeys, Name};
 use crate::plan::key::RecordKey;
@@ -46,9 +47,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     source.close().await;
     let parts = found.map(|k| k.0.into_iter().map(|p| p.text).collect::<Vec<_>>());
     match (cx.format, &parts) {
-        (Format::Json, _) => println!("{}", serde_json::json!({ "data_set": args.data, "key": parts })),
+        (Format::Json, _) => output::json(&serde_json::json!({ "data_set": args.data, "key": parts }))?,
         (Format::Text, Some(parts)) => {
-            println!("{}", parts.iter().map(|p| crate::policy::reader::shown(p)).collect::<Vec<_>>().join(" "))
+            output::line(parts.iter().map(|p| crate::policy::reader::inert(p)).collect::<Vec<_>>().join(" "))?
         }
         (Format::Text, None) => eprintln!("no record of {} has this MAC under a key that still exists", args.data),
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::faults;
+use super::output;
+use super::{Format, faults};
 use crate::config::{File, load};
 use crate::enforce::draft;
 use crate::policy::located::Faults;
@@ -40,7 +41,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let source = Source::connect(&target).await?;
     let text = draft(&source, &args.source, !args.names_only).await?;
     source.close().await;
-    print!("{text}");
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "source": args.source, "map": text }))?,
+        Format::Text => output::say(text)?,
+    }
     Ok(Exit::Ok)
 }
 
@@ -49,10 +53,10 @@ fn from_settings(cx: &Cx, id: &str) -> Result<Target, Failure> {
         std::fs::read_to_string(&cx.config).map_err(|e| Failure::new(Exit::Config, format!("{}: {e}", cx.config.display())))?;
     let files = [File { path: cx.config.clone(), text }];
     let mut found = Faults::default();
-    let settings = load(&files[0].text, 0, &cx.config, &mut found).map_err(|_| {
-        faults::print(&found, &files, cx.format);
-        Failure::said(Exit::Config)
-    })?;
+    let Ok(settings) = load(&files[0].text, 0, &cx.config, &mut found) else {
+        faults::print(&found, &files, cx.format)?;
+        return Err(Failure::said(Exit::Config));
+    };
     let source =
         settings.sources.get(id).ok_or_else(|| Failure::new(Exit::Usage, "the settings have no such source: give `--url`"))?;
     let base = cx.config.parent().unwrap_or(std::path::Path::new("."));

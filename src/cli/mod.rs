@@ -13,17 +13,22 @@ mod journal;
 mod locate;
 mod map;
 mod order;
+mod output;
 mod plan;
 mod progress;
 mod schema;
 mod setup;
 mod table;
+mod words;
 
+use std::io::IsTerminal as _;
 use std::path::PathBuf;
 
 use clap::{Parser, Subcommand};
 
 pub use exit::{Exit, Failure};
+
+use crate::policy::reader::{hostile, inert};
 
 /// Keeps databases true to their published retention periods, provably.
 #[derive(Debug, Parser)]
@@ -95,12 +100,13 @@ pub fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {
-            let _ = e.print();
+            say_usage(&e);
             return if e.use_stderr() { Exit::Usage } else { Exit::Ok };
         }
     };
     tracing_subscriber::fmt()
         .with_env_filter(tracing_subscriber::EnvFilter::try_from_env("RETENTIOND_LOG").unwrap_or_else(|_| "warn".into()))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
         .init();
     let runtime = match tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build() {
@@ -114,10 +120,21 @@ pub fn main() -> Exit {
         Ok(exit) => exit,
         Err(failure) => {
             if !failure.message.is_empty() {
-                eprintln!("retentiond: {}", failure.message);
+                eprintln!("retentiond: {}", inert(&failure.message));
             }
             failure.exit
         }
+    }
+}
+
+/// Prints what clap has to say; it repeats the arguments as they were typed, so that hostile ones are escaped first.
+fn say_usage(e: &clap::Error) {
+    let text = e.render().to_string();
+    if text.chars().any(|c| hostile(c) && c != '\n') {
+        let lines: Vec<String> = text.lines().map(inert).collect();
+        eprintln!("{}", lines.join("\n"));
+    } else {
+        let _ = e.print();
     }
 }
 

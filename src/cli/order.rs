@@ -6,6 +6,7 @@ use clap::Subcommand;
 use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::output;
 use super::table::Table;
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::journal::{Id128, OrderReason, Reference};
@@ -114,6 +115,10 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let (rules, data) = cx.data_set(&workspace, &args.data)?;
     let actor = cx.actor(&workspace, &args.why.actor)?;
     let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
+    let today = cx.clock.now().date_naive();
+    if let Some(until) = args.until.filter(|until| *until < today) {
+        return Err(Failure::new(Exit::Usage, format!("{until} is past: an order that ends before it begins holds nothing")));
+    }
     let id = rules.map.source.value.clone();
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect(&workspace, &id).await?;
@@ -132,9 +137,9 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     source.close().await;
     match cx.format {
         Format::Json => {
-            println!("{}", serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value }))
+            output::json(&serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value }))?
         }
-        Format::Text => println!("Order {placed}: {} on {}.", kind.word(), args.data),
+        Format::Text => output::line(format!("Order {placed}: {} on {}.", kind.word(), args.data))?,
     }
     state.close().await;
     Ok(Exit::Ok)
@@ -150,7 +155,13 @@ pub fn typed_key(resolved: &Resolved<'_>, data: &crate::policy::map::DataSet, ty
         let names: Vec<String> = columns.iter().map(|c| shown(&c.name)).collect();
         return Err(Failure::new(
             Exit::Usage,
-            format!("the key of `{}` has {} columns ({}): give `--key` once for each", data.id, columns.len(), names.join(", ")),
+            format!(
+                "the key of `{}` has {} column{} ({}): give `--key` once for each",
+                data.id,
+                columns.len(),
+                if columns.len() == 1 { "" } else { "s" },
+                names.join(", ")
+            ),
         ));
     }
     let parts: Option<Vec<_>> = columns.iter().zip(typed).map(|(c, t)| resolved.dialect.typed_part(c, t)).collect();
@@ -186,8 +197,8 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     .await?;
     source.close().await;
     match cx.format {
-        Format::Json => println!("{}", serde_json::json!({ "order": args.order, "lifted": true })),
-        Format::Text => println!("Order {} is lifted; the next run decides anew.", args.order),
+        Format::Json => output::json(&serde_json::json!({ "order": args.order, "lifted": true }))?,
+        Format::Text => output::line(format!("Order {} is lifted; the next run decides anew.", args.order))?,
     }
     state.close().await;
     Ok(Exit::Ok)
@@ -204,7 +215,7 @@ async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
     match cx.format {
         Format::Json => {
             let list: Vec<_> = all.iter().map(|(id, o)| serde_json::json!({ "source": id, "order": o })).collect();
-            println!("{}", serde_json::Value::from(list));
+            output::json(&serde_json::Value::from(list))?;
         }
         Format::Text => {
             let mut table = Table::new(&["order", "data set", "kind", "scope", "placed", "until", "lifted"]);
@@ -220,7 +231,7 @@ async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
                     dash(o.lifted_on),
                 ]);
             }
-            print!("{}", table.render());
+            output::say(table.render())?;
         }
     }
     Ok(Exit::Ok)

@@ -4,7 +4,9 @@ use chrono::NaiveDate;
 
 use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
+use super::output;
 use super::table::Table;
+use super::words::{self, count, number, pick};
 use crate::config::{Lang, SourceRules};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
@@ -37,11 +39,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         source.close().await;
         match cx.format {
             super::Format::Json => all.push(json(&prepared, &counts)),
-            super::Format::Text => print!("{}", text(&prepared, rules, &counts, cx.lang(&workspace))),
+            super::Format::Text => output::say(text(&prepared, rules, &counts, cx.lang(&workspace)))?,
         }
     }
     if cx.format == super::Format::Json {
-        println!("{}", serde_json::Value::from(all));
+        output::json(&serde_json::Value::from(all))?;
     }
     Ok(Exit::Ok)
 }
@@ -73,43 +75,22 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
 #[must_use]
 pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)], lang: Lang) -> String {
     let plan = &prepared.plan;
-    let fr = lang == Lang::Fr;
-    let pick = |f: &'static str, e: &'static str| if fr { f } else { e };
-    let mut out = match lang {
-        Lang::Fr => format!("Source {} : plan du {}\n\n", plan.source, plan.today.format("%d/%m/%Y")),
-        Lang::En => format!("Source {}: plan for {}\n\n", plan.source, plan.today),
-    };
+    let say = |fr, en| pick(lang, fr, en);
+    let (source, today, colon) = (&plan.source, words::day(plan.today, lang), words::colon(lang));
+    let mut out = format!("Source {source}{colon} {} {today}\n\n", say("plan du", "plan for"));
     for (id, c) in counts {
-        let title = rules.map.data_set(id).map_or(id.as_str(), |d| if fr { &d.title.fr } else { &d.title.en });
-        let records = if fr { "enregistrements" } else { "records" };
-        out.push_str(&format!("{} ({id}): {} {records}\n", shown(title), number(c.records, lang)));
-        let mut table = if fr {
-            Table::new(&[
-                "finalité",
-                "couverts",
-                "en cours",
-                "échus",
-                "gelés",
-                "suspendus",
-                "sans date",
-                "indécis",
-                "plus ancien",
-            ])
-        } else {
-            Table::new(&["purpose", "covered", "running", "due", "held", "suspended", "undated", "undecided", "oldest start"])
-        };
-        for (purpose, f) in &c.purposes {
-            let figures = [f.covered, f.running, f.due, f.held, f.kept_while, f.undated, f.undecided].map(|n| number(n, lang));
-            let oldest = f.oldest_due_start.map_or("-".to_owned(), |d| d.to_string());
-            table.row(std::iter::once(purpose.clone()).chain(figures).chain([oldest]).collect());
-        }
-        out.push_str(&table.render());
+        let title = rules.map.data_set(id).map_or(id.as_str(), |d| pick(lang, &d.title.fr, &d.title.en));
+        let records = count(c.records, lang, ("enregistrement", "enregistrements"), ("record", "records"));
+        out.push_str(&format!("{} ({id}){colon} {records}\n", shown(title)));
+        out.push_str(&purposes(c, lang).render());
         if c.uncovered > 0 {
-            out.push_str(&format!(
-                "  {} {}\n",
-                number(c.uncovered, lang),
-                pick("enregistrements qu'aucune finalité ne couvre", "records that no purpose covers")
-            ));
+            let records = count(
+                c.uncovered,
+                lang,
+                ("enregistrement qu'aucune finalité ne couvre", "enregistrements qu'aucune finalité ne couvre"),
+                ("record that no purpose covers", "records that no purpose covers"),
+            );
+            out.push_str(&format!("  {records}\n"));
         }
         for (note, subject, n) in &c.notes {
             let what = match note {
@@ -124,45 +105,47 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
         }
         for (action, n) in c.actions.iter().filter(|(_, n)| *n > 0) {
             let Some(a) = plan.actions.iter().find(|a| a.id == *action) else { continue };
-            let what = match a.kind {
-                ActionKind::Delete => pick("à supprimer", "to delete").to_owned(),
-                ActionKind::Anonymise => pick("à anonymiser", "to anonymise").to_owned(),
-                ActionKind::Clear => format!("{} {}", pick("dont effacer :", "of which to clear:"), a.categories.join(", ")),
-                ActionKind::Empty => pick(
-                    "à vider, puis supprimer quand plus rien ne s'y réfère",
-                    "to empty now, and delete once nothing refers to them",
-                )
-                .to_owned(),
-                ActionKind::NeverStored => {
-                    format!(
-                        "{} {}",
-                        pick("INCIDENT, valeurs interdites :", "INCIDENT, values that must never be stored:"),
-                        a.categories.join(", ")
+            let (n, categories) = (number(*n, lang), a.categories.join(", "));
+            let line = match a.kind {
+                ActionKind::Delete => format!("{n} {}", say("à supprimer", "to delete")),
+                ActionKind::Anonymise => format!("{n} {}", say("à anonymiser", "to anonymise")),
+                ActionKind::Clear => format!("{n} {}{colon} {categories}", say("à effacer en partie", "to clear in part")),
+                ActionKind::Empty => format!(
+                    "{n} {}",
+                    say(
+                        "à vider, puis à supprimer quand plus rien ne s'y référera",
+                        "to empty now, and to delete once nothing refers to them",
                     )
-                }
+                ),
+                ActionKind::NeverStored => format!(
+                    "{}{colon} {n} {} ({categories})",
+                    say("INCIDENT", "INCIDENT"),
+                    say("avec des valeurs qui ne doivent jamais être conservées", "with values that must never be stored")
+                ),
             };
-            out.push_str(&format!("  → {} {what}\n", number(*n, lang)));
+            out.push_str(&format!("  → {line}\n"));
         }
         out.push('\n');
     }
     let total: u64 = counts.iter().flat_map(|(_, c)| &c.actions).map(|(_, n)| n).sum();
     if total == 0 {
-        out.push_str(pick("Rien n'est échu.\n", "Nothing is due.\n"));
+        out.push_str(say("Rien n'est échu.\n", "Nothing is due.\n"));
     }
-    out.push_str(&format!("{} {}\n", pick("Empreinte du plan :", "Plan hash:"), plan.hash));
+    out.push_str(&format!("{}{colon} {}\n", say("Empreinte du plan", "Plan hash"), plan.hash));
     out
 }
 
-/// A number with the language's thousands separator.
-#[must_use]
-pub fn number(n: u64, lang: Lang) -> String {
-    let digits = n.to_string();
-    let mut out = String::new();
-    for (i, c) in digits.chars().enumerate() {
-        if i > 0 && (digits.len() - i).is_multiple_of(3) {
-            out.push(if lang == Lang::Fr { '\u{202f}' } else { ',' });
+fn purposes(c: &Counts, lang: Lang) -> Table {
+    let mut table = Table::new(&match lang {
+        Lang::Fr => {
+            ["finalité", "couverts", "en cours", "échus", "gelés", "suspendus", "sans date", "indécis", "plus ancien départ"]
         }
-        out.push(c);
+        Lang::En => ["purpose", "covered", "running", "due", "held", "suspended", "undated", "undecided", "oldest start"],
+    });
+    for (purpose, f) in &c.purposes {
+        let figures = [f.covered, f.running, f.due, f.held, f.kept_while, f.undated, f.undecided].map(|n| number(n, lang));
+        let oldest = f.oldest_due_start.map_or("-".to_owned(), |d| words::day(d, lang));
+        table.row(std::iter::once(purpose.clone()).chain(figures).chain([oldest]).collect());
     }
-    out
+    table
 }

@@ -5,6 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use super::words::{self, count, number, pick};
+use crate::config::Lang;
 use crate::enforce::Watch;
 
 /// Shows progress on standard error.
@@ -13,6 +15,7 @@ pub struct Progress {
     stop: Arc<AtomicBool>,
     terminal: bool,
     quiet: bool,
+    lang: Lang,
     current: Mutex<Current>,
 }
 
@@ -27,13 +30,13 @@ struct Current {
 impl Progress {
     /// Progress that also listens for Ctrl-C, once for "finish the batch".
     #[must_use]
-    pub fn listening(quiet: bool) -> Self {
+    pub fn listening(quiet: bool, lang: Lang) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         let flag = stop.clone();
         tokio::spawn(async move {
             if tokio::signal::ctrl_c().await.is_ok() {
                 flag.store(true, Ordering::SeqCst);
-                eprintln!("\nfinishing the current batch …");
+                eprintln!("\n{}", pick(lang, "le lot en cours se termine…", "finishing the current batch…"));
             }
         });
         let now = Instant::now();
@@ -41,6 +44,7 @@ impl Progress {
             stop,
             terminal: std::io::stderr().is_terminal(),
             quiet,
+            lang,
             current: Mutex::new(Current { due: 0, changed: 0, since: now, shown: now }),
         }
     }
@@ -51,7 +55,9 @@ impl Watch for Progress {
         let now = Instant::now();
         *self.current.lock().unwrap_or_else(PoisonError::into_inner) = Current { due, changed: 0, since: now, shown: now };
         if !self.quiet && !self.terminal {
-            eprintln!("{action}: {due} due");
+            let (colon, lang) = (words::colon(self.lang), self.lang);
+            let due = count(due, lang, ("enregistrement échu", "enregistrements échus"), ("record due", "records due"));
+            eprintln!("{action}{colon} {due}");
         }
     }
 
@@ -66,7 +72,12 @@ impl Watch for Progress {
         let seconds = c.since.elapsed().as_secs_f64().max(0.001);
         let rate = c.changed as f64 / seconds;
         let left = (c.due.saturating_sub(c.changed)) as f64 / rate.max(0.001);
-        let line = format!("{action}: {} of {} rows, {rate:.0} rows/s, {left:.0} s left", c.changed, c.due);
+        let n = |x: f64| number(x.round() as u64, self.lang);
+        let (changed, due, rate, left) = (n(c.changed as f64), n(c.due as f64), n(rate), n(left));
+        let line = match self.lang {
+            Lang::Fr => format!("{action}\u{a0}: {changed} lignes sur {due}, {rate} lignes/s, encore {left} s"),
+            Lang::En => format!("{action}: {changed} of {due} rows, {rate} rows/s, {left} s left"),
+        };
         if self.terminal {
             eprint!("\r\x1b[K{line}");
             if c.changed >= c.due {

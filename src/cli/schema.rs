@@ -1,6 +1,7 @@
 //! `retentiond schema`.
 
 use super::exit::{Exit, Failure};
+use super::output;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -24,6 +25,6 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
         Kind::Policy => include_str!("../../config/schema/policy.schema.json"),
         Kind::Map => include_str!("../../config/schema/map.schema.json"),
     };
-    print!("{text}");
+    output::say(text)?;
     Ok(Exit::Ok)
 }

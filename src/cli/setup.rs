@@ -2,7 +2,8 @@
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::faults;
+use super::output;
+use super::{Format, faults};
 use crate::enforce::check;
 use crate::policy::located::Faults;
 use crate::source::setup::{SetupRequest, script};
@@ -31,7 +32,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let mut found = Faults::default();
     let checked = check(&source, &rules.map, &rules.policies, cx.clock.now(), false, &mut found).await?;
     if checked.plan.is_none() {
-        faults::print(&found, &workspace.files, cx.format);
+        faults::print(&found, &workspace.files, cx.format)?;
         return Err(Failure::said(Exit::Config));
     }
     let role = workspace.settings.sources.get(&args.source).and_then(|s| s.role.clone());
@@ -51,6 +52,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     };
     let text = script(source.engine(), &request).map_err(|e| Failure::new(Exit::Usage, e.to_string()))?;
     source.close().await;
-    print!("{text}");
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "source": args.source, "script": text }))?,
+        Format::Text => output::say(text)?,
+    }
     Ok(Exit::Ok)
 }

@@ -1,5 +1,7 @@
 //! Plain tables: columns as wide as their widest cell, numbers to the right.
 
+use crate::policy::reader::inert;
+
 /// A table that grows row by row.
 #[derive(Debug)]
 pub struct Table {
@@ -14,9 +16,9 @@ impl Table {
         Self { head: head.iter().map(|h| (*h).to_owned()).collect(), rows: Vec::new() }
     }
 
-    /// Adds a row.
+    /// Adds a row; control and direction characters are escaped.
     pub fn row(&mut self, cells: Vec<String>) {
-        self.rows.push(cells);
+        self.rows.push(cells.iter().map(|c| inert(c)).collect());
     }
 
     /// Whether it has no row.

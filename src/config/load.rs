@@ -1,11 +1,14 @@
-//! Reading the settings: the `config` crate layers file and environment; a second pass over the file alone finds the place of a fault.
+//! Reading the settings: the file is read key by key for its faults, then the `config` crate layers file and environment.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use config::{Config, Environment, FileFormat};
 
 use super::settings::Settings;
+use super::shape::{self, Shape, has_password};
 use crate::policy::located::{Faults, Span};
+use crate::policy::reader::shown;
 
 /// Why there are no settings.
 #[derive(Debug)]
@@ -16,59 +19,77 @@ pub enum LoadError {
     Faults,
 }
 
-/// Reads the settings file whose text is `text` (file number `file`), overridden by variables `RETENTIOND__…` with `__` between the levels.
+/// Reads the settings file at `path` whose text is `text` (file number `file`), overridden by variables `RETENTIOND__…` with `__` between the
+/// levels.
 ///
 /// # Errors
 /// [`LoadError::Faults`] with at least one fault noted.
 pub fn load(text: &str, file: usize, path: &Path, faults: &mut Faults) -> Result<Settings, LoadError> {
+    load_located(text, file, path, faults).map(|(settings, _)| settings)
+}
+
+/// Reads the settings with the places of what they name; see [`load`].
+pub(super) fn load_located(text: &str, file: usize, path: &Path, faults: &mut Faults) -> Result<(Settings, Shape), LoadError> {
+    let variables: Vec<String> = std::env::vars_os()
+        .filter_map(|(name, _)| name.into_string().ok())
+        .filter(|n| n.to_uppercase().starts_with("RETENTIOND__"))
+        .collect();
+    let set = |path: &[&str]| {
+        let start = path.iter().fold("RETENTIOND".to_owned(), |name, level| format!("{name}__{}", level.to_uppercase()));
+        variables
+            .iter()
+            .map(|v| v.to_uppercase())
+            .any(|v| v.strip_prefix(&start).is_some_and(|r| r.is_empty() || r.starts_with("__")))
+    };
+    let shape = shape::read(text, file, &set, faults);
+    shape::environment(variables.iter().cloned(), faults);
+    check(&shape, file, path, &set, faults);
+    if faults.any_error() {
+        return Err(LoadError::Faults);
+    }
     let layered = Config::builder()
         .add_source(config::File::from_str(text, FileFormat::Toml))
         .add_source(Environment::with_prefix("RETENTIOND").prefix_separator("__").separator("__").try_parsing(true))
         .build()
         .and_then(Config::try_deserialize::<Settings>);
-    match layered {
-        Ok(settings) => {
-            check(&settings, file, faults);
-            if faults.any_error() { Err(LoadError::Faults) } else { Ok(settings) }
-        }
-        Err(error) => {
-            match toml::from_str::<Settings>(text) {
-                Err(located) => {
-                    let range = located.span().unwrap_or(0..0);
-                    faults.error(
-                        &Span { file, range },
-                        located.message().lines().next().unwrap_or("not a settings file").to_owned(),
-                    );
-                }
-                // The file is right by itself: an environment variable is not.
-                Ok(_) => {
-                    let text: String = error.to_string().chars().filter(|c| !c.is_control()).take(200).collect();
-                    faults.unplaced(format!("an environment variable RETENTIOND__… does not fit {}: {text}", path.display()));
-                }
-            }
-            Err(LoadError::Faults)
-        }
-    }
+    layered.map(|settings| (settings, shape)).map_err(|_| {
+        // The file is right by itself. The error itself quotes values and is not shown.
+        faults
+            .unplaced(format!("an environment variable has a value that cannot stand there: {}", shown(&variables.join(", "))))
+            .expected("a value as the settings file has it");
+        LoadError::Faults
+    })
 }
 
-fn check(settings: &Settings, file: usize, faults: &mut Faults) {
+fn check(shape: &Shape, file: usize, path: &Path, set: &dyn Fn(&[&str]) -> bool, faults: &mut Faults) {
     let whole = Span { file, range: 0..0 };
-    if settings.sources.is_empty() {
+    if faults.any_error() {
+        return;
+    }
+    if shape.sources.is_empty() && !set(&["sources"]) {
         faults.error(&whole, "no source is configured").expected("[sources.<id>]");
     }
-    if settings.policies.is_empty() {
+    if shape.policies.is_empty() {
         faults.error(&whole, "no policy is configured").expected("policies = [\"…\"]");
     }
-    for actor in &settings.actors {
-        if crate::journal::Name::parse(actor).is_err() {
-            faults
-                .error(&whole, "an actor id that cannot stand in the journal")
-                .expected("lower-case letters, digits, `_`, `.`, `:`, `-`");
+    for (n, policy) in shape.policies.iter().enumerate() {
+        if shape.policies[..n].contains(policy) {
+            faults.error(&policy.at, format!("the policy file `{}` is named twice", shown(policy)));
         }
     }
-    for source in settings.sources.values() {
-        if [source.url.is_some(), source.url_file.is_some(), source.credential.is_some()].iter().filter(|b| **b).count() != 1 {
-            faults.error(&whole, "a source without exactly one of `url`, `url_file` and `credential`");
+    for actor in &shape.actors {
+        if crate::journal::Name::parse(actor).is_err() {
+            faults
+                .error(&actor.at, format!("`{}` cannot stand in the journal as an actor", shown(actor)))
+                .expected("an id, no person's name: lower-case letters, digits, `_`, `.`, `:`, `-`");
+        }
+    }
+    let mode = std::fs::metadata(path).map_or(0, |m| m.permissions().mode());
+    for url in shape.sources.iter().filter_map(|s| s.url.as_ref()) {
+        if has_password(url) && mode & 0o077 != 0 {
+            faults
+                .error(&url.at, format!("a password in settings that others may read (mode {:04o})", mode & 0o7777))
+                .expected("url_file = \"…\": a file of mode 0600 that holds the URL, or settings of mode 0600");
         }
     }
 }

@@ -5,8 +5,9 @@
 
 mod load;
 mod settings;
+mod shape;
 mod workspace;
 
 pub use load::{LoadError, load};
-pub use settings::{CeilingSettings, Lang, Settings, SourceSettings};
+pub use settings::{CeilingSettings, Lang, Settings, SourceSettings, UrlError};
 pub use workspace::{File, SourceRules, Workspace};

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use super::load::{LoadError, load};
+use super::load::{LoadError, load_located};
 use super::settings::Settings;
 use crate::enforce::{Documents, run_documents};
-use crate::policy::located::Faults;
+use crate::policy::located::{Fault, Faults, Span};
 use crate::policy::map::DataMap;
 use crate::policy::purpose::Policy;
 use crate::policy::reader::LARGEST_FILE;
@@ -51,26 +51,35 @@ impl Workspace {
     /// # Errors
     /// [`LoadError`] when the settings themselves cannot be used; the files read until then are in `files` for showing faults.
     pub fn read(path: &Path, files: &mut Vec<File>, faults: &mut Faults) -> Result<Self, LoadError> {
+        if std::fs::metadata(path).is_ok_and(|m| m.len() > LARGEST_FILE as u64) {
+            read_file(path, None, files, faults);
+            return Err(LoadError::Faults);
+        }
         let text = std::fs::read_to_string(path).map_err(LoadError::Unreadable)?;
         files.push(File { path: path.to_owned(), text });
-        let settings = load(&files[0].text, 0, path, faults)?;
+        let (settings, shape) = load_located(&files[0].text, 0, path, faults)?;
         let base = path.parent().unwrap_or(Path::new(".")).to_owned();
         let mut maps = Vec::new();
         let mut map_texts = BTreeMap::new();
         for (id, source) in &settings.sources {
-            let Some(number) = read_file(&base.join(&source.map), files, faults) else { continue };
+            let Some(number) = read_file(&base.join(&source.map), shape.map(id), files, faults) else { continue };
             let Some(map) = read_map::read(&files[number].text, number, faults) else { continue };
             if map.source.value != *id {
                 faults
                     .error(&map.source.at, format!("this map is of source `{}`, the settings name it for `{id}`", map.source))
                     .expected(format!("id = \"{id}\""));
+                continue;
             }
             map_texts.insert(map.source.value.clone(), number);
             maps.push(map);
         }
         let mut policies: Vec<(Policy, usize)> = Vec::new();
-        for policy in &settings.policies {
-            let Some(number) = read_file(&base.join(policy), files, faults) else { continue };
+        for (n, policy) in settings.policies.iter().enumerate() {
+            let at = shape.policies.get(n).map(|p| &p.at);
+            let Some(number) = read_file(&base.join(policy), at, files, faults) else {
+                faults.spoil(read_policy::PURPOSES);
+                continue;
+            };
             policies.extend(read_policy::read(&files[number].text, number, faults).map(|p| (p, number)));
         }
         let only: Vec<Policy> = policies.iter().map(|(p, _)| p.clone()).collect();
@@ -93,11 +102,11 @@ impl Workspace {
     }
 }
 
-fn read_file(path: &Path, files: &mut Vec<File>, faults: &mut Faults) -> Option<usize> {
+fn read_file(path: &Path, at: Option<&Span>, files: &mut Vec<File>, faults: &mut Faults) -> Option<usize> {
     let size = std::fs::metadata(path).map(|m| m.len());
     let text = match size {
         Ok(n) if n > LARGEST_FILE as u64 => {
-            faults.unplaced(format!("{} is {n} bytes long", path.display())).expected(format!("at most {LARGEST_FILE} bytes"));
+            noted(faults, at, format!("{} is {n} bytes long", path.display())).expected(format!("at most {LARGEST_FILE} bytes"));
             return None;
         }
         Ok(_) => std::fs::read_to_string(path),
@@ -109,8 +118,15 @@ fn read_file(path: &Path, files: &mut Vec<File>, faults: &mut Faults) -> Option<
             Some(files.len() - 1)
         }
         Err(e) => {
-            faults.unplaced(format!("{} cannot be read: {e}", path.display()));
+            noted(faults, at, format!("{} cannot be read: {e}", path.display()));
             None
         }
+    }
+}
+
+fn noted<'f>(faults: &'f mut Faults, at: Option<&Span>, message: String) -> &'f mut Fault {
+    match at {
+        Some(at) => faults.error(at, message),
+        None => faults.unplaced(message),
     }
 }

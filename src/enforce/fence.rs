@@ -62,7 +62,17 @@ pub async fn take(
         let ours = known.as_ref().is_some_and(|k| held == k.token || k.pending.as_deref() == Some(held));
         let fresh = held.is_empty();
         if !ours && !fresh && adopt.is_none() {
+            // The same server, but a token and a ledger from after this state: an old backup of the state, not a foreign database.
+            let newest = match &known {
+                Some(k) if !k.token.is_empty() && k.server_id == server_id && server == server_id => {
+                    session.rows(&d.newest_ledger_row(id)).await?.pop()
+                }
+                _ => None,
+            };
             session.discard().await;
+            if let Some(row) = newest {
+                check_journal(journal, id, number(&row, 1), row.get(2).and_then(Option::as_deref).unwrap_or_default()).await?;
+            }
             return Err(EnforceError::ForeignFence);
         }
         let known_server = known.as_ref().filter(|k| !k.token.is_empty()).map(|k| k.server_id.as_str());
@@ -76,7 +86,14 @@ pub async fn take(
     let ledger = session.rows(&d.newest_ledger_row(id)).await?;
     let newest = ledger.first().map(|r| (number(r, 0), number(r, 1), r.get(2).cloned().flatten().unwrap_or_default()));
     if let Some((_, log_size, log_root)) = &newest {
-        check_journal(journal, *log_size, log_root, adopt.is_some()).await?;
+        match (check_journal(journal, id, *log_size, log_root).await, adopt) {
+            // Whoever adopts a ledger that this journal does not know answers for it, once.
+            (Err(EnforceError::JournalBehind { .. }), Some(a)) => {
+                let event = Event::JournalRecovered { source: Name::parse(id)?, ledger_size: *log_size, actor: a.actor.clone() };
+                journal.append(Append::from(event)).await?;
+            }
+            (checked, _) => checked?,
+        }
     }
     state.announce_token(id, server_id, &token).await?;
     session.script(&[&d.take_over(id, &token, server_id), d.commit()]).await?;
@@ -95,20 +112,19 @@ pub async fn take(
     Ok(Fence { source: id.to_owned(), epoch, token, next_seq: newest.map_or(1, |(seq, ..)| seq + 1) })
 }
 
-/// The ledger carries the journal's size and root at each batch: a journal that does not contain that state was set back.
-async fn check_journal(journal: &Journal, size: u64, root: &str, adopting: bool) -> Result<(), EnforceError> {
-    if adopting {
+/// The ledger carries the journal's size and root at each batch: a journal that does not contain that state was set back, unless somebody
+/// answered for exactly this ledger by `journal recover` or by adopting it.
+async fn check_journal(journal: &Journal, id: &str, size: u64, root: &str) -> Result<(), EnforceError> {
+    let (have, _) = journal.head().await?;
+    let known = size <= have && (size == 0 || journal.reader().root(size).await?.to_string() == root);
+    if known {
         return Ok(());
     }
-    let (have, _) = journal.head().await?;
-    let behind = EnforceError::JournalBehind { ledger: size, journal: have };
-    if size > have {
-        return Err(behind);
-    }
-    if size > 0 && journal.reader().root(size).await?.to_string() != root {
-        return Err(behind);
-    }
-    Ok(())
+    let recovered = journal.reader().entries_of("journal_recovered", 0, u32::MAX).await?;
+    let answered = recovered.iter().any(|entry| {
+        matches!(&entry.event, Event::JournalRecovered { source, ledger_size, .. } if source.as_str() == id && *ledger_size == size)
+    });
+    if answered { Ok(()) } else { Err(EnforceError::JournalBehind { ledger: size, journal: have }) }
 }
 
 /// The journal's size that the newest ledger row of a source names; 0 without one.

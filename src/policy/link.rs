@@ -8,6 +8,7 @@ use super::map::{DataMap, DataSet, Event, Missing, RelatedTo, Test};
 use super::mask::Mask;
 use super::period::Period;
 use super::purpose::{Cap, Needs, Policy, Purpose, When};
+use super::read_policy::PURPOSES;
 use super::start::Start;
 
 /// Checks the maps by themselves, then the policies against them.
@@ -29,18 +30,29 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
                 .expected("an id of its own for each policy");
         }
         for purpose in &policy.purposes {
-            if !ids.insert((&purpose.data.source, &purpose.id)) {
-                faults.error(&purpose.id.at, format!("purpose `{}` is declared in two files for one source", purpose.id));
+            let again = !ids.insert((&purpose.data.source, &purpose.id));
+            let first_here = policy.purposes.iter().find(|p| p.id == purpose.id).is_some_and(|p| p.id.at == purpose.id.at);
+            if again && first_here {
+                faults
+                    .error(&purpose.id.at, format!("purpose `{}` is declared in two files for one source", purpose.id))
+                    .expected("an id of its own for each purpose");
             }
             check_purpose(purpose, maps, faults);
         }
     }
-    for map in maps {
-        check_coverage(map, policies, faults);
+    if !faults.is_spoiled(PURPOSES) {
+        for map in maps {
+            check_coverage(map, policies, faults);
+        }
     }
 }
 
 fn check_map(map: &DataMap, faults: &mut Faults) {
+    for data in &map.data_sets {
+        if !has_parent(map, data, faults) {
+            faults.spoil(&data.id);
+        }
+    }
     let mut tables: BTreeMap<(Option<&str>, &str), &str> = BTreeMap::new();
     for data in &map.data_sets {
         if let Some(other) = tables.insert((data.table.schema.as_deref(), &data.table.name), &data.id) {
@@ -48,7 +60,6 @@ fn check_map(map: &DataMap, faults: &mut Faults) {
                 .error(&data.table.at, format!("data sets `{other}` and `{}` have the same table", data.id))
                 .expected("one data set for each table: two would decide differently about one row");
         }
-        check_parent(map, data, faults);
         check_columns(data, faults);
         check_events(map, data, faults);
         for condition in &data.conditions {
@@ -64,13 +75,17 @@ fn check_map(map: &DataMap, faults: &mut Faults) {
     }
 }
 
-fn check_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) {
-    let Some(parent) = &data.parent else { return };
+/// Whether the parent that a data set names, if it names one, is there and leads to a root.
+fn has_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) -> bool {
+    let Some(parent) = &data.parent else { return true };
     if map.data_set(&parent.data).is_none() {
+        if faults.is_spoiled(&parent.data) {
+            return false;
+        }
         faults
             .error(&parent.data.at, format!("unknown data set `{}`", parent.data))
             .nearest(&parent.data, map.data_sets.iter().map(|d| d.id.as_str()));
-        return;
+        return false;
     }
     let mut seen = BTreeSet::from([data.id.as_str()]);
     let mut at = parent.data.value.as_str();
@@ -79,13 +94,14 @@ fn check_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) {
             faults
                 .error(&parent.data.at, format!("data set `{}` belongs to itself in the end", data.id))
                 .expected("a chain of parents that ends");
-            return;
+            return false;
         }
         match &next.parent {
             Some(p) => at = &p.data,
             None => break,
         }
     }
+    true
 }
 
 /// Columns whose masking would move a record, break a join or a decision.
@@ -169,6 +185,9 @@ fn check_events(map: &DataMap, data: &DataSet, faults: &mut Faults) {
         let mut at = event;
         while let Some(name) = &at.otherwise {
             let Some(next) = data.event(name) else {
+                if faults.is_spoiled(name) {
+                    break;
+                }
                 faults
                     .error(&name.at, format!("unknown event `{name}`"))
                     .nearest(name, data.events.iter().map(|e| e.name.as_str()));
@@ -214,12 +233,15 @@ fn check_masked_elsewhere(map: &DataMap, data: &DataSet, related: &str, event: &
 fn check_related(map: &DataMap, data: &DataSet, to: &RelatedTo, faults: &mut Faults) {
     let RelatedTo::DataSet(id) = to else { return };
     let Some(other) = map.data_set(id) else {
+        if faults.is_spoiled(id) {
+            return;
+        }
         faults.error(&id.at, format!("unknown data set `{id}`")).nearest(id, map.data_sets.iter().map(|d| d.id.as_str()));
         return;
     };
     let child = other.parent.as_ref().is_some_and(|p| p.data == data.id);
     let parent = data.parent.as_ref().is_some_and(|p| p.data == other.id);
-    if !child && !parent {
+    if !child && !parent && !faults.is_spoiled(id) && !faults.is_spoiled(&data.id) {
         faults
             .error(&id.at, format!("data sets `{}` and `{id}` are not related", data.id))
             .expected("a direct parent or child, or { table = \"…\", on = { its_column = \"column of this data set\" } }");
@@ -229,18 +251,27 @@ fn check_related(map: &DataMap, data: &DataSet, to: &RelatedTo, faults: &mut Fau
 fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
     let name = &purpose.data;
     let Some(map) = maps.iter().find(|m| m.source.value == name.source) else {
+        faults.spoil(PURPOSES);
         faults
             .error(&name.at, format!("unknown source `{}`", name.source))
             .nearest(&name.source, maps.iter().map(|m| m.source.as_str()));
         return;
     };
     let Some(data) = map.data_set(&name.data_set) else {
+        faults.spoil(PURPOSES);
+        if faults.is_spoiled(&name.data_set) {
+            return;
+        }
         faults
             .error(&name.at, format!("unknown data set `{}`", name.data_set))
             .nearest(&name.data_set, map.data_sets.iter().map(|d| d.id.as_str()));
         return;
     };
     if map.root_of(data).id != data.id {
+        faults.spoil(PURPOSES);
+        if faults.is_spoiled(&data.id) {
+            return;
+        }
         faults
             .error(&name.at, format!("data set `{}` follows `{}` and has no purposes of its own", data.id, map.root_of(data).id))
             .expected(format!("data = \"{}.{}\"", name.source, map.root_of(data).id));
@@ -257,12 +288,12 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
             Cap::Start(start, keeps) => check_start(start, Some(keeps), data, faults),
             Cap::Named(n) => {
                 if data.period(n).is_some() {
-                    if purpose.starts.is_none() {
+                    if purpose.starts.is_none() && !faults.is_spoiled(&purpose.id) {
                         faults
                             .error(&n.at, format!("per-record period `{n}` has nothing to count from"))
                             .expected("`starts` in this purpose");
                     }
-                } else if data.event(n).is_none() {
+                } else if data.event(n).is_none() && !faults.is_spoiled(n) {
                     let known = data.periods.iter().map(|p| p.name.as_str()).chain(data.events.iter().map(|e| e.name.as_str()));
                     faults.error(&n.at, format!("unknown period or date `{n}`")).nearest(n, known);
                 }
@@ -308,7 +339,7 @@ fn check_floors(purpose: &Purpose, data: &DataSet, faults: &mut Faults) {
 
 fn check_when(when: &When, data: &DataSet, faults: &mut Faults) {
     match when {
-        When::Condition(name) if data.condition(name).is_none() => {
+        When::Condition(name) if data.condition(name).is_none() && !faults.is_spoiled(name) => {
             faults
                 .error(&name.at, format!("unknown condition `{name}`"))
                 .nearest(name, data.conditions.iter().map(|c| c.name.as_str()));
@@ -326,6 +357,7 @@ fn check_start(start: &Start, keeps: Option<&Located<Period>>, data: &DataSet, f
             faults.error(&name.at, format!("event `{name}` is listed twice"));
         }
         match data.event(name) {
+            None if faults.is_spoiled(name) => {}
             None => {
                 faults
                     .error(&name.at, format!("unknown event `{name}`"))
@@ -361,7 +393,7 @@ fn check_needs(purpose: &Purpose, map: &DataMap, data: &DataSet, faults: &mut Fa
                         .error(&need.at, format!("`{parent}` is not the parent of `{}`", data.id))
                         .expected("\"category\" or \"parent.category\" of the direct parent");
                 }
-                Some(t) if t.category(category).is_none() => {
+                Some(t) if t.category(category).is_none() && !faults.is_spoiled(category) => {
                     faults
                         .error(&need.at, format!("unknown category `{category}` of `{parent}`"))
                         .nearest(category, t.categories.iter().map(|c| c.name.as_str()));
@@ -369,6 +401,9 @@ fn check_needs(purpose: &Purpose, map: &DataMap, data: &DataSet, faults: &mut Fa
                 Some(_) => {}
             }
         } else if !own.contains(need.as_str()) {
+            if faults.is_spoiled(need) {
+                continue;
+            }
             faults.error(&need.at, format!("unknown category `{need}`")).nearest(need, own.iter().copied());
         } else if map.record_of(data).iter().filter_map(|d| d.category(need)).any(|c| c.never_stored)
             && matches!(purpose.needs.value, Needs::These(_))
@@ -385,6 +420,9 @@ fn check_coverage(map: &DataMap, policies: &[Policy], faults: &mut Faults) {
     for data in map.data_sets.iter().filter(|d| map.root_of(d).id == d.id) {
         let own: Vec<&&Purpose> = purposes.iter().filter(|p| p.data.data_set == data.id.value).collect();
         if own.is_empty() {
+            if faults.is_spoiled(&data.id) {
+                continue;
+            }
             faults
                 .error(&data.id.at, format!("no purpose covers data set `{}`", data.id))
                 .expected("a [[purpose]] with this `data`, or `follows` a parent that has one");

@@ -1,5 +1,6 @@
 //! Values that know where they were written, and faults that point there.
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
@@ -76,6 +77,7 @@ pub struct Fault {
 pub struct Faults {
     list: Vec<Fault>,
     left_out: usize,
+    spoiled: BTreeSet<String>,
 }
 
 impl Faults {
@@ -111,6 +113,25 @@ impl Faults {
         &mut self.list[last]
     }
 
+    /// Remembers that something of this name is declared, with faults of its own: what refers to it is not to blame.
+    pub fn spoil(&mut self, name: &str) {
+        if self.spoiled.len() < Self::MOST {
+            self.spoiled.insert(name.to_owned());
+        }
+    }
+
+    /// Whether something of this name is declared with faults of its own.
+    #[must_use]
+    pub fn is_spoiled(&self, name: &str) -> bool {
+        self.spoiled.contains(name)
+    }
+
+    /// How many faults were noted so far, the left out included.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.list.len() + self.left_out
+    }
+
     /// Whether any error was noted.
     #[must_use]
     pub fn any_error(&self) -> bool {
@@ -142,6 +163,20 @@ impl Fault {
     /// Says how to mend it.
     pub fn help(&mut self, how: impl Into<String>) -> &mut Self {
         self.help = Some(how.into());
+        self
+    }
+
+    /// Names the known name nearest to `wrong`, when one is near or contains it, and says nothing otherwise: the list would be too long.
+    pub fn nearest_of_many<'a>(&mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        let known: Vec<&str> = known.into_iter().collect();
+        let ending = format!("/{wrong}");
+        let inside = known.iter().find(|k| k.ends_with(&ending)).copied();
+        self.nearest(wrong, inside.map_or(known, |name| vec![name]));
+        match (inside, self.help.as_deref()) {
+            (Some(name), _) => self.help = Some(format!("did you mean `{name}`?")),
+            (None, Some(help)) if help.starts_with("known:") => self.help = None,
+            _ => {}
+        }
         self
     }
 

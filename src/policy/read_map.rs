@@ -21,9 +21,7 @@ pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<DataMap> {
     if let Some(source) = source {
         id = source.required_text("id", "the source's id", faults).and_then(|t| name(t, "a source id", faults));
         time_zone = zone(&source, "time_zone", faults);
-        if let Some(DeValue::Array(items)) = source.get("free_of_personal_data").map(|v| v.get_ref()) {
-            free = items.iter().filter_map(|v| table_ref(v, file, faults)).collect();
-        }
+        free = tables(&source, "free_of_personal_data", faults);
         source.finish(faults);
     }
     let mut data_sets = Vec::new();
@@ -32,8 +30,13 @@ pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<DataMap> {
     {
         for (key, value) in data.entries() {
             let Some(key) = name(key, "a data set id", faults) else { continue };
+            let (id, before) = (key.value.clone(), faults.count());
             if let Some(reader) = Reader::of(value, file, faults) {
-                data_sets.extend(data_set(key, &reader, faults));
+                let read = data_set(key, &reader, faults);
+                if read.as_ref().is_none_or(|d| d.parent.is_none() && faults.count() > before) {
+                    faults.spoil(&id);
+                }
+                data_sets.extend(read);
                 reader.finish(faults);
             }
         }
@@ -49,9 +52,12 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     let file = r.at.file;
     let title = title(r, faults);
     let table = r.require("table", "the table's name", faults).and_then(|v| table_ref(v, file, faults));
-    let key = r.require("key", "the columns of the primary key", faults).map(|v| texts_of(v, file, faults)).unwrap_or_default();
-    if r.get("key").is_some() && key.is_empty() {
-        faults.error(&r.at, "the key names no column").expected("key = [\"id\"]");
+    let mut key = Vec::new();
+    if let Some(value) = r.require("key", "the columns of the primary key", faults) {
+        key = texts_of(value, file, faults);
+        if matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
+            faults.error(&r.place(value), "the key names no column").expected("key = [\"id\"]");
+        }
     }
     let disposition = r.required_text("disposition", "\"delete\" or \"anonymise\"", faults).and_then(|t| {
         word(&t, &[("delete", Disposition::Delete), ("anonymise", Disposition::Anonymise)], "a disposition", faults)
@@ -63,7 +69,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
             _ => text_of(value, file, faults).into_iter().collect(),
         };
         for w in words {
-            match word(&w, &[("dispose", true), ("clear", false)], "what to do with the uncovered", faults) {
+            match word(&w, &[("dispose", true), ("clear", false)], "a way to treat what no purpose covers", faults) {
                 Some(true) => dispose_uncovered = true,
                 Some(false) => clear_uncovered = true,
                 None => {}
@@ -75,11 +81,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     let events = named(r, "events", faults, event);
     let conditions = named(r, "conditions", faults, condition);
     let periods = named(r, "periods", faults, period_column);
-    let cascades = match r.get("cascades").map(|v| (v, v.get_ref())) {
-        Some((_, DeValue::Array(items))) => items.iter().filter_map(|v| table_ref(v, file, faults)).collect(),
-        Some((v, _)) => texts_of(v, file, faults).into_iter().map(|t| Located::new(split_table(&t), t.at)).collect(),
-        None => Vec::new(),
-    };
+    let cascades = tables(r, "cascades", faults);
     Some(DataSet {
         plain: r.texts("plain", faults),
         tenant: r.text("tenant", faults),
@@ -112,7 +114,12 @@ fn named<T>(
     let mut all = Vec::new();
     for (name_, value) in table.entries() {
         let (Some(name), Some(inner)) = (name(name_, "a name", faults), Reader::of(value, r.at.file, faults)) else { continue };
-        all.extend(read(name, &inner, faults));
+        let text = name.value.clone();
+        let read = read(name, &inner, faults);
+        if read.is_none() {
+            faults.spoil(&text);
+        }
+        all.extend(read);
         inner.finish(faults);
     }
     all
@@ -151,7 +158,7 @@ fn pairs(value: &Value<'_>, file: usize, faults: &mut Faults) -> Vec<(Located<St
 }
 
 fn category(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Category> {
-    let file = r.at.file;
+    let (file, before) = (r.at.file, faults.count());
     let columns = r.texts("columns", faults);
     let default = r.get("mask").and_then(|v| read_mask::read(v, file, faults));
     let mut all: Vec<PersonalColumn> = Vec::new();
@@ -177,7 +184,9 @@ fn category(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> O
     }
     let never_stored = r.flag("never_stored", faults);
     if all.is_empty() {
-        faults.error(&name.at, format!("category `{name}` has no column")).expected("columns = [\"…\"], mask = …");
+        if faults.count() == before {
+            faults.error(&name.at, format!("category `{name}` has no column")).expected("columns = [\"…\"], mask = …");
+        }
         return None;
     }
     Some(Category { name, columns: all, never_stored })
@@ -188,7 +197,7 @@ fn event(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opti
     let column = r.required_text("column", "the column that holds the date", faults);
     let filter = filter(r, faults);
     let of = r.get("of").and_then(|v| related_to(v, r.at.file, faults)).map(|to| Related { to, filter: filter.clone() });
-    if let (None, Some(f)) = (&of, &filter) {
+    if let (None, Some(f)) = (r.get("of"), &filter) {
         faults.error(&f.at, "`where` without `of`").expected("of = \"data_set\": a filter is over related rows");
     }
     let missing = r.text("missing", faults).and_then(|t| {
@@ -234,6 +243,7 @@ fn condition(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> 
     let given = [row.as_ref().map(|x| x.0.clone()), some.as_ref().map(|x| x.0.clone()), no.as_ref().map(|x| x.0.clone())];
     let mut given = given.into_iter().flatten();
     match (given.next(), given.next()) {
+        (None, _) if r.get("sql").is_some() => return None,
         (None, _) => {
             faults
                 .error(&name.at, format!("condition `{name}` says nothing"))
@@ -290,11 +300,9 @@ fn related_to(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Rel
     }
     let r = Reader::of(value, file, faults)?;
     let table = r.require("table", "the related table", faults).and_then(|v| table_ref(v, file, faults));
-    let on = r
-        .require("on", "{ its_column = \"column of this data set\" }", faults)
-        .map(|v| pairs(v, file, faults))
-        .unwrap_or_default();
+    let on = r.require("on", "{ its_column = \"column of this data set\" }", faults).map(|v| pairs(v, file, faults));
     r.finish(faults);
+    let on = on?;
     if on.is_empty() {
         faults
             .error(&Span { file, range: value.span() }, "the joining columns are missing")
@@ -304,13 +312,26 @@ fn related_to(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Rel
     Some(RelatedTo::Table(table?, on))
 }
 
+/// A list of tables under `key`; empty if absent.
+fn tables(r: &Reader<'_, '_>, key: &'static str, faults: &mut Faults) -> Vec<Located<TableRef>> {
+    let Some(value) = r.get(key) else { return Vec::new() };
+    let DeValue::Array(items) = value.get_ref() else {
+        faults
+            .error(&r.place(value), format!("{} where a list belongs", reader::describe(value.get_ref())))
+            .expected("a list of tables: [\"schema.table\", \"table\", { schema = \"…\", name = \"…\" }]");
+        return Vec::new();
+    };
+    items.iter().filter_map(|v| table_ref(v, r.at.file, faults)).collect()
+}
+
 fn table_ref(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Located<TableRef>> {
     let at = Span { file, range: value.span() };
     if let DeValue::Table(_) = value.get_ref() {
         let r = Reader::of(value, file, faults)?;
         let schema = r.text("schema", faults).map(|t| t.value);
-        let name = r.required_text("name", "the table's stored name", faults)?;
+        let name = r.required_text("name", "the table's stored name", faults);
         r.finish(faults);
+        let name = name?;
         return Some(Located::new(TableRef { schema, name: name.value }, at));
     }
     let text = text_of(value, file, faults)?;
@@ -359,7 +380,7 @@ pub(super) fn zone(r: &Reader<'_, '_>, key: &'static str, faults: &mut Faults) -
             faults
                 .error(&text.at, format!("unknown time zone `{}`", shown(&text)))
                 .expected("an IANA name such as \"Europe/Paris\"")
-                .nearest(&text, chrono_tz::TZ_VARIANTS.iter().map(|z| z.name()));
+                .nearest_of_many(&text, chrono_tz::TZ_VARIANTS.iter().map(|z| z.name()));
             None
         }
     }
@@ -380,7 +401,7 @@ pub(super) fn name(text: Located<String>, what: &str, faults: &mut Faults) -> Op
 }
 
 /// One of a closed list of words.
-pub(super) fn word<T: Copy>(text: &Located<String>, words: &[(&str, T)], what: &str, faults: &mut Faults) -> Option<T> {
+pub(crate) fn word<T: Copy>(text: &Located<String>, words: &[(&str, T)], what: &str, faults: &mut Faults) -> Option<T> {
     let found = words.iter().find(|(w, _)| *w == text.value).map(|(_, v)| *v);
     if found.is_none() {
         faults

@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::located::{Faults, Located, Span};
 use super::mask::{DateFloor, Mask};
-use super::reader::{Reader, Value, integer_of, shown, texts_of};
+use super::reader::{Reader, Value, describe, integer_of, shown, texts_of};
 
 const EXPECTED: &str = "\"null\", \"token\", \"month\", \"year\", \"decade\", { fixed = \"…\" }, { token = { prefix = \"…\" } }, { band = 10 }, { first = 2 }, { ip_prefix = { v4 = 24, v6 = 48 } } or { json_remove = [\"a.b\"] }";
 
@@ -27,6 +27,11 @@ pub(super) fn read(value: &Value<'_>, file: usize, faults: &mut Faults) -> Optio
             }
         };
         return Some(Located::new(mask, at));
+    }
+    let before = faults.count();
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        faults.error(&at, format!("{} where a mask belongs", describe(value.get_ref()))).expected(EXPECTED);
+        return None;
     }
     let r = Reader::of(value, file, faults)?;
     let mut found = Vec::new();
@@ -52,6 +57,7 @@ pub(super) fn read(value: &Value<'_>, file: usize, faults: &mut Faults) -> Optio
     r.finish(faults);
     match (found.into_iter().next(), more) {
         (Some(mask), 1) => mask.map(|m| Located::new(m, at)),
+        (None, _) if faults.count() > before => None,
         _ => {
             faults.error(&at, "a mask says one thing").expected(EXPECTED);
             None
@@ -133,9 +139,9 @@ fn json_remove(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Ma
         }
         paths.push(steps);
     }
-    if paths.is_empty() {
+    if matches!(value.get_ref(), DeValue::Array(items) if items.is_empty()) {
         faults.error(&at, "no path is named").expected("json_remove = [\"contact.email\"]");
         return None;
     }
-    Some(Mask::JsonRemove(paths))
+    (!paths.is_empty()).then_some(Mask::JsonRemove(paths))
 }

@@ -9,9 +9,15 @@ use super::read_map::{name, title, word, zone};
 use super::reader::{self, Reader, Value, shown, text_of, texts_of};
 use super::start::{Combine, Rounding, Start};
 
+/// Spoiled when a purpose could not be read: what it would have covered is then unknown.
+pub(crate) const PURPOSES: &str = "[[purpose]]";
+
 /// Reads a policy. `None` only when nothing usable was found; faults say why.
 pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<Policy> {
-    let parsed = reader::parse(text, file, faults)?;
+    let Some(parsed) = reader::parse(text, file, faults) else {
+        faults.spoil(PURPOSES);
+        return None;
+    };
     let root = Reader::new(parsed.get_ref(), Span { file, range: 0..0 });
     let head = root.require("policy", "a table that names the policy", faults).and_then(|v| Reader::of(v, file, faults));
     let (mut id, mut author, mut head_title, mut time_zone) = (None, None, None, None);
@@ -28,7 +34,11 @@ pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<Policy> {
             DeValue::Array(items) => {
                 for item in items {
                     let Some(r) = Reader::of(item, file, faults) else { continue };
-                    if let Some(purpose) = purpose(&r, faults) {
+                    let read = purpose(&r, faults);
+                    if read.is_none() {
+                        faults.spoil(PURPOSES);
+                    }
+                    if let Some(purpose) = read {
                         if purposes.iter().any(|p| p.id == purpose.id) {
                             faults
                                 .error(&purpose.id.at, format!("purpose `{}` is declared twice", purpose.id))
@@ -50,6 +60,9 @@ pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<Policy> {
         }
     }
     root.finish(faults);
+    if id.is_none() || author.is_none() || head_title.is_none() || purposes.is_empty() {
+        faults.spoil(PURPOSES);
+    }
     Some(Policy {
         id: id?,
         author: author?,
@@ -79,6 +92,9 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
         .require("needs", "which fields it needs: [\"category\"], \"all\" or { all_but = [\"category\"] }", faults)
         .and_then(|v| needs(v, file, faults));
     let starts = r.get("starts").and_then(|v| start(v, file, faults));
+    if let (None, Some(_), Some(id)) = (&starts, r.get("starts"), &id) {
+        faults.spoil(id);
+    }
     let keeps = period(r, "keeps", faults);
     let at_most = r.get("at_most").map(|v| caps(v, file, faults)).unwrap_or_default();
     let kept_while = condition(r, "kept_while", faults);
@@ -162,9 +178,9 @@ fn needs(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Located<
         }
         DeValue::Table(_) => {
             let r = Reader::of(value, file, faults)?;
-            let list = r.require("all_but", "categories that it does not need", faults).map(|v| texts_of(v, file, faults))?;
+            let list = r.require("all_but", "categories that it does not need", faults).map(|v| texts_of(v, file, faults));
             r.finish(faults);
-            Needs::AllBut(list)
+            Needs::AllBut(list?)
         }
         _ => {
             faults.error(&at, "not a list of needs").expected(expected);
@@ -193,7 +209,12 @@ fn period_of(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Loca
         Err(why) => {
             let fault = faults.error(&at, shown(&why.to_string())).expected(expected);
             if let super::period::PeriodFault::Unit(unit) = &why {
-                fault.nearest(unit, UNITS.iter().flat_map(|(one, many)| [*one, *many]));
+                let french = [("an", "year"), ("ans", "years"), ("mois", "months"), ("semaine", "week"), ("semaines", "weeks")];
+                let french = french.iter().chain(&[("jour", "day"), ("jours", "days"), ("heure", "hour"), ("heures", "hours")]);
+                match french.into_iter().find(|(f, _)| f == unit) {
+                    Some((_, english)) => fault.help(format!("did you mean `{english}`?")),
+                    None => fault.nearest(unit, UNITS.iter().flat_map(|(one, many)| [*one, *many])),
+                };
             }
             None
         }
@@ -204,6 +225,12 @@ fn start(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Start> {
     if let DeValue::String(_) = value.get_ref() {
         let event = text_of(value, file, faults)?;
         return Some(Start { combine: Combine::Latest, events: vec![event], end_of: None });
+    }
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        faults
+            .error(&Span { file, range: value.span() }, format!("{} where a start belongs", reader::describe(value.get_ref())))
+            .expected("\"event\", { latest_of = [\"…\"] } or { earliest_of = [\"…\"] }");
+        return None;
     }
     let r = Reader::of(value, file, faults)?;
     let start = start_table(&r, faults);
@@ -237,7 +264,17 @@ fn rounding(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Round
     let expected = "\"month\", \"calendar_year\" or { financial_year = \"06-30\" }";
     if let DeValue::String(_) = value.get_ref() {
         let text = text_of(value, file, faults)?;
-        return word(&text, &[("month", Rounding::Month), ("calendar_year", Rounding::CalendarYear)], "a rounding", faults);
+        return match text.as_str() {
+            "month" => Some(Rounding::Month),
+            "calendar_year" => Some(Rounding::CalendarYear),
+            _ => {
+                faults
+                    .error(&text.at, format!("`{}` is not a rounding", shown(&text)))
+                    .expected(expected)
+                    .nearest(&text, ["month", "calendar_year", "financial_year"]);
+                None
+            }
+        };
     }
     let r = Reader::of(value, file, faults)?;
     let text = r.required_text("financial_year", "the month and day on which it ends", faults);
@@ -276,6 +313,12 @@ fn caps(value: &Value<'_>, file: usize, faults: &mut Faults) -> Vec<Cap> {
             caps.extend(text_of(item, file, faults).map(Cap::Named));
             continue;
         }
+        if !matches!(item.get_ref(), DeValue::Table(_)) {
+            faults
+                .error(&Span { file, range: item.span() }, format!("{} where a cap belongs", reader::describe(item.get_ref())))
+                .expected("\"period or date of the map\" or { starts = \"event\", keeps = \"5 years\" }");
+            continue;
+        }
         let Some(r) = Reader::of(item, file, faults) else { continue };
         let starts = r.require("starts", "what the cap counts from", faults).and_then(|v| start(v, file, faults));
         let keeps = r.require("keeps", "its period", faults).and_then(|v| period_of(v, file, faults));
@@ -297,6 +340,16 @@ fn when(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<When> {
     if let DeValue::String(_) = value.get_ref() {
         return text_of(value, file, faults).map(When::Condition);
     }
+    if !matches!(value.get_ref(), DeValue::Table(_)) {
+        faults
+            .error(
+                &Span { file, range: value.span() },
+                format!("{} where a condition belongs", reader::describe(value.get_ref())),
+            )
+            .expected("\"condition\", { not = … }, { all = […] } or { any = […] }");
+        return None;
+    }
+    let before = faults.count();
     let r = Reader::of(value, file, faults)?;
     let (not, all, any) = (r.get("not"), r.get("all"), r.get("any"));
     r.finish(faults);
@@ -313,6 +366,7 @@ fn when(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<When> {
         (Some(v), None, None) => when(v, file, faults).map(|w| When::Not(Box::new(w))),
         (None, Some(v), None) => list(v, faults).map(When::All),
         (None, None, Some(v)) => list(v, faults).map(When::Any),
+        (None, None, None) if faults.count() > before => None,
         _ => {
             faults
                 .error(&Span { file, range: value.span() }, "a condition is one of four forms")

@@ -32,8 +32,12 @@ pub fn parse<'t>(text: &'t str, file: usize, faults: &mut Faults) -> Option<Span
         return None;
     }
     let (table, errors) = DeTable::parse_recoverable(text);
-    for error in errors.iter().take(Faults::MOST) {
+    let mut last = None;
+    for error in errors.iter().take(Faults::MOST + 1) {
         let range = error.span().unwrap_or(0..0);
+        if last.replace((range.clone(), error.message())) == Some((range.clone(), error.message())) {
+            continue;
+        }
         faults.error(&Span { file, range }, one_line(error.message()));
     }
     Some(table)
@@ -239,16 +243,29 @@ pub fn describe(value: &DeValue<'_>) -> &'static str {
     }
 }
 
+/// Whether a character must not reach a terminal or a page as it is: it controls, hides or reorders what stands beside it.
+#[must_use]
+pub fn hostile(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// A text with its control and direction characters escaped.
+#[must_use]
+pub fn inert(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if hostile(c) { out.extend(c.escape_unicode()) } else { out.push(c) }
+    }
+    out
+}
+
 /// A name as it may be shown: cut, and with control and direction characters escaped.
 #[must_use]
 pub fn shown(name: &str) -> String {
-    let mut out = String::new();
-    for c in name.chars().take(80) {
-        let direction = matches!(c, '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}' | '\u{200b}'..='\u{200d}');
-        if c.is_control() || direction { out.extend(c.escape_unicode()) } else { out.push(c) }
+    match name.char_indices().nth(80) {
+        Some((end, _)) => format!("{}…", inert(&name[..end])),
+        None => inert(name),
     }
-    if name.chars().nth(80).is_some() {
-        out.push('…');
-    }
-    out
 }

@@ -3,14 +3,16 @@
 mod build;
 mod compare;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
+use chrono::NaiveDate;
+
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::plan::number;
-use super::{Format, enforce, plan};
+use super::words::number;
+use super::{Format, enforce, output, plan};
 use crate::clock::{Clock, FixedClock};
 use crate::config::{Lang, Workspace};
 use crate::demo::Organisation;
@@ -40,24 +42,24 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let clock: Arc<dyn Clock> = Arc::new(FixedClock(now));
     let config = build::files(&args.dir)?;
     let cx = Cx::with(config.clone(), Format::Text, cx.lang_or(Lang::En), clock.clone());
-    println!("1. Five organisations, invented data, in {}", args.dir.display());
+    output::line(format!("1. Five organisations, invented data, in {}", args.dir.display()))?;
     let mut worlds = Vec::new();
     for org in Organisation::FIVE {
         let world = build::database(&args.dir, org, args.records, args.seed, now.date_naive()).await?;
-        println!("   {:<16} {:>8} rows", org.name(), number(world.rows, Lang::En));
+        output::line(format!("   {:<16} {:>8} rows", org.name(), number(world.rows, Lang::En)))?;
         worlds.push((org, world));
     }
-    println!("   in {:.1} s\n", started.elapsed().as_secs_f64());
+    output::line(format!("   in {:.1} s\n", started.elapsed().as_secs_f64()))?;
 
-    println!("2. Check: settings, data maps, policies, live schemas");
+    output::line("2. Check: settings, data maps, policies, live schemas")?;
     let workspace = cx.workspace()?;
     let state = State::create(&args.dir.join("state")).await?;
     let journal = Journal::create(&state, clock, random_origin()?).await?;
     let key = journal.verifier_key().await;
     let purposes: usize = workspace.sources.values().flat_map(|s| &s.policies).map(|p| p.purposes.len()).sum();
-    println!("   {} sources, {purposes} purposes, no error\n", workspace.sources.len());
+    output::line(format!("   {} sources, {purposes} purposes, no error\n", workspace.sources.len()))?;
 
-    println!("3. Plan and enforce\n");
+    output::line("3. Plan and enforce\n")?;
     let mut differences = 0;
     let mut compared = 0;
     let (mut changed, mut failed) = (0, 0);
@@ -68,20 +70,20 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         failed += outcome.failed();
         let took = timer.elapsed();
         let result = compare::all(&cx, &workspace, *org, world, now).await?;
-        println!(
+        output::line(format!(
             "   plan and run {:.2} s; {} rows compared with the reference model, {} differences\n",
             took.as_secs_f64(),
             number(result.rows, Lang::En),
             result.differences.len()
-        );
+        ))?;
         for difference in result.differences.iter().take(5) {
-            println!("   DIFFERENT: {difference}");
+            output::line(format!("   DIFFERENT: {difference}"))?;
         }
         compared += result.rows;
         differences += result.differences.len();
     }
 
-    println!("4. The journal, verified as an auditor would: from an export and the public key alone");
+    output::line("4. The journal, verified as an auditor would: from an export and the public key alone")?;
     let path = args.dir.join("journal.export");
     let mut file =
         std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
@@ -90,32 +92,27 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let report =
         verify(&mut std::io::BufReader::new(file), &key, &[]).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
     for fault in &report.faults {
-        println!("   UNSOUND: {fault}");
+        output::line(format!("   UNSOUND: {fault}"))?;
     }
     std::fs::write(args.dir.join("journal.pub"), format!("{key}\n"))
         .map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
-    println!("   {} entries, {}\n", number(report.entries, Lang::En), if report.is_sound() { "sound" } else { "NOT SOUND" });
+    output::line(format!(
+        "   {} entries, {}\n",
+        number(report.entries, Lang::En),
+        if report.is_sound() { "sound" } else { "NOT SOUND" }
+    ))?;
     state.close().await;
 
-    println!("5. What happened, in {:.1} s", started.elapsed().as_secs_f64());
-    println!(
+    output::line(format!("5. What happened, in {:.1} s", started.elapsed().as_secs_f64()))?;
+    output::line(format!(
         "   {} rows deleted or masked, {failed} refused; {} rows compared, {differences} differences",
         number(changed, Lang::En),
         number(compared, Lang::En)
-    );
-    println!("\nNext, on the same files:");
-    let config = config.display();
-    for command in [
-        format!("retentiond --config {config} plan --source sofraco --lang fr"),
-        format!("retentiond --config {config} plan --source secufor --at {}", now.date_naive() + chrono::Months::new(12)),
-        format!("retentiond --config {config} explain --data sofraco.person --key 1 --lang fr"),
-        format!(
-            "retentiond --config {config} order hold --data sofraco.person --key 1 --actor dpo --reason litigation --reference CASE-1"
-        ),
-        format!("retentiond --config {config} enforce --source sofraco"),
-        format!("retentiond journal verify {} --key {}", path.display(), args.dir.join("journal.pub").display()),
-    ] {
-        println!("   {command}");
+    ))?;
+    output::line("\nNext, on the same files:")?;
+    let (person, plan) = after(&cx, &workspace, "sofraco", "SELECT min(id) FROM person").await?;
+    for command in next_commands(&args.dir, now.date_naive(), &plan, &person) {
+        output::line(format!("   {command}"))?;
     }
     let right = differences == 0 && failed == 0 && report.is_sound();
     Ok(if right { Exit::Ok } else { Exit::Failed })
@@ -136,15 +133,69 @@ async fn source(
     let counts = take_census(&mut session, &prepared.plan).await?;
     session.done().await?;
     let lang = cx.lang(workspace);
-    print!("{}", indent(&plan::text(&prepared, rules, &counts, lang)));
+    output::say(indent(&plan::text(&prepared, rules, &counts, lang)))?;
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
     let settings = cx.limits(workspace, id);
     let request =
         RunRequest { source: &source, prepared: &prepared, journal, fence, settings, watch: &Silent, trigger: Trigger::Command };
     let outcome = enforce_run(request).await?;
     source.close().await;
-    print!("{}", indent(&enforce::text(id, &outcome, lang)));
+    output::say(indent(&enforce::text(id, &outcome, lang)))?;
     Ok(outcome)
+}
+
+/// After the run: a key that is still there, and the hash of the plan.
+async fn after(cx: &Cx, workspace: &Workspace, id: &str, sql: &str) -> Result<(String, String), Failure> {
+    let rules =
+        workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
+    let source = cx.connect(workspace, id).await?;
+    let prepared = cx.prepare(workspace, &source, rules, cx.clock.now()).await?;
+    let mut session = source.session().await?;
+    let rows = session.rows(sql).await?;
+    session.done().await?;
+    source.close().await;
+    Ok((rows.into_iter().flatten().flatten().next().unwrap_or_else(|| "1".to_owned()), prepared.plan.hash))
+}
+
+/// What to try on the files of the demonstration, as a shell takes it.
+fn next_commands(dir: &Path, today: NaiveDate, plan: &str, person: &str) -> Vec<String> {
+    let quoted = |path: &Path| quoted(&path.display().to_string());
+    let program = format!("{} --config {}", program(), quoted(&dir.join("retentiond.toml")));
+    let (export, key) = (quoted(&dir.join("journal.export")), quoted(&dir.join("journal.pub")));
+    vec![
+        format!("{program} plan --source sofraco --lang fr"),
+        format!("{program} plan --source secufor --at {}", today + chrono::Months::new(12)),
+        format!("{program} enforce --source sofraco --plan {plan}"),
+        format!("{program} order hold --data sofraco.person --key {person} --actor dpo --reason litigation --reference CASE-1"),
+        format!("{program} order list"),
+        format!("{program} journal verify {export} --key {key}"),
+    ]
+}
+
+/// How a shell calls this program: by its name where that finds it, otherwise by its path.
+fn program() -> String {
+    let Ok(exe) = std::env::current_exe() else { return "retentiond".to_owned() };
+    let on_path = std::env::var_os("PATH").is_some_and(|path| {
+        std::env::split_paths(&path)
+            .any(|dir| dir.join("retentiond").canonicalize().is_ok_and(|p| Some(p) == exe.canonicalize().ok()))
+    });
+    if on_path {
+        return "retentiond".to_owned();
+    }
+    let here = std::env::current_dir().unwrap_or_default();
+    let shown = match exe.strip_prefix(&here) {
+        Ok(below) if below.components().count() > 1 => below,
+        _ => &exe,
+    };
+    quoted(&shown.display().to_string())
+}
+
+/// A word as a POSIX shell takes it literally.
+fn quoted(word: &str) -> String {
+    if word.bytes().all(|b| b.is_ascii_alphanumeric() || b"/._-+:@".contains(&b)) && !word.is_empty() {
+        return word.to_owned();
+    }
+    format!("'{}'", word.replace('\'', "'\\''"))
 }
 
 fn indent(text: &str) -> String {

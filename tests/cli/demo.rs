@@ -1,0 +1,29 @@
+//! First contact: the demonstration, and the commands that it ends with, run as they stand.
+
+use crate::site::run_in;
+
+#[test]
+fn the_demonstration_ends_well_and_its_next_commands_work_as_printed() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A folder that a shell must have quoted.
+    let here = folder.path().join("it's a demo");
+    std::fs::create_dir(&here).expect("a folder");
+    let answer = run_in(&here, &["demo", "--dir", "five", "--records", "500"], &[]).expect(0);
+    assert_eq!(answer.err, "");
+    assert!(answer.out.contains("0 differences") && answer.out.contains(", sound"), "{answer:?}");
+    let (_, next) = answer.out.split_once("Next, on the same files:\n").expect("the next commands");
+    let commands: Vec<&str> = next.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
+    assert!(commands.len() >= 5, "{commands:?}");
+    for command in commands {
+        let output = std::process::Command::new("sh")
+            .current_dir(&here)
+            .env_clear()
+            .env("PATH", "/usr/bin:/bin")
+            .args(["-c", command])
+            .output()
+            .expect("a shell");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success() && !output.stdout.is_empty(), "{command}: {:?} {said}", output.status.code());
+    }
+    run_in(&here, &["demo", "--dir", "five"], &[]).refused(69, "five: File exists");
+}

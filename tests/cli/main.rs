@@ -1,0 +1,12 @@
+//! The commands as users meet them: what they print, what they refuse, what they exit with, and that no personal value leaves the database.
+
+mod codes;
+mod demo;
+mod hostile;
+mod life;
+mod orders;
+mod settings;
+mod site;
+#[path = "../support/mod.rs"]
+mod support;
+mod words;
