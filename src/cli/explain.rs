@@ -2,9 +2,9 @@
 
 use chrono::NaiveDate;
 
-use super::Format;
 use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
+use super::{Format, output};
 use crate::config::Lang;
 use crate::enforce::explain;
 use crate::plan::explain::{Language, text};
@@ -33,13 +33,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let story = explain(&source, &prepared, &rules.map, &rules.policies, &data.id, &args.key).await?;
     source.close().await;
     match cx.format {
-        Format::Json => println!("{}", serde_json::json!(story)),
+        Format::Json => output::json(&serde_json::json!(story))?,
         Format::Text => {
             let language = match cx.lang(&workspace) {
                 Lang::Fr => Language::French,
                 Lang::En => Language::English,
             };
-            println!("{}", text(&story, language).trim_end());
+            output::line(text(&story, language).trim_end())?;
         }
     }
     Ok(Exit::Ok)

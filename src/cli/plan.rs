@@ -94,11 +94,11 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
         }
         for (note, subject, n) in &c.notes {
             let what = match note {
-                Note::UncoveredField => pick("champs qu'aucune finalité ne couvre :", "fields that no purpose covers:"),
-                Note::InvalidDate => pick("dates illisibles :", "dates that break their format:"),
-                Note::InvalidPeriod => pick("durées nulles ou négatives :", "periods that are zero or negative:"),
+                Note::UncoveredField => pick(lang, "champs qu'aucune finalité ne couvre :", "fields that no purpose covers:"),
+                Note::InvalidDate => pick(lang, "dates illisibles :", "dates that break their format:"),
+                Note::InvalidPeriod => pick(lang, "durées nulles ou négatives :", "periods that are zero or negative:"),
                 Note::NeverStoredFrozen => {
-                    pick("INCIDENT, valeurs interdites gelées :", "INCIDENT, frozen values that must never be stored:")
+                    pick(lang, "INCIDENT, valeurs interdites gelées :", "INCIDENT, frozen values that must never be stored:")
                 }
             };
             out.push_str(&format!("  ! {} {what} {subject}\n", number(*n, lang)));

@@ -165,6 +165,7 @@ fn next_commands(dir: &Path, today: NaiveDate, plan: &str, person: &str) -> Vec<
     vec![
         format!("{program} plan --source sofraco --lang fr"),
         format!("{program} plan --source secufor --at {}", today + chrono::Months::new(12)),
+        format!("{program} explain --data sofraco.person --key {person} --lang fr"),
         format!("{program} enforce --source sofraco --plan {plan}"),
         format!("{program} order hold --data sofraco.person --key {person} --actor dpo --reason litigation --reference CASE-1"),
         format!("{program} order list"),
