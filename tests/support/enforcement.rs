@@ -85,6 +85,26 @@ impl<'d> Fixture<'d> {
         Self { database, source, state, journal, clock, engine, _folder: folder }
     }
 
+    /// The same database for an enforcer with a state and a journal of its own.
+    pub async fn beside(other: &Self, now: DateTime<Utc>) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let state = State::create(&folder.path().join("state")).await.unwrap();
+        let clock = Arc::new(TestClock(Mutex::new(now)));
+        let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
+        let source = Source::connect(&Target::new(other.database.url.clone())).await.unwrap();
+        Self { database: other.database, source, state, journal, clock, engine: other.engine, _folder: folder }
+    }
+
+    /// The same database with the state of an existing directory.
+    pub async fn with_state(&self, dir: &std::path::Path, now: DateTime<Utc>) -> Self {
+        let state = State::open(dir).await.unwrap();
+        let clock = Arc::new(TestClock(Mutex::new(now)));
+        let journal = Journal::open(&state, clock.clone()).await.unwrap();
+        let source = Source::connect(&Target::new(self.database.url.clone())).await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        Self { database: self.database, source, state, journal, clock, engine: self.engine, _folder: folder }
+    }
+
     /// Compiles the plan of now.
     pub async fn prepare(&self, rules: &Rules) -> Prepared {
         self.prepare_at(rules, self.clock.now()).await
