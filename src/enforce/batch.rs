@@ -211,10 +211,8 @@ async fn transaction(
     let mut begin = d.begin();
     let slot = d.lock_slot(&fence.source, cx.slot);
     begin.push(&slot);
-    let nth = begin.len() - 1;
-    begin.extend(d.wait_no_more());
-    let answers = session.script(&begin).await?;
-    check_slot(answers.get(nth).map_or(&[], |a| a.rows.as_slice()), fence)?;
+    let answer = session.script(&begin).await?.pop().map(|a| a.rows).unwrap_or_default();
+    check_slot(&answer, fence)?;
     cx.watch.at(Point::Fenced, &action.id).await;
 
     let mut related = Vec::new();
@@ -275,7 +273,8 @@ async fn by_key(
     if due.is_empty() {
         return Ok(due);
     }
-    let mut locks = action.lock_read_rows(d, &due);
+    let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
+    locks.extend(action.lock_read_rows(d, &due));
     let alone = action.companions.is_empty();
     if !alone {
         // In the same round trip, and yet with a snapshot of its own: it sees what the locks waited for.

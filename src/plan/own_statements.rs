@@ -79,8 +79,9 @@ impl Dialect {
         }
     }
 
-    /// What follows the lock of the slot: from here on the transaction holds something, and waiting for the application could make it the victim of
-    /// a deadlock. PostgreSQL's time-out is short from the beginning; MySQL cannot wait less than a second.
+    /// What follows the lock of the rows: from here on, waiting for the application could make it the victim of a deadlock. PostgreSQL's time-out
+    /// is short from the beginning; MySQL cannot wait less than a second. Not before the rows are locked: MariaDB answers `SKIP LOCKED` with an
+    /// error (1180) when it may not wait at all.
     #[must_use]
     pub fn wait_no_more(self) -> Option<&'static str> {
         (self.engine == Engine::MariaDb).then_some("SET SESSION innodb_lock_wait_timeout = 0")

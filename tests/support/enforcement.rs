@@ -105,6 +105,24 @@ impl<'d> Fixture<'d> {
         Self { database: self.database, source, state, journal, clock, engine: self.engine, _folder: folder }
     }
 
+    /// Closes everything; the folder keeps the state in `state`.
+    pub async fn into_folder(self) -> tempfile::TempDir {
+        let Self { state, journal, source, _folder, .. } = self;
+        drop(journal);
+        state.close().await;
+        source.close().await;
+        _folder
+    }
+
+    /// What a new process finds in a folder that [`Self::into_folder`] left.
+    pub async fn open(engine: Engine, database: &'d TestDatabase, folder: tempfile::TempDir, now: DateTime<Utc>) -> Self {
+        let state = State::open(&folder.path().join("state")).await.unwrap();
+        let clock = Arc::new(TestClock(Mutex::new(now)));
+        let journal = Journal::open(&state, clock.clone()).await.unwrap();
+        let source = Source::connect(&Target::new(database.url.clone())).await.unwrap();
+        Self { database, source, state, journal, clock, engine, _folder: folder }
+    }
+
     /// Compiles the plan of now.
     pub async fn prepare(&self, rules: &Rules) -> Prepared {
         self.prepare_at(rules, self.clock.now()).await
@@ -112,15 +130,7 @@ impl<'d> Fixture<'d> {
 
     /// Compiles the plan of another instant.
     pub async fn prepare_at(&self, rules: &Rules, now: DateTime<Utc>) -> Prepared {
-        let mut faults = Faults::default();
-        let mut session = self.source.session().await.unwrap();
-        let prepared =
-            Prepared::read(&self.source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut faults)
-                .await
-                .unwrap();
-        session.done().await.unwrap();
-        assert!(!faults.any_error(), "{:#?}", faults.sorted());
-        prepared.unwrap()
+        prepare(&self.source, rules, now).await
     }
 
     /// One run with these limits and somebody looking on.
@@ -217,4 +227,15 @@ pub fn unlimited() -> Settings {
     let mut settings = Settings::default();
     settings.ceilings.share = None;
     settings
+}
+
+/// Compiles the plan of an instant.
+pub async fn prepare(source: &Source, rules: &Rules, now: DateTime<Utc>) -> Prepared {
+    let mut faults = Faults::default();
+    let mut session = source.session().await.unwrap();
+    let documents = rules.documents.clone();
+    let prepared = Prepared::read(source, &mut session, &rules.map, &rules.policies, documents, now, &mut faults).await.unwrap();
+    session.done().await.unwrap();
+    assert!(!faults.any_error(), "{:#?}", faults.sorted());
+    prepared.unwrap()
 }
