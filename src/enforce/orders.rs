@@ -5,11 +5,12 @@ use chrono::NaiveDate;
 use super::batch::keys_of;
 use super::error::EnforceError;
 use super::prepare::Prepared;
+pub use super::restore::restore;
 use crate::journal::{Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reference};
 use crate::plan::action::ROW;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
-use crate::plan::lookup::{self, keys_after};
+use crate::plan::lookup;
 use crate::plan::own_statements::OrderRow;
 use crate::plan::resolve::Resolved;
 use crate::policy::map::DataSet;
@@ -71,7 +72,7 @@ fn kind_word(kind: OrderKind) -> Kind {
     }
 }
 
-fn tenant_key(value: &str) -> RecordKey {
+pub(super) fn tenant_key(value: &str) -> RecordKey {
     RecordKey(vec![KeyPart { kind: KeyKind::Text, text: value.to_owned() }])
 }
 
@@ -286,62 +287,4 @@ pub async fn list(source: &Source, id: &str) -> Result<Vec<Standing>, EnforceErr
             }
         })
         .collect())
-}
-
-/// Puts back the orders that the journal has and the database lost (a restored backup), before anything is enforced: every record's key is read
-/// and its MAC compared.
-///
-/// # Errors
-/// [`EnforceError::OrderUnmatched`] when an order's record is not there; of database and journal.
-pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, prepared: &Prepared) -> Result<u64, EnforceError> {
-    let d = prepared.plan.dialect;
-    let present: std::collections::HashSet<String> =
-        session.rows(&d.list_orders(source.as_str())).await?.into_iter().filter_map(|r| r.into_iter().next().flatten()).collect();
-    let mut restored = 0;
-    for entry in journal.reader().open_orders().await? {
-        let day = entry.time.utc().date_naive();
-        let Event::OrderPlaced { order, source: of, order_kind, scope, data_set, key_id, mac, until, .. } = entry.event else {
-            continue;
-        };
-        if of != *source || present.contains(&order.to_string()) {
-            continue;
-        }
-        let census =
-            prepared.plan.actions.iter().find(|a| a.data_set == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
-        if scope != OrderScope::Record {
-            return Err(EnforceError::OrderUnmatched);
-        }
-        let mut found = None;
-        let mut after: Option<RecordKey> = None;
-        while found.is_none() {
-            let keys = keys_of(
-                d,
-                &census.key,
-                &session.rows(&keys_after(d, &census.table, &census.key, after.as_ref(), 10_000)).await?,
-            )?;
-            found = keys.iter().find(|k| journal.mac_keys().mac(key_id, source, &data_set, k) == Some(mac)).cloned();
-            after = keys.last().cloned();
-            if after.is_none() {
-                break;
-            }
-        }
-        let key = found.ok_or(EnforceError::OrderUnmatched)?;
-        let row = OrderRow {
-            order_id: order.to_string(),
-            source: source.as_str().to_owned(),
-            data_set: data_set.as_str().to_owned(),
-            kind: order_kind.as_str().to_owned(),
-            scope: "record",
-            placed_on: day.to_string(),
-            until: until.map(|d| d.date().to_string()),
-        };
-        let from = format!("FROM {} AS {ROW} WHERE {}", d.table(&census.table), d.key_in(ROW, &census.key, &[key]));
-        let sql = d.insert_order(&row, &d.target_text(ROW, &census.key), Some(&from));
-        let mut begin = d.begin_patiently();
-        let lock = d.lock_all_slots(source.as_str());
-        begin.extend([lock.as_str(), sql.as_str(), d.commit()]);
-        session.script(&begin).await?;
-        restored += 1;
-    }
-    Ok(restored)
 }
