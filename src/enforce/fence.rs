@@ -168,7 +168,7 @@ async fn newest_decision(journal: &Journal, id: &str, kind: &'static str, size: 
         Event::JournalRecovered { source, ledger_size, .. } => source.as_str() == id && size <= *ledger_size,
         _ => false,
     });
-    let Some(since) = mine.last().map(|e| e.seq) else { return Ok(false) };
+    let Some(since) = mine.map(|e| e.seq).max() else { return Ok(false) };
     let mut of_source = std::collections::HashSet::new();
     for entry in entries_of(journal, "intent", since).await? {
         if let Event::Intent { batch, source, .. } = entry.event

@@ -10,10 +10,12 @@ mod locks;
 mod races;
 mod refusals;
 mod restore;
+mod rivals;
 mod rows;
 mod scene;
 mod silence;
 
+#[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
 #[path = "../support/enforcement.rs"]
 mod enforcement;
 #[path = "../support/mod.rs"]
