@@ -5,6 +5,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[expect(dead_code, reason = "this binary uses a part of the fixture")]
 #[path = "support/enforcement.rs"]
 mod enforcement;
 #[path = "support/mod.rs"]

@@ -6,6 +6,7 @@ mod context;
 mod demo;
 mod enforce;
 mod exit;
+mod explain;
 mod faults;
 mod init;
 mod journal;
@@ -71,6 +72,8 @@ enum Command {
     Setup(setup::Args),
     /// Show what a run would do, without writing anything.
     Plan(plan::Args),
+    /// Tell the story of one record: what keeps it, since when, until when, what is due.
+    Explain(explain::Args),
     /// Do one run of exactly the plan that was shown.
     Enforce(enforce::Args),
     /// Place, lift and list orders: holds, restrictions, objections, erasures, instructions.
@@ -126,6 +129,7 @@ async fn run(cli: Cli) -> Result<Exit, Failure> {
         Command::Map(args) => map::run(&cx, args).await,
         Command::Setup(args) => setup::run(&cx, args).await,
         Command::Plan(args) => plan::run(&cx, args).await,
+        Command::Explain(args) => explain::run(&cx, args).await,
         Command::Enforce(args) => enforce::run(&cx, args).await,
         Command::Order(args) => order::run(&cx, args).await,
         Command::Adopt(args) => adopt::run(&cx, args).await,

@@ -8,7 +8,7 @@ use super::table::Table;
 use crate::config::{Lang, SourceRules};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
-use crate::plan::census::Counts;
+use crate::plan::census::{Counts, Note};
 use crate::policy::reader::shown;
 
 /// Arguments.
@@ -55,7 +55,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
         "plan": plan.hash,
         "today": plan.today.to_string(),
         "data_sets": counts.iter().map(|(id, c)| serde_json::json!({
-            "data_set": id, "records": c.records, "frozen": c.frozen, "uncovered": c.uncovered,
+            "data_set": id, "records": c.records, "frozen": c.frozen, "uncovered": c.uncovered, "notes": c.notes,
             "purposes": c.purposes.iter().map(|(p, f)| serde_json::json!({
                 "purpose": p, "covered": f.covered, "running": f.running, "due": f.due, "held": f.held, "kept_while": f.kept_while,
                 "undated": f.undated, "undecided": f.undecided, "ended": f.ended, "oldest_due_start": f.oldest_due_start,
@@ -110,6 +110,17 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
                 number(c.uncovered, lang),
                 pick("enregistrements qu'aucune finalité ne couvre", "records that no purpose covers")
             ));
+        }
+        for (note, subject, n) in &c.notes {
+            let what = match note {
+                Note::UncoveredField => pick("champs qu'aucune finalité ne couvre :", "fields that no purpose covers:"),
+                Note::InvalidDate => pick("dates illisibles :", "dates that break their format:"),
+                Note::InvalidPeriod => pick("durées nulles ou négatives :", "periods that are zero or negative:"),
+                Note::NeverStoredFrozen => {
+                    pick("INCIDENT, valeurs interdites gelées :", "INCIDENT, frozen values that must never be stored:")
+                }
+            };
+            out.push_str(&format!("  ! {} {what} {subject}\n", number(*n, lang)));
         }
         for (action, n) in c.actions.iter().filter(|(_, n)| *n > 0) {
             let Some(a) = plan.actions.iter().find(|a| a.id == *action) else { continue };

@@ -126,7 +126,7 @@ pub const VETOED: &str = "vetoed";
 ///
 /// # Errors
 /// [`Failure`].
-#[expect(clippy::too_many_arguments, reason = "what the worker owns and what the batch is: a bundle would have no other use")]
+#[expect(clippy::too_many_arguments, reason = "a batch is asked with what, on which keys, how, and under which limits")]
 pub async fn run(
     session: &mut Session,
     cx: &Context<'_>,

@@ -39,8 +39,8 @@ pub struct Prepared {
     pub plan: Plan,
     /// The texts.
     pub documents: Documents,
-    /// The tenant column of each data set that has one.
-    tenants: Vec<(String, String)>,
+    /// The instant and the facts about the source that the plan was made with.
+    pub moment: Moment,
 }
 
 impl Prepared {
@@ -77,14 +77,7 @@ impl Prepared {
         if faults.any_error() {
             return Ok(None);
         }
-        let tenants = map.data_sets.iter().filter_map(|d| Some((d.id.value.clone(), d.tenant.as_ref()?.value.clone()))).collect();
-        Ok(Some(Self { schema, plan, documents, tenants }))
-    }
-
-    /// The column that names the tenant of a data set's records.
-    #[must_use]
-    pub fn tenant(&self, data_set: &str) -> Option<&str> {
-        self.tenants.iter().find(|(d, _)| d == data_set).map(|(_, column)| column.as_str())
+        Ok(Some(Self { schema, plan, documents, moment }))
     }
 }
 

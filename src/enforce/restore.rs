@@ -8,11 +8,11 @@ use crate::journal::{Event, Id128, Journal, MacOf, Name, OrderScope};
 use crate::plan::action::{Action, ROW};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
-use crate::plan::lookup::{keys_after, tenants_after};
+use crate::plan::lookup::{keys_after, tenants};
 use crate::plan::own_statements::OrderRow;
 use crate::source::Session;
 
-/// How many keys or tenants are read at once.
+/// How many keys are read at once.
 const PAGE: u64 = 10_000;
 
 /// Puts back the orders that the journal has and the database lost (a restored backup), and lifts again those that the journal has lifted, before
@@ -38,11 +38,11 @@ pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, pr
         let Event::OrderPlaced { order, source: of, order_kind, scope, data_set, key_id, mac, until, .. } = entry.event else {
             continue;
         };
-        if of != *source || present.contains(&order.to_string()) {
+        // What is over needs no record any more.
+        let over = until.is_some_and(|last| last.date() < prepared.plan.today);
+        if of != *source || over || present.contains(&order.to_string()) {
             continue;
         }
-        let action =
-            prepared.plan.actions.iter().find(|a| a.data_set == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
         let row = OrderRow {
             order_id: order.to_string(),
             source: source.as_str().to_owned(),
@@ -53,14 +53,23 @@ pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, pr
             until: until.map(|d| d.date().to_string()),
         };
         let named = |of: MacOf, key: &RecordKey| journal.mac_keys().mac_of(of, key_id, source, &data_set, key) == Some(mac);
-        let sql = if scope == OrderScope::Record {
-            let key = record(session, d, action, &|k| named(MacOf::Record, k)).await?.ok_or(EnforceError::OrderUnmatched)?;
-            let from = format!("FROM {} AS {ROW} WHERE {}", d.table(&action.table), d.key_in(ROW, &action.key, &[key]));
-            d.insert_order(&row, &d.target_text(ROW, &action.key), Some(&from))
-        } else {
-            let column = prepared.tenant(&action.data_set).ok_or(EnforceError::OrderUnmatched)?;
-            let tenant = tenant(session, d, action, column, &|t| named(MacOf::Tenant, &tenant_key(t))).await?;
-            d.insert_order(&row, &d.text(&tenant.ok_or(EnforceError::OrderUnmatched)?), None)
+        let sql = match scope {
+            OrderScope::Record => {
+                let action = prepared.plan.actions.iter().find(|a| a.data_set == data_set.as_str());
+                let action = action.ok_or(EnforceError::OrderUnmatched)?;
+                let key = record(session, d, action, &|k| named(MacOf::Record, k)).await?.ok_or(EnforceError::OrderUnmatched)?;
+                let from = format!("FROM {} AS {ROW} WHERE {}", d.table(&action.table), d.key_in(ROW, &action.key, &[key]));
+                d.insert_order(&row, &d.target_text(ROW, &action.key), Some(&from))
+            }
+            OrderScope::Tenant => {
+                let known = prepared.plan.tenants.iter().find(|(id, ..)| id == data_set.as_str());
+                let (_, table, column) = known.ok_or(EnforceError::OrderUnmatched)?;
+                let values = session.rows(&tenants(d, table, column)).await?.into_iter();
+                let mut values = values.filter_map(|r| r.into_iter().next().flatten());
+                let value = values.find(|v| named(MacOf::Tenant, &tenant_key(v))).ok_or(EnforceError::OrderUnmatched)?;
+                d.insert_order(&row, &d.text(&value), None)
+            }
+            OrderScope::Subject => return Err(EnforceError::OrderUnmatched),
         };
         under_the_slots(session, d, source, &sql).await?;
         restored += 1;
@@ -105,28 +114,6 @@ async fn record(
             return Ok(Some(key.clone()));
         }
         after = keys.into_iter().next_back();
-        if after.is_none() {
-            return Ok(None);
-        }
-    }
-}
-
-/// The tenant that somebody means.
-async fn tenant(
-    session: &mut Session,
-    d: Dialect,
-    action: &Action,
-    column: &str,
-    meant: &(dyn Fn(&str) -> bool + Sync),
-) -> Result<Option<String>, EnforceError> {
-    let mut after: Option<String> = None;
-    loop {
-        let rows = session.rows(&tenants_after(d, &action.table, column, after.as_deref(), PAGE)).await?;
-        let tenants: Vec<String> = rows.into_iter().filter_map(|r| r.into_iter().next().flatten()).collect();
-        if let Some(tenant) = tenants.iter().find(|t| meant(t)) {
-            return Ok(Some(tenant.clone()));
-        }
-        after = tenants.into_iter().next_back();
         if after.is_none() {
             return Ok(None);
         }

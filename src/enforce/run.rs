@@ -20,7 +20,7 @@ use crate::journal::{
     program_version,
 };
 use crate::plan::action::{Action, ActionKind};
-use crate::plan::census::Counts;
+use crate::plan::census::{Counts, Note};
 use crate::source::Source;
 
 /// Everything that a run needs.
@@ -275,7 +275,10 @@ async fn finish(
             append = append.event(finding(run, source, Some(&data_set), FindingKind::Busy, None, out.busy));
         }
     }
+    append = append.events(schema_findings(prepared, run, source)?);
     for (data_set, counts) in &outcome.after {
+        append = append.events(note_events(run, source, data_set, counts)?);
+        append = append.events(deadline_events(prepared, run, source, data_set, counts)?);
         let data_set = Name::parse(data_set)?;
         if counts.uncovered > 0 {
             append = append.event(finding(run, source, Some(&data_set), FindingKind::UncoveredRecord, None, counts.uncovered));
@@ -299,6 +302,58 @@ async fn finish(
     });
     journal.append(append).await?;
     Ok(())
+}
+
+/// Columns and tables that the map does not mention.
+fn schema_findings(prepared: &Prepared, run: Id128, source: &Name) -> Result<Vec<Event>, EnforceError> {
+    let mut events = Vec::new();
+    for (data_set, column) in &prepared.plan.unmapped_columns {
+        let data_set = Name::parse(data_set)?;
+        events.push(finding(run, source, Some(&data_set), FindingKind::UnmappedColumn, Some(Name::of_identifier(column)), 1));
+    }
+    for table in &prepared.plan.unmapped_tables {
+        events.push(finding(run, source, None, FindingKind::UnmappedTable, Some(Name::of_identifier(table)), 1));
+    }
+    Ok(events)
+}
+
+fn note_events(run: Id128, source: &Name, data_set: &str, counts: &Counts) -> Result<Vec<Event>, EnforceError> {
+    let data_set = Name::parse(data_set)?;
+    let mut events = Vec::new();
+    for (note, subject, count) in &counts.notes {
+        let subject = Name::parse(subject)?;
+        let kind = match note {
+            Note::UncoveredField => FindingKind::UncoveredField,
+            Note::InvalidDate => FindingKind::InvalidDate,
+            Note::InvalidPeriod => FindingKind::InvalidPeriod,
+            Note::NeverStoredFrozen => {
+                let (source, data_set) = (source.clone(), data_set.clone());
+                events.push(Event::Incident { run, source, data_set, category: subject, count: *count, cleared: false });
+                continue;
+            }
+        };
+        events.push(finding(run, source, Some(&data_set), kind, Some(subject), *count));
+    }
+    Ok(events)
+}
+
+/// Purposes that should have been done with by now and are not.
+fn deadline_events(
+    prepared: &Prepared,
+    run: Id128,
+    source: &Name,
+    data_set: &str,
+    counts: &Counts,
+) -> Result<Vec<Event>, EnforceError> {
+    let mut events = Vec::new();
+    for deadline in prepared.plan.deadlines.iter().filter(|d| d.data_set == data_set) {
+        let Some((_, figures)) = counts.purposes.iter().find(|(id, _)| *id == deadline.purpose) else { continue };
+        if figures.oldest_due_start.is_some_and(|start| deadline.passed(start, prepared.plan.today)) {
+            let (data_set, purpose) = (Name::parse(data_set)?, Name::parse(&deadline.purpose)?);
+            events.push(finding(run, source, Some(&data_set), FindingKind::DeadlinePassed, Some(purpose), figures.due));
+        }
+    }
+    Ok(events)
 }
 
 fn finding(run: Id128, source: &Name, data_set: Option<&Name>, finding: FindingKind, subject: Option<Name>, count: u64) -> Event {

@@ -387,7 +387,7 @@ mod tests {
         r#"clock_set_back","from":"2026-11-22T02:00:00Z","actor":"a""#,
         r#"source_adopted","source":"s","server_id":"H","reason":"initial","actor":"a""#,
         r#"run_started","run":"I","source":"s","trigger":"command","now":"2026-11-22T02:00:00Z","plan_hash":"H","policy_hash":"H","map_hash":"H","schema_hash":"H","version":"0.1.0""#,
-        r#"intent","run":"I","batch":"I","source":"s","data_set":"d","action":"delete","plan_hash":"H","slot":0,"epoch":1"#,
+        r#"intent","run":"I","batch":"I","source":"s","data_set":"d","action":"delete","rule":"d.delete","plan_hash":"H","slot":0,"epoch":1"#,
         r#"applied","run":"I","batch":"I","rows":1,"related":[{"data_set":"e","action":"masked","rows":2,"macs":""}],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":false"#,
         r#"aborted","run":"I","batch":"I","code":"40P01""#,
         r#"reverted","run":"I","batch":"I""#,

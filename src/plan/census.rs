@@ -5,6 +5,7 @@
 use chrono::NaiveDate;
 
 use super::action::{Action, ActionKind, ROW};
+use super::boolean::B;
 use super::record::{Records, start_events};
 use super::schema::TableName;
 use crate::policy::map::DataSet;
@@ -20,8 +21,24 @@ pub struct Census {
     pub actions: Vec<String>,
     /// Which of the actions empty (their rows are done, not due, once masked).
     pub table: TableName,
-    /// The statement. Columns: one state letter a purpose; `1`/`0` for frozen; `1`/`0` an action; the oldest start a purpose; the count.
+    /// What else is counted, in the order of the last columns.
+    pub notes: Vec<(Note, String)>,
+    /// The statement. Columns: one state letter a purpose; `1`/`0` for frozen; `1`/`0` an action; the oldest start a purpose; the count; the notes.
     pub sql: String,
+}
+
+/// Something that nobody may act on but somebody must know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Note {
+    /// A field that no purpose covers; its categories.
+    UncoveredField,
+    /// A value that breaks its declared date format; its event.
+    InvalidDate,
+    /// A period per record that is zero or negative; its name.
+    InvalidPeriod,
+    /// A value that must never be stored, in a record that a hold or restriction freezes; its category.
+    NeverStoredFrozen,
 }
 
 /// The figures of one purpose.
@@ -60,6 +77,8 @@ pub struct Counts {
     pub actions: Vec<(String, u64)>,
     /// Records that no purpose covers.
     pub uncovered: u64,
+    /// What else was found: what, about what, how many records.
+    pub notes: Vec<(Note, String, u64)>,
 }
 
 impl Census {
@@ -78,7 +97,15 @@ impl Census {
         }
         columns.push(bit(&records.frozen(data, ROW).render()));
         let mine: Vec<&Action> = actions.iter().filter(|a| a.data_set == data.id.value).collect();
-        columns.extend(mine.iter().map(|a| bit(&a.predicate.render())));
+        // What waits only for rows that go in the same run is gone at its end: people are told the end, not the way.
+        let gone = records.gone_in_the_end(data, ROW, 2);
+        columns.extend(mine.iter().map(|a| {
+            bit(&match a.kind {
+                ActionKind::Delete => B::or([a.predicate.clone(), gone.clone()]).render(),
+                ActionKind::Empty => B::and([a.predicate.clone(), gone.clone().negate()]).render(),
+                _ => a.predicate.render(),
+            })
+        }));
         let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
         for i in &own {
             let purpose = records.purposes[*i].purpose;
@@ -93,18 +120,21 @@ impl Census {
                 |(c, form)| {
                     let expr = d.column(ROW, &c.name);
                     let zone = records.purposes[*i].run.zone;
-                    let dated = super::boolean::B::or([d.missing(&expr, form, zone), d.invalid(&expr, form)]).negate();
+                    let dated = B::or([d.missing(&expr, form, zone), d.invalid(&expr, form)]).negate();
                     d.as_text(&format!("MIN(CASE WHEN {} THEN {expr} END)", dated.render()))
                 },
             ));
         }
         columns.push(d.as_text("COUNT(*)"));
+        let notes = notes(records, data);
+        columns.extend(notes.iter().map(|(_, _, condition)| d.count_if(&condition.render())));
         let sql = format!("SELECT {} FROM {} AS {ROW} GROUP BY {}", columns.join(", "), d.table(&table), group_by.join(", "));
         Some(Self {
             data_set: data.id.value.clone(),
             purposes: own.iter().map(|i| records.purposes[*i].purpose.id.value.clone()).collect(),
             actions: mine.iter().map(|a| a.id.clone()).collect(),
             table,
+            notes: notes.into_iter().map(|(note, subject, _)| (note, subject)).collect(),
             sql,
         })
     }
@@ -116,6 +146,7 @@ impl Census {
         let mut counts = Counts {
             purposes: self.purposes.iter().map(|id| (id.clone(), PurposeCounts::default())).collect(),
             actions: self.actions.iter().map(|id| (id.clone(), 0)).collect(),
+            notes: self.notes.iter().map(|(note, subject)| (*note, subject.clone(), 0)).collect(),
             ..Counts::default()
         };
         for row in rows {
@@ -136,9 +167,39 @@ impl Census {
                 figures.add(state, n, frozen, due, cell(p + 1 + a + i));
             }
             counts.uncovered += if any_covers { 0 } else { n };
+            for (i, (_, _, found)) in counts.notes.iter_mut().enumerate() {
+                *found += cell(p + 1 + a + p + 1 + i).and_then(|t| t.parse().ok()).unwrap_or(0);
+            }
         }
+        counts.notes.retain(|(_, _, n)| *n > 0);
         counts
     }
+}
+
+/// What is counted besides the states, with the condition of each.
+fn notes(records: &Records<'_>, data: &DataSet) -> Vec<(Note, String, B)> {
+    let resolved = records.terms.resolved;
+    let d = resolved.dialect;
+    let mut notes = Vec::new();
+    for group in records.groups(data) {
+        let names: std::collections::BTreeSet<&str> = group.categories.iter().map(|(_, category)| category.as_str()).collect();
+        let name = names.into_iter().collect::<Vec<_>>().join(".");
+        notes.push((Note::UncoveredField, name, records.group_uncovered(&group, data, ROW)));
+    }
+    for event in data.events.iter().filter(|e| e.of.is_none()) {
+        if let Some((column, form)) = resolved.event_form(data, event) {
+            notes.push((Note::InvalidDate, event.name.value.clone(), d.invalid(&d.column(ROW, &column.name), form)));
+        }
+    }
+    for period in &data.periods {
+        notes.push((Note::InvalidPeriod, period.name.value.clone(), B::sql(format!("{} <= 0", d.column(ROW, &period.column)))));
+    }
+    for category in resolved.map.record_of(data).iter().flat_map(|m| &m.categories).filter(|c| c.never_stored) {
+        let todo = records.todo(data, ROW, &|_, name, never| never && name == category.name.value);
+        notes.push((Note::NeverStoredFrozen, category.name.value.clone(), B::and([records.frozen(data, ROW), todo])));
+    }
+    notes.retain(|(_, _, condition)| !condition.is_false());
+    notes
 }
 
 impl PurposeCounts {

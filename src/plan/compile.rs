@@ -6,6 +6,7 @@ use sha2::{Digest as _, Sha256};
 use super::action::{Action, ActionKind, Companion, Operation, ROW};
 use super::boolean::B;
 use super::census::Census;
+use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
 use super::dialect::masks::MaskSql;
 use super::orders::Orders;
@@ -15,7 +16,9 @@ use super::schema::{Column, OnDelete, Schema, TableName};
 use super::terms::{PeriodsInUse, Terms};
 use crate::policy::bound::{RunTime, first_instant};
 use crate::policy::map::{DataMap, DataSet, Disposition};
+use crate::policy::period::Period;
 use crate::policy::purpose::Policy;
+use crate::policy::start::Rounding;
 
 /// What enters a plan besides policy, map and schema.
 #[derive(Debug, Clone)]
@@ -43,10 +46,46 @@ pub struct Plan {
     pub censuses: Vec<Census>,
     /// Actions in the order in which they run.
     pub actions: Vec<Action>,
+    /// Root data sets with a tenant column: data set, table, column.
+    pub tenants: Vec<(String, TableName, String)>,
+    /// Purposes that must be done within a time after their end.
+    pub deadlines: Vec<Deadline>,
+    /// Columns of mapped tables that the map does not mention, by data set.
+    pub unmapped_columns: Vec<(String, String)>,
+    /// Tables that the map does not mention.
+    pub unmapped_tables: Vec<String>,
     /// Names of the tables that the plan rests on.
     pub tables: Vec<TableName>,
     /// SHA-256 over everything that decides what is done (policy, map, schema, statements, date), not over counts.
     pub hash: String,
+}
+
+/// How long after its end a purpose may still wait for its disposition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deadline {
+    /// The data set.
+    pub data_set: String,
+    /// The purpose.
+    pub purpose: String,
+    /// Its rounding.
+    pub end_of: Option<Rounding>,
+    /// Its period.
+    pub keeps: Period,
+    /// The time after its end.
+    pub done_within: Period,
+}
+
+impl Deadline {
+    /// Whether a record that started on `start` should have been done before `today`.
+    #[must_use]
+    pub fn passed(&self, start: NaiveDate, today: NaiveDate) -> bool {
+        let rounded = match self.end_of {
+            None => Some(start),
+            Some(rounding) => rounding.round(start),
+        };
+        let end = rounded.and_then(|r| self.keeps.last_kept_day(r, self.end_of.is_some()));
+        end.and_then(|end| self.done_within.last_kept_day(end, false)).is_some_and(|last| last < today)
+    }
 }
 
 /// Compiles the plan of one source. Map, policies and schema must have passed their checks.
@@ -75,10 +114,31 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
         now: moment.now,
         today,
         censuses: compiler.censuses(&actions),
+        tenants: compiler
+            .roots()
+            .into_iter()
+            .filter_map(|d| {
+                Some((d.id.value.clone(), compiler.resolved.table(d)?.name.clone(), d.tenant.as_ref()?.value.clone()))
+            })
+            .collect(),
+        deadlines: compiler.deadlines(),
+        unmapped_columns: map
+            .data_sets
+            .iter()
+            .filter_map(|d| Some((d, compiler.resolved.table(d)?)))
+            .flat_map(|(d, t)| unmapped_columns(&compiler.resolved, d, t).map(|c| (d.id.value.clone(), c)))
+            .collect(),
+        unmapped_tables: unmapped_tables(&compiler.resolved).into_iter().map(|t| t.name.name.clone()).collect(),
         actions,
         tables,
         hash: hex::encode(hash.finalize()),
     }
+}
+
+/// Writes predicates about the records of one source, as a plan made of the same parts has them; orders are looked for.
+#[must_use]
+pub fn records<'a>(map: &'a DataMap, policies: &'a [Policy], schema: &'a Schema, moment: &'a Moment) -> Records<'a> {
+    Compiler { resolved: Resolved::new(map, schema), policies, moment }.records(moment.now, true, false)
 }
 
 struct Compiler<'a> {
@@ -134,6 +194,22 @@ impl<'a> Compiler<'a> {
         // Never stored first; deletions before what they make final; what waits is emptied last.
         all.sort_by_key(|a| a.kind);
         all
+    }
+
+    fn deadlines(&self) -> Vec<Deadline> {
+        let source = &self.resolved.map.source.value;
+        let purposes = self.policies.iter().flat_map(|p| &p.purposes).filter(|p| p.data.source == *source);
+        purposes
+            .filter_map(|p| {
+                Some(Deadline {
+                    data_set: p.data.data_set.clone(),
+                    purpose: p.id.value.clone(),
+                    end_of: p.starts.as_ref()?.end_of,
+                    keeps: p.keeps.as_ref()?.value,
+                    done_within: p.done_within.as_ref()?.value,
+                })
+            })
+            .collect()
     }
 
     fn censuses(&self, actions: &[Action]) -> Vec<Census> {

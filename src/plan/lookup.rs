@@ -4,7 +4,7 @@ use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::key::RecordKey;
 use super::resolve::Resolved;
-use super::schema::{Column, Engine, TableName};
+use super::schema::{Column, TableName};
 use crate::policy::map::DataSet;
 
 fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
@@ -53,19 +53,9 @@ pub fn keys_after(d: Dialect, table: &TableName, key: &[Column], after: Option<&
     format!("SELECT {} FROM {} AS r{after} ORDER BY {order} LIMIT {limit}", key_columns(d, key, "r"), d.table(table))
 }
 
-/// All values of a table's tenant column, as text and in the order of their bytes, after a value, at most so many.
+/// All values of a tenant column, as text.
 #[must_use]
-pub fn tenants_after(d: Dialect, table: &TableName, column: &str, after: Option<&str>, limit: u64) -> String {
+pub fn tenants(d: Dialect, table: &TableName, column: &str) -> String {
     let value = d.as_text(&d.column("r", column));
-    let bytes = |text: &str| match d.engine {
-        Engine::Postgres => format!("{text} COLLATE \"C\""),
-        Engine::Sqlite => format!("{text} COLLATE BINARY"),
-        Engine::MariaDb | Engine::MySql => format!("CAST(CONVERT({text} USING utf8mb4) AS BINARY)"),
-    };
-    let after = after.map(|a| format!(" AND {} > {}", bytes(&value), bytes(&d.text(a)))).unwrap_or_default();
-    let column = d.column("r", column);
-    let (table, order) = (d.table(table), bytes("t.v"));
-    format!(
-        "SELECT t.v FROM (SELECT DISTINCT {value} AS v FROM {table} AS r WHERE {column} IS NOT NULL{after}) AS t ORDER BY {order} LIMIT {limit}"
-    )
+    format!("SELECT DISTINCT {value} FROM {} AS r WHERE {} IS NOT NULL", d.table(table), d.column("r", column))
 }

@@ -43,12 +43,24 @@ impl Orders<'_> {
 
     /// Whether an active order of one of these kinds stands on the record, or on all records of its tenant.
     fn any(&self, kinds: &[OrderKind], data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
-        let d = resolved.dialect;
-        let columns = resolved.key_columns(data);
-        if columns.is_empty() || !self.look {
+        if !self.look {
             return B::False;
         }
+        let Some(standing) = self.standing(data, alias, resolved) else { return B::False };
+        let d = resolved.dialect;
         let words: Vec<String> = kinds.iter().map(|k| d.word(k.word())).collect();
+        let hold = d.own(OwnTable::Hold);
+        B::sql(format!("EXISTS (SELECT 1 FROM {hold} AS h WHERE h.kind IN ({}) AND {standing})", words.join(", ")))
+    }
+
+    /// The condition on an order (alias `h`) that it is active and stands on the record, or on all records of its tenant. `None` without a key.
+    #[must_use]
+    pub fn standing(&self, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> Option<String> {
+        let d = resolved.dialect;
+        let columns = resolved.key_columns(data);
+        if columns.is_empty() {
+            return None;
+        }
         let binary =
             |column: &str| if d.engine.is_mysql_family() { format!("CAST({column} AS BINARY)") } else { column.to_owned() };
         let mut target = format!("h.scope = 'record' AND {} = {}", binary("h.target"), d.target_text(alias, &columns));
@@ -59,12 +71,10 @@ impl Orders<'_> {
             target = format!("({target} OR h.scope = 'tenant' AND {} = {value})", binary("h.target"));
         }
         let today = self.today.format("%Y-%m-%d");
-        B::sql(format!(
-            "EXISTS (SELECT 1 FROM {hold} AS h WHERE h.source = {source} AND h.data_set = {data_set} AND h.kind IN ({kinds}) AND h.lifted_on IS NULL AND (h.until IS NULL OR h.until >= '{today}') AND {target})",
-            hold = d.own(OwnTable::Hold),
+        Some(format!(
+            "h.source = {source} AND h.data_set = {data_set} AND h.lifted_on IS NULL AND (h.until IS NULL OR h.until >= '{today}') AND {target}",
             source = d.word(self.source),
             data_set = d.word(&data.id),
-            kinds = words.join(", "),
         ))
     }
 }

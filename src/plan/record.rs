@@ -71,7 +71,8 @@ impl<'a> Records<'a> {
     }
 
     /// Purposes of child records that need a category of this data set, by index.
-    fn child_purposes(&self, data: &DataSet) -> Vec<usize> {
+    #[must_use]
+    pub fn child_purposes(&self, data: &DataSet) -> Vec<usize> {
         let prefix = format!("{}.", data.id);
         (0..self.purposes.len())
             .filter(|i| {
@@ -248,6 +249,21 @@ impl<'a> Records<'a> {
         B::and(own.chain(children).chain([self.clearable(group, data, alias, &[&data.id])]))
     }
 
+    /// Whether fields of a group are left that no purpose covers, and that the map does not let go.
+    #[must_use]
+    pub fn group_uncovered(&self, group: &Group, data: &DataSet, alias: &str) -> B {
+        if data.clear_uncovered {
+            return B::False;
+        }
+        let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
+        let own = group.own.iter().map(|i| self.terms.not_covering(self.purposes[*i].purpose, data, alias));
+        let children = group.of_children.iter().map(|i| {
+            let purpose = self.purposes[*i].purpose;
+            self.over_children(*i, alias, &|child, name| self.terms.covers(purpose, child, name)).negate()
+        });
+        B::and(own.chain(children).chain([self.todo(data, alias, &wanted)]))
+    }
+
     /// Whether the row reaches its disposition: nothing keeps it, and it is covered, or the uncovered goes.
     #[must_use]
     pub fn row_due(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
@@ -297,15 +313,63 @@ impl<'a> Records<'a> {
         ])
     }
 
+    /// Whether a due row of a root data set is gone by the end of this run, although rows keep it at its beginning: those that refer to it or
+    /// read it are deleted or become final in the same run, at most `ahead` of them one after the other.
+    #[must_use]
+    pub fn gone_in_the_end(&self, data: &DataSet, alias: &str, ahead: u32) -> B {
+        let later = |other: &DataSet, name: &str| match ahead.checked_sub(1) {
+            Some(ahead) if self.map().root_of(other).id == other.id => self.gone_in_the_end(other, name, ahead),
+            _ => B::False,
+        };
+        let leaves = |reader: &DataSet, name: &str| {
+            let done = match reader.disposition {
+                Disposition::Delete => B::False,
+                Disposition::Anonymise => B::and([
+                    self.row_due(reader, name, &[&reader.id]),
+                    self.delete_says(reader, name).negate(),
+                    self.frozen(reader, name).negate(),
+                ]),
+            };
+            B::or([self.going(reader, name, &[], None), done, later(reader, name)])
+        };
+        let refers = self.references_that(data, alias, &[&data.id], &|other, name| later(other, name).negate());
+        let reads = self.reading(data, alias, None, &|reader, name| leaves(reader, name).negate());
+        B::and([
+            self.row_due(data, alias, &[&data.id]),
+            self.delete_says(data, alias),
+            self.frozen(data, alias).negate(),
+            B::or(refers.into_iter().map(|(_, exists)| exists)).negate(),
+            B::or(reads.into_iter().map(|(_, exists)| exists)).negate(),
+        ])
+    }
+
     /// Whether a surviving row references a row of the record.
     #[must_use]
     pub fn referenced(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
+        B::or(self.references(data, alias, stack).into_iter().map(|(_, exists)| exists))
+    }
+
+    /// By table: whether a surviving row of it references a row of the record.
+    #[must_use]
+    pub fn references(&self, data: &DataSet, alias: &str, stack: &[&str]) -> Vec<(&'a Table, B)> {
+        self.references_that(data, alias, stack, &|_, _| B::True)
+    }
+
+    /// The same, of the rows of other data sets only those of which `which` holds too.
+    fn references_that(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        stack: &[&str],
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a Table, B)> {
         let resolved = self.resolved();
-        let Some(table) = resolved.table(data) else { return B::False };
+        let Some(table) = resolved.table(data) else { return Vec::new() };
         let declared = |t: &Table| data.cascades.iter().any(|c| resolved.find_table(c).is_some_and(|d| d.name == t.name));
-        let own = resolved.schema.children_of(&table.name).map(|(child, key)| {
+        let mut all: Vec<(&'a Table, B)> = Vec::new();
+        for (child, key) in resolved.schema.children_of(&table.name) {
             if declared(child) && key.on_delete == OnDelete::Cascade {
-                return B::False;
+                continue;
             }
             let name = inner_alias(alias);
             let pairs: Vec<(String, String)> = key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect();
@@ -313,28 +377,43 @@ impl<'a> Records<'a> {
             let survives = match resolved.data_set_of(child) {
                 Some(other) if other.id == data.id => not_same_row(resolved, data, &name, alias),
                 Some(other) if follows(self.map(), other, data) => match other.disposition {
-                    Disposition::Delete => return B::False,
+                    Disposition::Delete => continue,
                     Disposition::Anonymise => B::True,
                 },
                 Some(other) if stack.contains(&other.id.as_str()) => B::True,
-                Some(other) => self.going(other, &name, stack, Some(&data.id)).negate(),
+                Some(other) => B::and([self.going(other, &name, stack, Some(&data.id)).negate(), which(other, &name)]),
                 None => B::True,
             };
-            exists(resolved, child, &name, &B::and([joined, survives]))
-        });
+            all.push((child, exists(resolved, child, &name, &B::and([joined, survives]))));
+        }
         // A row that follows may be referenced from outside the record, and then keeps the root with it.
-        let through_followers = self.map().followers_of(data).map(|f| {
-            self.over_followers(f, alias, &|inner| match f.disposition {
-                Disposition::Delete => self.referenced(f, inner, stack),
-                Disposition::Anonymise => B::False,
-            })
-        });
-        B::or(own.chain(through_followers))
+        for f in self.map().followers_of(data).filter(|f| f.disposition == Disposition::Delete) {
+            let tables: Vec<&'a Table> = self.references_that(f, "", stack, which).into_iter().map(|(t, _)| t).collect();
+            all.extend(tables.into_iter().enumerate().map(|(i, table)| {
+                let through = self.over_followers(f, alias, &|inner| {
+                    self.references_that(f, inner, stack, which).into_iter().nth(i).map_or(B::False, |(_, exists)| exists)
+                });
+                (table, through)
+            }));
+        }
+        all
     }
 
     /// Whether the purpose of a surviving record of another data set reads this row for its start.
     #[must_use]
     pub fn read(&self, data: &DataSet, alias: &str, besides: Option<&str>) -> B {
+        B::or(self.reading(data, alias, besides, &|_, _| B::True).into_iter().map(|(_, exists)| exists))
+    }
+
+    /// By reading data set: whether such a record, of which `which` holds too, exists.
+    #[must_use]
+    pub fn reading(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        besides: Option<&str>,
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a DataSet, B)> {
         let resolved = self.resolved();
         let readers = self.purposes.iter().filter_map(|t| {
             let reader = self.map().data_set(&t.purpose.data.data_set)?;
@@ -351,7 +430,7 @@ impl<'a> Records<'a> {
             }
             let table = resolved.table(reader)?;
             let name = inner_alias(alias);
-            Some(B::or(relations.into_iter().map(|(of, pairs)| {
+            let exists = B::or(relations.into_iter().map(|(of, pairs)| {
                 let turned: Vec<(String, String)> = pairs.into_iter().map(|(there, here)| (here, there)).collect();
                 let filter = of.filter.as_ref().map(|f| format!("(({}) IS NOT FALSE)", resolved.dialect.expression(alias, f)));
                 let reading = exists(
@@ -362,12 +441,14 @@ impl<'a> Records<'a> {
                         join(resolved, &name, alias, &turned),
                         self.terms.covers(t.purpose, reader, &name),
                         self.not_done(reader, &name),
+                        which(reader, &name),
                     ]),
                 );
                 B::and([filter.map_or(B::True, B::sql), reading])
-            })))
+            }));
+            Some((reader, exists))
         });
-        B::or(readers)
+        readers.collect()
     }
 
     /// Tables whose rows may read a row of this data set for a start: (column there, column here).
@@ -393,7 +474,8 @@ impl<'a> Records<'a> {
     }
 
     /// Whether a record is not yet finally anonymised.
-    fn not_done(&self, data: &DataSet, alias: &str) -> B {
+    #[must_use]
+    pub fn not_done(&self, data: &DataSet, alias: &str) -> B {
         match data.disposition {
             Disposition::Delete => B::True,
             Disposition::Anonymise => {

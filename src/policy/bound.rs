@@ -37,13 +37,17 @@ pub enum Bound {
 
 /// The exclusive bound of `period` at `time`, for starts rounded by `rounding` before the period is added.
 ///
-/// `None` where the bound would lie before the calendar: nothing can be due.
+/// `None` where the bound would lie before the calendar that databases share: nothing can be due. The year 1 holds sentinels only.
 #[must_use]
 pub fn bound(period: Period, rounding: Option<Rounding>, time: RunTime) -> Option<Bound> {
-    match period {
+    let found = match period {
         Period::Hours(h) => Some(Bound::Instant(time.now.checked_sub_signed(TimeDelta::hours(i64::from(h)))?)),
         Period::Calendar { months, days } => day_bound(months, days, rounding, time.today()).map(Bound::Day),
-    }
+    };
+    found.filter(|bound| match bound {
+        Bound::Day(day) => day.year() > 1,
+        Bound::Instant(instant) => instant.year() > 1,
+    })
 }
 
 fn day_bound(months: u32, days: u32, rounding: Option<Rounding>, today: NaiveDate) -> Option<NaiveDate> {
@@ -150,10 +154,4 @@ fn transition_after(local: NaiveDateTime, zone: Tz) -> DateTime<Utc> {
         if passed(middle) { after = middle } else { before = middle }
     }
     after
-}
-
-/// Whether the day exists in the civil calendar range that databases share (years 1 to 9999).
-#[must_use]
-pub fn in_range(day: NaiveDate) -> bool {
-    (1..=9999).contains(&day.year())
 }

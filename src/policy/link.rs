@@ -270,6 +270,40 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
         }
     }
     check_needs(purpose, map, data, faults);
+    check_floors(purpose, data, faults);
+}
+
+/// A floor moves a start backward: allowed once this purpose has ended, so it must be among those that need the column.
+fn check_floors(purpose: &Purpose, data: &DataSet, faults: &mut Faults) {
+    let starts = purpose.starts.iter().chain(purpose.at_most.iter().filter_map(|cap| match cap {
+        Cap::Start(start, _) => Some(start),
+        Cap::Named(_) => None,
+    }));
+    let named = purpose.at_most.iter().filter_map(|cap| match cap {
+        Cap::Named(name) => Some(name),
+        Cap::Start(..) => None,
+    });
+    for event in starts.flat_map(|s| &s.events).chain(named).filter_map(|name| data.event(name)).filter(|e| e.of.is_none()) {
+        for category in &data.categories {
+            for column in category.columns.iter().filter(|c| c.name.value == event.column.value) {
+                if !needs_category(purpose, &category.name) {
+                    faults
+                        .error(
+                            &purpose.id.at,
+                            format!("purpose `{}` starts from column `{}` without needing it", purpose.id, column.name),
+                        )
+                        .expected(format!(
+                            "`{}` among its `needs`: masking the column would move the start while the purpose still keeps",
+                            category.name
+                        ));
+                }
+                faults.warning(
+                    &column.mask.at,
+                    format!("floors of dates in 1970 and 1900 become sentinels: event `{}` is undated then", event.name),
+                );
+            }
+        }
+    }
 }
 
 fn check_when(when: &When, data: &DataSet, faults: &mut Faults) {

@@ -7,7 +7,7 @@ use super::located::Located;
 use super::mask::Mask;
 
 /// A title in both languages of the product.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct Title {
     /// French.
     pub fr: String,

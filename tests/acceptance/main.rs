@@ -7,6 +7,7 @@
 
 mod case;
 mod enforced;
+#[expect(dead_code, reason = "this binary uses a part of the fixture")]
 #[path = "../support/enforcement.rs"]
 mod enforcement;
 mod model;

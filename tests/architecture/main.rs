@@ -32,8 +32,20 @@ const ROOMS: [&str; 15] = [
 
 /// Rooms that compute from values alone, and what would make them impure.
 const PURE: [&str; 4] = ["policy", "reference", "plan", "digest"];
-const IMPURE: [&str; 10] =
-    ["sqlx", "tokio", "clock", "std::fs", "std::net", "std::env", "std::process", "Utc::now", "Local::now", "SystemTime::now"];
+const IMPURE: [&str; 12] = [
+    "sqlx",
+    "tokio",
+    "clock",
+    "std::fs",
+    "std::net::TcpStream",
+    "std::net::TcpListener",
+    "std::net::UdpSocket",
+    "std::env",
+    "std::process",
+    "Utc::now",
+    "Local::now",
+    "SystemTime::now",
+];
 
 /// What `digest` may read of the house.
 const DIGEST_READS: [&str; 2] = ["digest", "journal"];

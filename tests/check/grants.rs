@@ -129,7 +129,7 @@ async fn a_run_needs_nothing_beyond_the_printed_grants() {
         let Some((place, _)) = least(engine, &case).await else { continue };
         let rules = rules(&case.map, &[&case.policy]);
         let source = place.source.clone();
-        let mut fixture = Fixture::new(engine, place.database, "crm", now()).await;
+        let mut fixture = Fixture::new(engine, &place.database, "crm", now()).await;
         fixture.source = source;
         let outcome = fixture.run(&rules).await;
         assert!(outcome.changed() > 0);

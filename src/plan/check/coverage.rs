@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::{Inspection, listed, tables};
+use crate::plan::resolve::Resolved;
 use crate::plan::schema::{Table, TableKind};
 use crate::policy::located::Faults;
 use crate::policy::map::{DataSet, Missing, RelatedTo, Test};
@@ -10,9 +11,7 @@ use crate::policy::reader::shown;
 
 pub(super) fn inspect(cx: &Inspection<'_>, faults: &mut Faults) {
     for (data, table) in cx.mapped() {
-        let declared = declared_columns(cx, data, table);
-        let unmapped: Vec<String> =
-            table.columns.iter().filter(|c| !declared.contains(c.name.as_str())).map(|c| shown(&c.name)).collect();
+        let unmapped: Vec<String> = unmapped_columns(&cx.resolved, data, table).map(|name| shown(&name)).collect();
         if !unmapped.is_empty() {
             let word = if unmapped.len() == 1 { "unmapped column" } else { "unmapped columns" };
             faults
@@ -21,11 +20,19 @@ pub(super) fn inspect(cx: &Inspection<'_>, faults: &mut Faults) {
         }
         endless(cx, data, faults);
     }
-    unmapped_tables(cx, faults);
+    report_tables(cx, faults);
+}
+
+/// Columns of a mapped table that the map does not mention.
+pub fn unmapped_columns<'t>(resolved: &Resolved<'_>, data: &DataSet, table: &'t Table) -> impl Iterator<Item = String> + use<'t> {
+    let declared = declared_columns(resolved, data, table);
+    let left: Vec<String> =
+        table.columns.iter().filter(|c| !declared.contains(c.name.as_str())).map(|c| c.name.clone()).collect();
+    left.into_iter()
 }
 
 /// Columns that the map uses in any way.
-fn declared_columns<'a>(cx: &Inspection<'a>, data: &'a DataSet, table: &Table) -> BTreeSet<&'a str> {
+fn declared_columns<'a>(resolved: &Resolved<'a>, data: &'a DataSet, table: &Table) -> BTreeSet<&'a str> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     names.extend(data.categories.iter().flat_map(|c| &c.columns).map(|c| c.name.as_str()));
     names.extend(data.plain.iter().chain(&data.key).chain(&data.tenant).map(|c| c.as_str()));
@@ -38,11 +45,11 @@ fn declared_columns<'a>(cx: &Inspection<'a>, data: &'a DataSet, table: &Table) -
         }
     }
     // Columns that others read here: joins, filters, dates of related rows.
-    for other in &cx.resolved.map.data_sets {
+    for other in &resolved.map.data_sets {
         if let Some(parent) = other.parent.as_ref().filter(|p| p.data.value == data.id.value) {
             names.extend(parent.on.iter().map(|(_, there)| there.as_str()));
         }
-        let here = |to: &RelatedTo| cx.resolved.related(other, to).is_some_and(|(t, _)| t.name == table.name);
+        let here = |to: &RelatedTo| resolved.related(other, to).is_some_and(|(t, _)| t.name == table.name);
         for related in tables::relations(other) {
             if let RelatedTo::Table(_, on) = &related.to {
                 if here(&related.to) {
@@ -66,20 +73,24 @@ fn declared_columns<'a>(cx: &Inspection<'a>, data: &'a DataSet, table: &Table) -
 }
 
 /// Tables of the database that the map neither maps nor sets aside. A materialised view holds copies and counts as a table.
-fn unmapped_tables(cx: &Inspection<'_>, faults: &mut Faults) {
-    let map = cx.resolved.map;
+#[must_use]
+pub fn unmapped_tables<'a>(resolved: &Resolved<'a>) -> Vec<&'a Table> {
+    let map = resolved.map;
     let cascades = map.data_sets.iter().flat_map(|d| &d.cascades);
     let set_aside: BTreeSet<_> =
-        map.free_of_personal_data.iter().chain(cascades).filter_map(|t| cx.resolved.find_table(t)).map(|t| &t.name).collect();
-    let unmapped: Vec<String> = cx
-        .resolved
+        map.free_of_personal_data.iter().chain(cascades).filter_map(|t| resolved.find_table(t)).map(|t| &t.name).collect();
+    resolved
         .schema
         .tables
         .iter()
         .filter(|t| t.kind != TableKind::View || t.storage == "materialized view")
-        .filter(|t| cx.resolved.data_set_of(t).is_none() && !set_aside.contains(&t.name))
-        .map(|t| cx.name(&t.name))
-        .collect();
+        .filter(|t| resolved.data_set_of(t).is_none() && !set_aside.contains(&t.name))
+        .collect()
+}
+
+fn report_tables(cx: &Inspection<'_>, faults: &mut Faults) {
+    let map = cx.resolved.map;
+    let unmapped: Vec<String> = unmapped_tables(&cx.resolved).into_iter().map(|t| cx.name(&t.name)).collect();
     if !unmapped.is_empty() {
         let word = if unmapped.len() == 1 { "unmapped table" } else { "unmapped tables" };
         faults

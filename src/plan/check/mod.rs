@@ -10,6 +10,8 @@ mod indexes;
 mod tables;
 mod triggers;
 
+pub use coverage::{unmapped_columns, unmapped_tables};
+
 use std::collections::BTreeMap;
 
 use super::compile::Plan;

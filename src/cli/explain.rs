@@ -1,0 +1,46 @@
+//! `retentiond explain`.
+
+use chrono::NaiveDate;
+
+use super::Format;
+use super::context::{Cx, noon};
+use super::exit::{Exit, Failure};
+use crate::config::Lang;
+use crate::enforce::explain;
+use crate::plan::explain::{Language, text};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// The data set, `source.data_set`.
+    #[arg(long)]
+    data: String,
+    /// The record's key; once for each column of it.
+    #[arg(long, required = true, allow_hyphen_values = true)]
+    key: Vec<String>,
+    /// Answer for another day.
+    #[arg(long)]
+    at: Option<NaiveDate>,
+}
+
+/// Tells the story of one record. Reads only.
+pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let (rules, data) = cx.data_set(&workspace, &args.data)?;
+    let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
+    let source = cx.connect(&workspace, &rules.map.source).await?;
+    let prepared = cx.prepare(&workspace, &source, rules, now).await?;
+    let story = explain(&source, &prepared, &rules.map, &rules.policies, &data.id, &args.key).await?;
+    source.close().await;
+    match cx.format {
+        Format::Json => println!("{}", serde_json::json!(story)),
+        Format::Text => {
+            let language = match cx.lang(&workspace) {
+                Lang::Fr => Language::French,
+                Lang::En => Language::English,
+            };
+            println!("{}", text(&story, language).trim_end());
+        }
+    }
+    Ok(Exit::Ok)
+}
