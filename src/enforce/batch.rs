@@ -39,7 +39,9 @@ pub struct Context<'a> {
 /// How a batch takes its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
-    /// Rows that somebody else holds are left out.
+    /// In one statement where that is right, which fails as a whole when somebody else holds a row.
+    Window,
+    /// By key; rows that somebody else holds are left out.
     Skipping,
     /// One row, waiting for it as long as the engine's lock time-out says.
     Waiting,
@@ -63,6 +65,10 @@ pub enum Failure {
     Source(SourceError),
     /// The connection was lost while committing: the ledger knows.
     Unknown,
+    /// What the rows were chosen by changed before they could be locked: they are looked at again.
+    Moved,
+    /// The database left out, without an error, rows that were locked and due: a trigger's silent veto.
+    Vetoed,
     /// More rows would follow than a batch may take.
     TooLarge,
     /// It ends the run.
@@ -112,6 +118,9 @@ pub fn keys_of(d: Dialect, columns: &[Column], rows: &[Row]) -> Result<Vec<Recor
         })
         .collect()
 }
+
+/// The code of a record that the database refuses to change without saying so.
+pub const VETOED: &str = "vetoed";
 
 /// Runs one batch over these keys. On any failure the session must be dropped.
 ///
@@ -171,6 +180,8 @@ pub async fn run(
             let code = match &failure {
                 Failure::Source(e) => e.code().unwrap_or("connection").to_owned(),
                 Failure::TooLarge => "too_large".to_owned(),
+                Failure::Moved => "moved".to_owned(),
+                Failure::Vetoed => VETOED.to_owned(),
                 _ => "error".to_owned(),
             };
             let code = Code::parse(&code).or_else(|_| Code::parse("database")).map_err(EnforceError::from)?;
@@ -206,7 +217,7 @@ async fn transaction(
     cx.watch.at(Point::Fenced, &action.id).await;
 
     let mut related = Vec::new();
-    let changed = if take == Take::Skipping && action.one_statement(d.engine) {
+    let changed = if take == Take::Window && action.one_statement(d.engine) {
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(None) };
         cx.watch.at(Point::Locked, &action.id).await;
         keys_of(d, &action.key, &session.rows(&action.act_window(d, first, last)).await?)?
@@ -259,29 +270,35 @@ async fn by_key(
     related: &mut Vec<Related>,
 ) -> Result<Vec<RecordKey>, Failure> {
     let d = cx.dialect;
-    let mut due = keys_of(d, &action.key, &session.rows(&action.lock(d, keys, take == Take::Skipping)).await?)?;
+    let mut due = keys_of(d, &action.key, &session.rows(&action.lock(d, keys, take != Take::Waiting)).await?)?;
     if due.is_empty() {
         return Ok(due);
     }
-    for lock in action.lock_read_rows(d, &due) {
-        session.rows(&lock).await?;
+    let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
+    locks.extend(action.lock_read_rows(d, &due));
+    let alone = action.companions.is_empty();
+    if !alone {
+        // In the same round trip, and yet with a snapshot of its own: it sees what the locks waited for.
+        locks.push(action.confirm(d, &due));
+    }
+    if !locks.is_empty() {
+        let mut answers = session.script(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        if !alone {
+            due = keys_of(d, &action.key, &answers.pop().unwrap_or_default().rows)?;
+        }
     }
     cx.watch.at(Point::Locked, &action.id).await;
-    if action.companions.is_empty() {
+    if due.is_empty() {
+        return Ok(due);
+    }
+    if alone {
         let sql = action.act_keys(d, &due, true);
         if d.engine.is_mysql_family() {
             let matched = session.execute(&sql).await?;
-            return if matched == due.len() as u64 {
-                Ok(due)
-            } else {
-                Err(Failure::Source(SourceError::Catalogue("rows changed under their locks")))
-            };
+            return if matched == due.len() as u64 { Ok(due) } else { Err(Failure::Moved) };
         }
-        return Ok(keys_of(d, &action.key, &session.rows(&sql).await?)?);
-    }
-    due = keys_of(d, &action.key, &session.rows(&action.confirm(d, &due)).await?)?;
-    if due.is_empty() {
-        return Ok(due);
+        let acted = keys_of(d, &action.key, &session.rows(&sql).await?)?;
+        return if acted.is_empty() && take == Take::Waiting { Err(Failure::Vetoed) } else { Ok(acted) };
     }
     let mut room = most_rows.saturating_sub(due.len());
     companions(session, cx, &action.companions, &action.table, &action.key, &due, &mut room, keys.len() == 1, related).await?;
@@ -291,7 +308,7 @@ async fn by_key(
         // A mask may have nothing to do on a root whose followers have; a deletion takes every row.
         let wrong = if action.kind == ActionKind::Delete { acted != due.len() as u64 } else { acted > due.len() as u64 };
         if wrong {
-            return Err(Failure::Source(SourceError::Catalogue("rows changed under their locks")));
+            return Err(Failure::Vetoed);
         }
     }
     Ok(due)
@@ -341,7 +358,7 @@ fn companions<'f>(
             };
             let acted = session.execute(&companion.act(d, &rows)).await?;
             if acted != rows.len() as u64 {
-                return Err(Failure::Source(SourceError::Catalogue("rows changed under their locks")));
+                return Err(Failure::Vetoed);
             }
             let name = companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
             let name = name.map_err(EnforceError::from)?;

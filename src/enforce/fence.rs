@@ -1,9 +1,11 @@
 //! One enforcer for each source: taking the fence, and finding out on the way what happened to database and journal since.
 
-use crate::journal::{Adoption, Append, Event, Hash, Id128, Journal, Name};
+use sha2::{Digest as _, Sha256};
+
+use crate::journal::{Adoption, Append, Entry, Event, Hash, Id128, InvalidValue, Journal, Name, Origin};
 use crate::plan::dialect::Dialect;
-use crate::source::{Session, Source};
-use crate::state::State;
+use crate::source::{Row, Session, Source};
+use crate::state::{KnownSource, State};
 
 use super::error::EnforceError;
 
@@ -31,7 +33,8 @@ pub struct Adopt {
 
 /// Takes the fence under all slots: compares token and server with what this state knows, raises the epoch, sets a new token.
 ///
-/// The token is remembered before it is set, so that a crash in between leaves a fence that the next run still owns.
+/// The token is remembered before it is set, so that a crash in between leaves a fence that the next run still owns. A ledger that is ahead of
+/// this journal is refused even by an adoption, if it was this journal's own: only [`Event::JournalRecovered`] goes on from there.
 ///
 /// # Errors
 /// [`EnforceError::NotSetUp`], [`EnforceError::ForeignFence`], [`EnforceError::OtherServer`], [`EnforceError::JournalBehind`]; of database, state and journal.
@@ -45,7 +48,7 @@ pub async fn take(
 ) -> Result<Fence, EnforceError> {
     let d = Dialect { engine: source.engine() };
     let known = state.known_source(id).await?;
-    let token = Id128::random()?.to_string();
+    let token = new_token(journal.origin())?;
     let mut session = source.session().await?;
     let mut begin: Vec<&str> = d.begin_patiently();
     let lock = d.lock_all_slots(id);
@@ -55,45 +58,20 @@ pub async fn take(
         session.discard().await;
         return Err(EnforceError::NotSetUp);
     }
-    let mut first_contact = known.is_none();
-    for slot in &slots {
-        let text = |i: usize| slot.get(i).and_then(Option::as_deref).unwrap_or_default();
-        let (held, server) = (text(2), text(3));
-        let ours = known.as_ref().is_some_and(|k| held == k.token || k.pending.as_deref() == Some(held));
-        let fresh = held.is_empty();
-        if !ours && !fresh && adopt.is_none() {
-            // The same server, but a token and a ledger from after this state: an old backup of the state, not a foreign database.
-            let newest = match &known {
-                Some(k) if !k.token.is_empty() && k.server_id == server_id && server == server_id => {
-                    session.rows(&d.newest_ledger_row(id)).await?.pop()
-                }
-                _ => None,
-            };
-            session.discard().await;
-            if let Some(row) = newest {
-                check_journal(journal, id, number(&row, 1), row.get(2).and_then(Option::as_deref).unwrap_or_default()).await?;
-            }
-            return Err(EnforceError::ForeignFence);
-        }
-        let known_server = known.as_ref().filter(|k| !k.token.is_empty()).map(|k| k.server_id.as_str());
-        let other = (!fresh && server != server_id) || known_server.is_some_and(|k| k != server_id);
-        if other && adopt.is_none() {
-            session.discard().await;
-            return Err(EnforceError::OtherServer);
-        }
-        first_contact |= fresh && known.as_ref().is_some_and(|k| k.token.is_empty());
-    }
     let ledger = session.rows(&d.newest_ledger_row(id)).await?;
     let newest = ledger.first().map(|r| (number(r, 0), number(r, 1), r.get(2).cloned().flatten().unwrap_or_default()));
-    if let Some((_, log_size, log_root)) = &newest {
-        match (check_journal(journal, id, *log_size, log_root).await, adopt) {
-            // Whoever adopts a ledger that this journal does not know answers for it, once.
-            (Err(EnforceError::JournalBehind { .. }), Some(a)) => {
-                let event = Event::JournalRecovered { source: Name::parse(id)?, ledger_size: *log_size, actor: a.actor.clone() };
-                journal.append(Append::from(event)).await?;
-            }
-            (checked, _) => checked?,
+    let verdict =
+        examine(journal, known.as_ref(), id, server_id, &slots, newest.as_ref().map(|(_, n, root)| (*n, root.as_str())), adopt);
+    let first_contact = match verdict.await {
+        Ok(first_contact) => first_contact,
+        Err(e) => {
+            session.discard().await;
+            return Err(e);
         }
+    };
+    // A takeover that was committed but never confirmed is confirmed first: another crash between here and the commit must not lose it.
+    if let Some(held) = slots.first().map(|slot| text(slot, 2)).filter(|held| is_pending(known.as_ref(), held)) {
+        state.confirm_token(id, server_id, held).await?;
     }
     state.announce_token(id, server_id, &token).await?;
     session.script(&[&d.take_over(id, &token, server_id), d.commit()]).await?;
@@ -112,19 +90,107 @@ pub async fn take(
     Ok(Fence { source: id.to_owned(), epoch, token, next_seq: newest.map_or(1, |(seq, ..)| seq + 1) })
 }
 
-/// The ledger carries the journal's size and root at each batch: a journal that does not contain that state was set back, unless somebody
-/// answered for exactly this ledger by `journal recover` or by adopting it.
-async fn check_journal(journal: &Journal, id: &str, size: u64, root: &str) -> Result<(), EnforceError> {
+/// Whether the fence may be taken; the answer says whether this is the first contact with the source.
+async fn examine(
+    journal: &Journal,
+    known: Option<&KnownSource>,
+    id: &str,
+    server_id: &str,
+    slots: &[Row],
+    newest: Option<(u64, &str)>,
+    adopt: Option<&Adopt>,
+) -> Result<bool, EnforceError> {
+    let known_server = known.filter(|k| !k.token.is_empty()).map(|k| k.server_id.as_str());
+    let mut first_contact = known.is_none();
+    for slot in slots {
+        let (held, server) = (text(slot, 2), text(slot, 3));
+        let fresh = held.is_empty();
+        let ours = known.is_some_and(|k| held == k.token) || is_pending(known, held);
+        if !fresh && (ours || is_kin(journal.origin(), held)) {
+            check_journal(journal, id, newest, ours).await?;
+        }
+        if !ours && !fresh && adopt.is_none() {
+            return Err(EnforceError::ForeignFence);
+        }
+        let other = (!fresh && server != server_id) || known_server.is_some_and(|k| k != server_id);
+        if other && adopt.is_none() {
+            return Err(EnforceError::OtherServer);
+        }
+        first_contact |= fresh && known.is_some_and(|k| k.token.is_empty());
+    }
+    Ok(first_contact)
+}
+
+fn is_pending(known: Option<&KnownSource>, held: &str) -> bool {
+    !held.is_empty() && known.is_some_and(|k| k.pending.as_deref() == Some(held))
+}
+
+/// A random token, whose second half tells the state that made it from every other: an old backup of that state recognises what it has forgotten.
+fn new_token(origin: &Origin) -> Result<String, InvalidValue> {
+    let mut bytes = Id128::random()?.0;
+    let mark = mark(origin, &bytes[..8]);
+    bytes[8..].copy_from_slice(&mark);
+    Ok(Id128(bytes).to_string())
+}
+
+fn mark(origin: &Origin, nonce: &[u8]) -> [u8; 8] {
+    let hash = Sha256::new().chain_update(origin.as_str()).chain_update([0]).chain_update(nonce).finalize();
+    let mut mark = [0; 8];
+    mark.copy_from_slice(&hash[..8]);
+    mark
+}
+
+/// Whether a token was made by this journal's enforcer, although it may not remember it.
+fn is_kin(origin: &Origin, token: &str) -> bool {
+    Id128::parse(token).is_ok_and(|id| mark(origin, &id.0[..8]) == id.0[8..])
+}
+
+/// The ledger carries the journal's size and root at each batch: a journal that does not contain that state was set back. `remembered` says
+/// that the fence carries the token of this state's last takeover.
+async fn check_journal(journal: &Journal, id: &str, newest: Option<(u64, &str)>, remembered: bool) -> Result<(), EnforceError> {
+    let Some((size, root)) = newest.filter(|(size, _)| *size > 0) else { return Ok(()) };
     let (have, _) = journal.head().await?;
-    let known = size <= have && (size == 0 || journal.reader().root(size).await?.to_string() == root);
-    if known {
+    if size <= have && journal.reader().root(size).await?.to_string() == root {
         return Ok(());
     }
-    let recovered = journal.reader().entries_of("journal_recovered", 0, u32::MAX).await?;
-    let answered = recovered.iter().any(|entry| {
-        matches!(&entry.event, Event::JournalRecovered { source, ledger_size, .. } if source.as_str() == id && *ledger_size == size)
+    let adopted = remembered && newest_decision(journal, id, "source_adopted", size).await?;
+    if adopted || newest_decision(journal, id, "journal_recovered", size).await? {
+        return Ok(());
+    }
+    Err(EnforceError::JournalBehind { ledger: size, journal: have })
+}
+
+/// Whether somebody decided to go on with a ledger that this journal does not contain (up to `size`), and nothing was applied since: the newest
+/// row is still the one that was there then.
+async fn newest_decision(journal: &Journal, id: &str, kind: &'static str, size: u64) -> Result<bool, EnforceError> {
+    let mine = entries_of(journal, kind, 0).await?.into_iter().filter(|e| match &e.event {
+        Event::SourceAdopted { source, reason, .. } => source.as_str() == id && *reason != Adoption::Initial,
+        Event::JournalRecovered { source, ledger_size, .. } => source.as_str() == id && size <= *ledger_size,
+        _ => false,
     });
-    if answered { Ok(()) } else { Err(EnforceError::JournalBehind { ledger: size, journal: have }) }
+    let Some(since) = mine.map(|e| e.seq).max() else { return Ok(false) };
+    let mut of_source = std::collections::HashSet::new();
+    for entry in entries_of(journal, "intent", since).await? {
+        if let Event::Intent { batch, source, .. } = entry.event
+            && source.as_str() == id
+        {
+            of_source.insert(batch);
+        }
+    }
+    let applied = entries_of(journal, "applied", since).await?;
+    Ok(!applied.iter().any(|e| matches!(&e.event, Event::Applied { batch, .. } if of_source.contains(batch))))
+}
+
+/// All entries of one kind from a position on.
+pub(super) async fn entries_of(journal: &Journal, kind: &'static str, from: u64) -> Result<Vec<Entry>, EnforceError> {
+    let reader = journal.reader();
+    let (mut all, mut from) = (Vec::new(), from);
+    loop {
+        let page = reader.entries_of(kind, from, 5_000).await?;
+        let Some(last) = page.last() else { return Ok(all) };
+        from = last.seq + 1;
+        all.extend(page);
+    }
 }
 
 /// The journal's size that the newest ledger row of a source names; 0 without one.
@@ -137,6 +203,10 @@ pub async fn ledger_size(source: &Source, id: &str) -> Result<u64, EnforceError>
     let rows = session.rows(&d.newest_ledger_row(id)).await?;
     session.done().await?;
     Ok(rows.first().map_or(0, |r| number(r, 1)))
+}
+
+fn text(row: &Row, i: usize) -> &str {
+    row.get(i).and_then(Option::as_deref).unwrap_or_default()
 }
 
 fn number(row: &[Option<String>], i: usize) -> u64 {

@@ -19,6 +19,7 @@ mod outcome;
 mod prepare;
 mod probe;
 pub mod recover;
+mod restore;
 pub mod run;
 mod settings;
 mod surroundings;

@@ -5,14 +5,14 @@ use chrono::NaiveDate;
 use super::batch::keys_of;
 use super::error::EnforceError;
 use super::prepare::Prepared;
+pub use super::restore::restore;
 use crate::journal::{Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reference};
 use crate::plan::action::ROW;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
-use crate::plan::lookup::{self, keys_after};
+use crate::plan::lookup;
 use crate::plan::own_statements::OrderRow;
 use crate::plan::resolve::Resolved;
-use crate::plan::schema::{Column, TableName};
 use crate::policy::map::DataSet;
 use crate::policy::purpose::OrderKind;
 use crate::source::{Session, Source};
@@ -72,7 +72,7 @@ fn kind_word(kind: OrderKind) -> Kind {
     }
 }
 
-fn tenant_key(value: &str) -> RecordKey {
+pub(super) fn tenant_key(value: &str) -> RecordKey {
     RecordKey(vec![KeyPart { kind: KeyKind::Text, text: value.to_owned() }])
 }
 
@@ -287,87 +287,4 @@ pub async fn list(source: &Source, id: &str) -> Result<Vec<Standing>, EnforceErr
             }
         })
         .collect())
-}
-
-/// Puts back the orders that the journal has and the database lost (a restored backup), before anything is enforced: every record's key is read
-/// and its MAC compared.
-///
-/// # Errors
-/// [`EnforceError::OrderUnmatched`] when an order's record is not there; of database and journal.
-pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, prepared: &Prepared) -> Result<u64, EnforceError> {
-    let d = prepared.plan.dialect;
-    let present: std::collections::HashSet<String> =
-        session.rows(&d.list_orders(source.as_str())).await?.into_iter().filter_map(|r| r.into_iter().next().flatten()).collect();
-    let mut restored = 0;
-    for entry in journal.reader().open_orders().await? {
-        let day = entry.time.utc().date_naive();
-        let Event::OrderPlaced { order, source: of, order_kind, scope, data_set, key_id, mac, until, .. } = entry.event else {
-            continue;
-        };
-        if of != *source || present.contains(&order.to_string()) {
-            continue;
-        }
-        // What is over needs no record any more.
-        if until.is_some_and(|last| last.date() < prepared.plan.today) {
-            continue;
-        }
-        let macs = journal.mac_keys();
-        let (scope_word, target, from) = match scope {
-            OrderScope::Record => {
-                let action =
-                    prepared.plan.actions.iter().find(|a| a.data_set == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
-                let named = |k: &RecordKey| macs.mac(key_id, source, &data_set, k) == Some(mac);
-                let key = find_key(session, d, &action.table, &action.key, named).await?.ok_or(EnforceError::OrderUnmatched)?;
-                let from = format!("FROM {} AS {ROW} WHERE {}", d.table(&action.table), d.key_in(ROW, &action.key, &[key]));
-                ("record", d.target_text(ROW, &action.key), Some(from))
-            }
-            OrderScope::Tenant => {
-                let tenants = &prepared.plan.tenants;
-                let (_, table, column) =
-                    tenants.iter().find(|(id, ..)| id == data_set.as_str()).ok_or(EnforceError::OrderUnmatched)?;
-                let values = session.rows(&lookup::tenants(d, table, column)).await?;
-                let named = |v: &String| macs.mac_of(MacOf::Tenant, key_id, source, &data_set, &tenant_key(v)) == Some(mac);
-                let value = values.into_iter().filter_map(|r| r.into_iter().next().flatten()).find(named);
-                ("tenant", d.text(&value.ok_or(EnforceError::OrderUnmatched)?), None)
-            }
-            OrderScope::Subject => return Err(EnforceError::OrderUnmatched),
-        };
-        let row = OrderRow {
-            order_id: order.to_string(),
-            source: source.as_str().to_owned(),
-            data_set: data_set.as_str().to_owned(),
-            kind: order_kind.as_str().to_owned(),
-            scope: scope_word,
-            placed_on: day.to_string(),
-            until: until.map(|d| d.date().to_string()),
-        };
-        let sql = d.insert_order(&row, &target, from.as_deref());
-        let mut begin = d.begin_patiently();
-        let lock = d.lock_all_slots(source.as_str());
-        begin.extend([lock.as_str(), sql.as_str(), d.commit()]);
-        session.script(&begin).await?;
-        restored += 1;
-    }
-    Ok(restored)
-}
-
-/// The first key of a table, in key order, that is the one meant.
-async fn find_key(
-    session: &mut Session,
-    d: Dialect,
-    table: &TableName,
-    columns: &[Column],
-    meant: impl Fn(&RecordKey) -> bool,
-) -> Result<Option<RecordKey>, EnforceError> {
-    let mut after: Option<RecordKey> = None;
-    loop {
-        let keys = keys_of(d, columns, &session.rows(&keys_after(d, table, columns, after.as_ref(), 10_000)).await?)?;
-        if let Some(found) = keys.iter().find(|k| meant(k)) {
-            return Ok(Some(found.clone()));
-        }
-        match keys.last() {
-            Some(last) => after = Some(last.clone()),
-            None => return Ok(None),
-        }
-    }
 }

@@ -1,7 +1,8 @@
 //! Closing what an interrupted run left open, and noticing a database that was set back: by the ledger, under the fence.
 
 use super::error::EnforceError;
-use crate::journal::{Append, Code, Entry, Event, Id128, Journal, KeyId, Macs, Name, Outcome, Related};
+use super::fence::entries_of;
+use crate::journal::{Append, Code, Event, Id128, Journal, KeyId, Macs, Name, Outcome, Related};
 use crate::plan::dialect::Dialect;
 use crate::source::Session;
 
@@ -94,9 +95,8 @@ async fn reverted(session: &mut Session, d: Dialect, journal: &Journal, source: 
 
 /// The batches of a source that were applied and not reverted, oldest first.
 async fn applied_batches(journal: &Journal, source: &Name) -> Result<Vec<Id128>, EnforceError> {
-    let reader = journal.reader();
     let mut of_source = std::collections::HashSet::new();
-    for entry in entries_of(journal, "intent").await? {
+    for entry in entries_of(journal, "intent", 0).await? {
         if let Event::Intent { batch, source: of, .. } = entry.event
             && of == *source
         {
@@ -104,13 +104,12 @@ async fn applied_batches(journal: &Journal, source: &Name) -> Result<Vec<Id128>,
         }
     }
     let mut gone = std::collections::HashSet::new();
-    for entry in entries_of(journal, "reverted").await? {
+    for entry in entries_of(journal, "reverted", 0).await? {
         if let Event::Reverted { batch, .. } = entry.event {
             gone.insert(batch);
         }
     }
-    drop(reader);
-    let applied = entries_of(journal, "applied").await?;
+    let applied = entries_of(journal, "applied", 0).await?;
     Ok(applied
         .into_iter()
         .filter_map(|e| match e.event {
@@ -118,18 +117,6 @@ async fn applied_batches(journal: &Journal, source: &Name) -> Result<Vec<Id128>,
             _ => None,
         })
         .collect())
-}
-
-/// All entries of one kind.
-async fn entries_of(journal: &Journal, kind: &'static str) -> Result<Vec<Entry>, EnforceError> {
-    let reader = journal.reader();
-    let (mut all, mut from) = (Vec::new(), 0);
-    loop {
-        let page = reader.entries_of(kind, from, 5_000).await?;
-        let Some(last) = page.last() else { return Ok(all) };
-        from = last.seq + 1;
-        all.extend(page);
-    }
 }
 
 struct LedgerEntry {

@@ -1,5 +1,6 @@
 //! One run over one source.
 
+use std::collections::HashSet;
 use std::time::Instant as Timer;
 
 use chrono::{DateTime, SecondsFormat, Utc};
@@ -57,7 +58,11 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     start(journal, prepared, id, &name, plan_hash, trigger).await?;
     let mut session = source.session().await?;
     let recovered = recover::recover(&mut session, journal, &name, id).await?;
-    super::orders::restore(&mut session, journal, &name, prepared).await?;
+    let mut actions = plan.actions.clone();
+    if super::orders::restore(&mut session, journal, &name, prepared).await? > 0 {
+        // The plan may have been made when no order stood.
+        actions.iter_mut().for_each(|a| a.candidates = a.predicate.clone());
+    }
     let before = census::take(&mut session, plan).await?;
     session.done().await?;
     journal.append(Append::new().events(census_events(id, &name, Phase::Before, &before)?)).await?;
@@ -74,9 +79,18 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
         watch,
     };
     let deadline = settings.ceilings.time.map(|t| Timer::now() + t);
-    let mut worker =
-        Worker { source, cx, fence, settings, deadline, pending: Pending::default(), session: None, size: settings.first_batch };
-    let result = work(&mut worker, &plan.actions, &before).await;
+    let mut worker = Worker {
+        source,
+        cx,
+        fence,
+        settings,
+        deadline,
+        pending: Pending::default(),
+        session: None,
+        size: settings.first_batch,
+        named: HashSet::new(),
+    };
+    let result = work(&mut worker, &actions, &before).await;
     let entries = std::mem::take(&mut worker.pending.0);
     journal.append(Append::new().events(entries)).await?;
     let actions = match result {
@@ -147,17 +161,8 @@ async fn work(
             ..ActionOutcome::default()
         };
         let records = before.iter().find(|(d, _)| *d == action.data_set).map_or(0, |(_, c)| c.records);
-        out.stopped = ceiling(worker.settings, due_before, records);
-        if let Some(stopped) = out.stopped {
-            worker.pending.0.push(Event::PurposeStopped {
-                run: worker.cx.run,
-                source: worker.cx.source.clone(),
-                data_set: Name::parse(&action.data_set)?,
-                action: word(action.kind),
-                ceiling: stopped.ceiling,
-                limit: stopped.limit,
-                found: stopped.found,
-            });
+        if let Some(stopped) = ceiling(worker.settings, due_before, records) {
+            stop(worker, action, &mut out, stopped)?;
         }
         outcomes.push(out);
     }
@@ -174,6 +179,12 @@ async fn work(
                 if due <= out.failed + out.busy + out.too_large {
                     continue;
                 }
+                // What an earlier action made due counts too: a mistake may come in steps.
+                let records = before.iter().find(|(d, _)| *d == action.data_set).map_or(0, |(_, c)| c.records);
+                if let Some(stopped) = ceiling(worker.settings, out.changed + due, records) {
+                    stop(worker, action, out, stopped)?;
+                    continue;
+                }
                 worker.cx.watch.begins(&action.id, due);
                 let so_far = out.changed;
                 (out.failed, out.busy, out.too_large) = (0, 0, 0);
@@ -187,8 +198,28 @@ async fn work(
     }
     for (action, out) in actions.iter().zip(&mut outcomes) {
         out.due_after = worker.count(action).await?;
+        if worker.out_of_time() && out.stopped.is_none() && out.due_after > out.failed + out.busy + out.too_large {
+            let limit = worker.settings.ceilings.time.map_or(0, |t| t.as_secs());
+            let over = worker.deadline.map_or(0, |d| d.elapsed().as_secs());
+            stop(worker, action, out, Stopped { ceiling: Ceiling::Time, limit, found: limit + over })?;
+        }
     }
     Ok(outcomes)
+}
+
+/// Notes that a ceiling stopped an action, in its outcome and in the journal.
+fn stop(worker: &mut Worker<'_>, action: &Action, out: &mut ActionOutcome, stopped: Stopped) -> Result<(), EnforceError> {
+    out.stopped = Some(stopped);
+    worker.pending.0.push(Event::PurposeStopped {
+        run: worker.cx.run,
+        source: worker.cx.source.clone(),
+        data_set: Name::parse(&action.data_set)?,
+        action: word(action.kind),
+        ceiling: stopped.ceiling,
+        limit: stopped.limit,
+        found: stopped.found,
+    });
+    Ok(())
 }
 
 fn ceiling(settings: Settings, due: u64, records: u64) -> Option<Stopped> {

@@ -38,6 +38,11 @@ pub trait Watch: Send + Sync {
         let _ = (action, rows);
     }
 
+    /// A batch over so many rows, done or not, took so many round trips to the database.
+    fn cost(&self, action: &str, rows: usize, round_trips: u64) {
+        let _ = (action, rows, round_trips);
+    }
+
     /// Whether the run should end after the current batch.
     fn stop(&self) -> bool {
         false

@@ -1,22 +1,27 @@
 //! One action from the first due row to the last: chunks of candidates, batches of adaptive size, bisection around rows that fail, one-row
 //! transactions for rows that somebody else held.
 
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
 
 use super::batch::{self, Context, Failure, Pending, Take, keys_of, word};
 use super::error::EnforceError;
 use super::fence::{self, Fence};
-use super::outcome::{ActionOutcome, Stopped};
+use super::outcome::ActionOutcome;
 use super::recover::settle;
 use super::settings::Settings;
 use super::watch::Point;
-use crate::journal::{Append, Ceiling, Code, Event, Name};
+use crate::journal::{Append, Code, Event, Mac, Name};
 use crate::plan::action::Action;
 use crate::plan::key::RecordKey;
 use crate::source::{Class, Session, Source, SourceError};
 
 /// Tries for a batch that lost to somebody else (deadlock, serialisation failure, lock time-out).
 const TRIES: u32 = 5;
+/// How often the pieces of one batch may lose before what is left of it is taken one by one.
+const LOSSES: u32 = 64;
+/// How many rows in succession may be busy before the rest is not waited for.
+const BUSY_IN_SUCCESSION: u32 = 20;
 /// Tries for a connection.
 const RECONNECTS: u32 = 5;
 
@@ -38,6 +43,17 @@ pub struct Worker<'a> {
     pub session: Option<Session>,
     /// Rows of the next batch.
     pub size: usize,
+    /// Records that were reported as failed, by action: each is named once.
+    pub named: HashSet<(String, Mac)>,
+}
+
+/// What became of the rows of one batch.
+#[derive(Default)]
+struct Batched {
+    /// Changed or failed: not to be tried again one by one.
+    handled: Vec<RecordKey>,
+    /// Nothing was possible: somebody else holds everything.
+    starved: bool,
 }
 
 impl Worker<'_> {
@@ -72,7 +88,9 @@ impl Worker<'_> {
         self.cx.watch.stop() || self.out_of_time()
     }
 
-    fn out_of_time(&self) -> bool {
+    /// Whether the time ceiling has been reached.
+    #[must_use]
+    pub fn out_of_time(&self) -> bool {
         self.deadline.is_some_and(|d| Instant::now() >= d)
     }
 
@@ -107,29 +125,36 @@ impl Worker<'_> {
             self.cx.watch.at(Point::Found, &action.id).await;
             let Some(last) = found.last().cloned() else { break };
             let whole = found.len() as u64 == self.settings.chunk;
-            let mut at = 0;
-            while at < found.len() && !self.stopping() {
+            let (mut at, mut starved) = (0, false);
+            while at < found.len() && !starved && !self.stopping() {
                 let n = self.size.min(found.len() - at);
                 let slice = &found[at..at + n];
-                let changed = self.batch(action, slice, out).await?;
-                let done: std::collections::HashSet<&RecordKey> = changed.iter().collect();
+                let batched = self.batch(action, slice, out).await?;
+                let done: HashSet<&RecordKey> = batched.handled.iter().collect();
                 missed.extend(slice.iter().filter(|k| !done.contains(k)).cloned());
+                starved = batched.starved;
                 at += n;
             }
+            if starved {
+                missed.extend(found[at..].iter().cloned());
+            }
             after = Some(last);
-            if !whole {
+            if !whole || starved {
                 break;
             }
         }
-        for key in missed {
+        let mut in_succession = 0;
+        for (i, key) in missed.iter().enumerate() {
             if self.stopping() {
                 break;
             }
-            self.tail(action, key, out).await?;
-        }
-        if self.out_of_time() {
-            let limit = self.settings.ceilings.time.map_or(0, |t| t.as_secs());
-            out.stopped = Some(Stopped { ceiling: Ceiling::Time, limit, found: limit });
+            if in_succession == BUSY_IN_SUCCESSION {
+                out.busy += self.how_many_due(action, &missed[i..]).await?;
+                break;
+            }
+            let busy = out.busy;
+            self.tail(action, key.clone(), out).await?;
+            in_succession = if out.busy > busy { in_succession + 1 } else { 0 };
         }
         Ok(())
     }
@@ -145,70 +170,72 @@ impl Worker<'_> {
         keys_of(d, &action.key, &rows)
     }
 
-    /// One batch with everything that may go wrong: retries, smaller pieces, bisection. Returns the keys that were changed; keys that failed count as
-    /// handled and are returned too, so that they are not tried again one by one.
-    async fn batch(
-        &mut self,
-        action: &Action,
-        keys: &[RecordKey],
-        out: &mut ActionOutcome,
-    ) -> Result<Vec<RecordKey>, EnforceError> {
-        let mut handled = Vec::new();
-        let mut pieces: Vec<(Vec<RecordKey>, Take, u32)> = vec![(keys.to_vec(), Take::Skipping, 0)];
+    /// One batch with everything that may go wrong: retries, smaller pieces, bisection.
+    async fn batch(&mut self, action: &Action, keys: &[RecordKey], out: &mut ActionOutcome) -> Result<Batched, EnforceError> {
+        let mut all = Batched::default();
+        let mut losses = 0;
+        let mut pieces: Vec<(Vec<RecordKey>, Take, u32)> = vec![(keys.to_vec(), Take::Window, 0)];
         while let Some((piece, take, tries)) = pieces.pop() {
             match self.once(action, &piece, take).await {
                 Ok(done) => {
                     self.adapt(&done, piece.len());
                     self.credit(action, &done, out);
-                    handled.extend(done.changed);
+                    all.handled.extend(done.changed);
                 }
                 Err(Failure::Fatal(e)) => return Err(e),
                 Err(Failure::TooLarge) if piece.len() > 1 => {
-                    let half = piece.len() / 2;
-                    self.size = self.size.min(half.max(1));
-                    pieces.push((piece[half..].to_vec(), take, 0));
-                    pieces.push((piece[..half].to_vec(), take, 0));
+                    self.size = self.size.min((piece.len() / 2).max(1));
+                    halve(&mut pieces, &piece, take, 0);
                 }
                 Err(Failure::TooLarge) => {
                     out.too_large += 1;
-                    handled.extend(piece);
+                    all.handled.extend(piece);
                 }
                 Err(Failure::Unknown) => {
-                    self.settle().await?;
+                    self.settle(out).await?;
                     if tries < TRIES {
                         pieces.push((piece, take, tries + 1));
                     }
                 }
-                Err(Failure::Source(e)) => match e.class() {
-                    // A row was locked by somebody: the one-statement shape cannot leave it out, lock + act can.
-                    Class::Retry if tries < TRIES => {
+                Err(Failure::Vetoed) if piece.len() > 1 => halve(&mut pieces, &piece, take, 0),
+                // One by one it is looked at again, which tells a veto from a row that moved.
+                Err(Failure::Vetoed) => {}
+                Err(failure) => match class_of(&failure) {
+                    Class::Retry => {
+                        losses += 1;
+                        if losses == LOSSES {
+                            all.starved = all.handled.is_empty();
+                            break;
+                        }
                         tokio::time::sleep(pause(tries + 1)).await;
-                        pieces.push((piece, Take::Skipping, tries + 1));
+                        // A row was locked by somebody: the one-statement shape cannot leave it out, lock + act can. What the predicate reads
+                        // elsewhere cannot be left out: smaller pieces find it.
+                        if tries == 0 {
+                            pieces.push((piece, Take::Skipping, 1));
+                        } else if piece.len() > 1 {
+                            halve(&mut pieces, &piece, Take::Skipping, 1);
+                        }
                     }
-                    Class::Retry => {}
                     Class::Lost if tries < TRIES => pieces.push((piece, take, tries + 1)),
-                    Class::Row if piece.len() > 1 => {
-                        let half = piece.len() / 2;
-                        pieces.push((piece[half..].to_vec(), take, 0));
-                        pieces.push((piece[..half].to_vec(), take, 0));
-                    }
+                    Class::Row if piece.len() > 1 => halve(&mut pieces, &piece, take, 0),
                     Class::Row => {
-                        self.failed(action, &piece, &e, out)?;
-                        handled.extend(piece);
+                        self.failed(action, &piece, &failure, out)?;
+                        all.handled.extend(piece);
                     }
-                    _ => return Err(e.into()),
+                    _ => return Err(ending(failure)),
                 },
             }
             if self.stopping() {
                 break;
             }
         }
-        Ok(handled)
+        Ok(all)
     }
 
     /// One row that a batch left out: no longer due, or held by somebody else for a moment or for long.
     async fn tail(&mut self, action: &Action, key: RecordKey, out: &mut ActionOutcome) -> Result<(), EnforceError> {
         let keys = [key];
+        let mut vetoes = 0;
         for try_ in 0..TRIES {
             if !self.still_due(action, &keys).await? {
                 return Ok(());
@@ -224,20 +251,40 @@ impl Worker<'_> {
                     out.too_large += 1;
                     return Ok(());
                 }
-                Err(Failure::Unknown) => self.settle().await?,
-                Err(Failure::Source(e)) => match e.class() {
+                Err(Failure::Unknown) => self.settle(out).await?,
+                // Due before and after, locked, and yet left out, twice.
+                Err(Failure::Vetoed) if vetoes == 1 => return self.failed(action, &keys, &Failure::Vetoed, out),
+                Err(Failure::Vetoed) => {
+                    vetoes += 1;
+                    continue;
+                }
+                Err(failure) => match class_of(&failure) {
                     Class::Retry | Class::Lost => {}
-                    Class::Row => return self.failed(action, &keys, &e, out),
-                    _ => return Err(e.into()),
+                    Class::Row => return self.failed(action, &keys, &failure, out),
+                    _ => return Err(ending(failure)),
                 },
             }
-            tokio::time::sleep(pause(try_ + 1)).await;
+            if try_ + 1 < TRIES {
+                tokio::time::sleep(pause(try_ + 1)).await;
+            }
         }
         out.busy += 1;
         Ok(())
     }
 
+    async fn how_many_due(&mut self, action: &Action, keys: &[RecordKey]) -> Result<u64, EnforceError> {
+        let mut n = 0;
+        for page in keys.chunks(1_000) {
+            n += self.due_of(action, page).await?;
+        }
+        Ok(n)
+    }
+
     async fn still_due(&mut self, action: &Action, keys: &[RecordKey]) -> Result<bool, EnforceError> {
+        Ok(self.due_of(action, keys).await? > 0)
+    }
+
+    async fn due_of(&mut self, action: &Action, keys: &[RecordKey]) -> Result<u64, EnforceError> {
         let d = self.cx.dialect;
         let sql = action.look(d, keys);
         let session = self.session().await?;
@@ -245,14 +292,16 @@ impl Worker<'_> {
         if d.engine.is_mysql_family() {
             session.rows("COMMIT").await?;
         }
-        Ok(!rows.is_empty())
+        Ok(rows.len() as u64)
     }
 
     async fn once(&mut self, action: &Action, keys: &[RecordKey], take: Take) -> Result<batch::Done, Failure> {
         self.session().await?;
         let most = if keys.len() == 1 { self.settings.most_followers } else { self.settings.largest_batch };
         let Some(mut session) = self.session.take() else { return Err(Failure::Source(SourceError::Spent)) };
+        let before = session.statements();
         let result = batch::run(&mut session, &self.cx, &mut self.fence, &mut self.pending, action, keys, take, most).await;
+        self.cx.watch.cost(&action.id, keys.len(), session.statements() - before);
         match &result {
             Ok(_) => self.session = Some(session),
             Err(_) => session.discard().await,
@@ -265,7 +314,7 @@ impl Worker<'_> {
     }
 
     /// A COMMIT without an answer: the ledger knows.
-    async fn settle(&mut self) -> Result<(), EnforceError> {
+    async fn settle(&mut self, out: &mut ActionOutcome) -> Result<(), EnforceError> {
         self.drop_session().await;
         let open = self.cx.journal.reader().open_batches().await?;
         for entry in open {
@@ -275,8 +324,10 @@ impl Worker<'_> {
             }
             let (d, run, id) = (self.cx.dialect, self.cx.run, self.fence.source.clone());
             let event = settle(self.session().await?, d, &id, batch, run).await?;
-            if matches!(event, Event::Applied { .. }) {
+            if let Event::Applied { rows, related, .. } = &event {
                 self.fence.next_seq += 1;
+                out.changed += rows;
+                out.related += related.iter().map(|r| r.rows).sum::<u64>();
             }
             self.cx.journal.append(Append::from(event)).await?;
         }
@@ -304,17 +355,24 @@ impl Worker<'_> {
         &mut self,
         action: &Action,
         keys: &[RecordKey],
-        error: &SourceError,
+        failure: &Failure,
         out: &mut ActionOutcome,
     ) -> Result<(), EnforceError> {
         let data_set = Name::parse(&action.data_set)?;
+        let (code, constraint) = match failure {
+            Failure::Source(SourceError::Database(fault)) => {
+                (fault.code.as_str(), fault.constraint.as_deref().map(Name::of_identifier))
+            }
+            Failure::Vetoed => (batch::VETOED, None),
+            _ => ("database", None),
+        };
+        let code = Code::parse(code).or_else(|_| Code::parse("database"))?;
         for key in keys {
             out.failed += 1;
             let Some(mac) = self.cx.journal.mac_keys().mac(self.cx.key_id, &self.cx.source, &data_set, key) else { continue };
-            let constraint = match error {
-                SourceError::Database(fault) => fault.constraint.as_deref().map(Name::of_identifier),
-                _ => None,
-            };
+            if !self.named.insert((action.id.clone(), mac)) {
+                continue;
+            }
             self.pending.0.push(Event::RecordFailed {
                 run: self.cx.run,
                 source: self.cx.source.clone(),
@@ -322,11 +380,36 @@ impl Worker<'_> {
                 action: word(action.kind),
                 key_id: self.cx.key_id,
                 mac,
-                code: Code::parse(error.code().unwrap_or("database")).or_else(|_| Code::parse("database"))?,
-                constraint,
+                code: code.clone(),
+                constraint: constraint.clone(),
             });
         }
         Ok(())
+    }
+}
+
+/// Puts the two halves of a piece on top, the first one uppermost.
+fn halve(pieces: &mut Vec<(Vec<RecordKey>, Take, u32)>, piece: &[RecordKey], take: Take, tries: u32) {
+    let (first, second) = piece.split_at(piece.len() / 2);
+    pieces.push((second.to_vec(), take, tries));
+    pieces.push((first.to_vec(), take, tries));
+}
+
+fn class_of(failure: &Failure) -> Class {
+    match failure {
+        Failure::Source(e) => e.class(),
+        Failure::Moved => Class::Retry,
+        Failure::Vetoed => Class::Row,
+        Failure::Unknown | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
+    }
+}
+
+/// The error of a failure that ends the run.
+fn ending(failure: Failure) -> EnforceError {
+    match failure {
+        Failure::Source(e) => EnforceError::Source(e),
+        Failure::Fatal(e) => e,
+        _ => EnforceError::Source(SourceError::Spent),
     }
 }
 

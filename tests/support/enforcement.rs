@@ -61,7 +61,8 @@ pub struct Fixture<'d> {
     pub journal: Journal,
     pub clock: Arc<TestClock>,
     pub engine: Engine,
-    _folder: tempfile::TempDir,
+    /// Where the state is.
+    pub _folder: tempfile::TempDir,
 }
 
 impl<'d> Fixture<'d> {
@@ -92,15 +93,7 @@ impl<'d> Fixture<'d> {
 
     /// Compiles the plan of another instant.
     pub async fn prepare_at(&self, rules: &Rules, now: DateTime<Utc>) -> Prepared {
-        let mut faults = Faults::default();
-        let mut session = self.source.session().await.unwrap();
-        let prepared =
-            Prepared::read(&self.source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut faults)
-                .await
-                .unwrap();
-        session.done().await.unwrap();
-        assert!(!faults.any_error(), "{:#?}", faults.sorted());
-        prepared.unwrap()
+        prepare(&self.source, rules, now).await
     }
 
     /// One run with these limits and somebody looking on.
@@ -197,4 +190,15 @@ pub fn unlimited() -> Settings {
     let mut settings = Settings::default();
     settings.ceilings.share = None;
     settings
+}
+
+/// Compiles the plan of an instant.
+pub async fn prepare(source: &Source, rules: &Rules, now: DateTime<Utc>) -> Prepared {
+    let mut faults = Faults::default();
+    let mut session = source.session().await.unwrap();
+    let documents = rules.documents.clone();
+    let prepared = Prepared::read(source, &mut session, &rules.map, &rules.policies, documents, now, &mut faults).await.unwrap();
+    session.done().await.unwrap();
+    assert!(!faults.any_error(), "{:#?}", faults.sorted());
+    prepared.unwrap()
 }

@@ -1,0 +1,194 @@
+//! Keys and names of every kind select exactly the rows meant.
+
+use retentiond::plan::schema::Engine;
+
+use crate::enforcement::{Fixture, Rules, rules};
+use crate::scene::{ENGINES, batches_of, clean, consistent, now, read};
+use crate::support::database;
+
+/// Map and policy of one table with these key columns, deleted three years after `seen`.
+fn rules_for(table: &str, keys: &[&str], disposition: &str) -> Rules {
+    let toml = |t: &str| serde_json::to_string(t).unwrap();
+    let keys: Vec<String> = keys.iter().map(|k| toml(k)).collect();
+    let map = format!(
+        r#"
+[source]
+id = "k"
+time_zone = "Europe/Paris"
+[data.thing]
+title = {{ fr = "Chose", en = "Thing" }}
+table = {{ name = {} }}
+key = [{}]
+disposition = "{disposition}"
+[data.thing.categories]
+identity = {{ columns = ["v"], mask = "null" }}
+[data.thing.events.seen]
+title = {{ fr = "Vu", en = "Seen" }}
+column = "seen"
+format = "iso_date"
+"#,
+        toml(table),
+        keys.join(", ")
+    );
+    let policy = r#"
+[policy]
+id = "k"
+author = "dpo"
+title = { fr = "Politique", en = "Policy" }
+[[purpose]]
+id = "things"
+title = { fr = "Choses", en = "Things" }
+legal_basis = "contract"
+data = "k.thing"
+needs = "all"
+starts = "seen"
+keeps = "3 years"
+"#;
+    rules(&map, &[policy])
+}
+
+/// Rows whose `v` is `gone…` are due, the others are not; afterwards exactly the others are there. Deleted and masked, in one batch and one by one.
+async fn exact(engine: Engine, table: &str, columns: &str, keys: &[&str], gone: &[&str], kept: &[&str]) {
+    for (disposition, n) in [("delete", 1_000), ("delete", 2), ("anonymise", 3)] {
+        let Some(db) = database(engine).await else { return };
+        let quote = |name: &str| match engine {
+            Engine::Postgres | Engine::Sqlite => format!("\"{}\"", name.replace('"', "\"\"")),
+            _ => format!("`{}`", name.replace('`', "``")),
+        };
+        let date = if engine == Engine::Sqlite { "TEXT" } else { "date" };
+        let primary: Vec<String> = keys.iter().map(|k| quote(k)).collect();
+        let name = quote(table);
+        db.run_sql(&format!(
+            "CREATE TABLE {name} ({columns}, v varchar(20), seen {date} NOT NULL, PRIMARY KEY ({}))",
+            primary.join(", ")
+        ))
+        .await;
+        let rows: Vec<String> = (gone.iter().enumerate().map(|(i, k)| format!("({k}, 'gone{i}', '2020-01-01')")))
+            .chain(kept.iter().enumerate().map(|(i, k)| format!("({k}, 'kept{i}', '2026-01-01')")))
+            .collect();
+        db.run_sql(&format!("INSERT INTO {name} VALUES {}", rows.join(", "))).await;
+        let fixture = Fixture::new(engine, &db, "k", now()).await;
+        let place = format!("{} {table:?} {columns} {disposition} {n}", engine.name());
+        let outcome = fixture.run_with(&rules_for(table, keys, disposition), batches_of(n), &retentiond::enforce::Silent).await;
+        let outcome = outcome.unwrap_or_else(|e| panic!("{place}: {e}"));
+        clean(&outcome);
+        assert_eq!(outcome.changed(), gone.len() as u64, "{place}");
+        let left = read(&fixture, &format!("SELECT v FROM {name} WHERE v IS NOT NULL ORDER BY v")).await;
+        let expected: Vec<String> = (0..kept.len()).map(|i| format!("kept{i}")).collect();
+        assert_eq!(left, expected, "{place}");
+        consistent(&fixture).await;
+    }
+}
+
+#[tokio::test]
+async fn numbers_of_any_size_and_sign_select_exactly() {
+    for engine in ENGINES {
+        let gone = ["-9223372036854775808", "-1", "0", "9223372036854775807"];
+        exact(engine, "t", "k bigint NOT NULL", &["k"], &gone, &["-2", "1", "9223372036854775806"]).await;
+    }
+    let gone = ["18446744073709551615", "9223372036854775808", "0"];
+    exact(Engine::MariaDb, "t", "k bigint unsigned NOT NULL", &["k"], &gone, &["18446744073709551614", "9223372036854775807"])
+        .await;
+    exact(
+        Engine::MariaDb,
+        "t",
+        "k bit(64) NOT NULL",
+        &["k"],
+        &["b'1'", "18446744073709551615"],
+        &["b'0'", "9223372036854775808"],
+    )
+    .await;
+    exact(Engine::Postgres, "t", "k bit(8) NOT NULL", &["k"], &["B'00000001'", "B'11111111'"], &["B'00000000'", "B'10000000'"])
+        .await;
+    for engine in [Engine::Postgres, Engine::MariaDb] {
+        exact(engine, "t", "k decimal(30,10) NOT NULL", &["k"], &["1.0000000001", "-0.5"], &["1", "1.0000000002"]).await;
+    }
+}
+
+#[tokio::test]
+async fn texts_bytes_and_identifiers_select_exactly() {
+    let tricky = ["''''", "'a'", "'a\"b'", "'%'", "'x -- y'", "'é'", "'\u{202e}abc'", "'🙂'"];
+    let kept = ["''", "'b'", "'_'", "'abc'", "'ab'"];
+    for engine in ENGINES {
+        exact(engine, "t", "k varchar(50) NOT NULL", &["k"], &tricky, &kept).await;
+        exact(
+            engine,
+            "t",
+            "a integer NOT NULL, b varchar(20) NOT NULL",
+            &["b", "a"],
+            &["1, 'x'", "2, 'y'", "-3, ''"],
+            &["1, 'y'", "2, 'x'", "3, ''"],
+        )
+        .await;
+    }
+    // Backslashes are plain characters on PostgreSQL and SQLite, escapes on MariaDB.
+    exact(Engine::Postgres, "t", "k text NOT NULL", &["k"], &[r"'a\'", r"'\\'", r"'a ' || chr(10)"], &[r"'\'", "'a'", "'a '"])
+        .await;
+    exact(Engine::Sqlite, "t", "k TEXT NOT NULL", &["k"], &[r"'a\'", r"'\\'", "'A'", "'a '"], &[r"'\'", "'a'", "'A '"]).await;
+    exact(Engine::Sqlite, "t", "k BLOB NOT NULL", &["k"], &["1", "'1'", "x'31'"], &["2", "'2'", "x'32'"]).await;
+    exact(Engine::Sqlite, "t", "k TEXT COLLATE NOCASE NOT NULL", &["k"], &["'A'", "'b'"], &["'B '", "'c'"]).await;
+    exact(Engine::MariaDb, "t", "k varchar(20) NOT NULL", &["k"], &[r"'a\\'", r"'\'\\'", "'B'"], &[r"'\\'", "'a'", "'C'"]).await;
+    exact(Engine::MariaDb, "t", "k varchar(20) CHARACTER SET latin1 NOT NULL", &["k"], &["'é'", "'A'"], &["'f'", "'b'"]).await;
+    exact(Engine::MariaDb, "t", "k varchar(20) COLLATE utf8mb4_nopad_bin NOT NULL", &["k"], &["'a '", "'A'"], &["'a'", "'A '"])
+        .await;
+    exact(Engine::MariaDb, "t", "k binary(3) NOT NULL", &["k"], &["x'000000'", "x'ff0020'"], &["x'000020'", "x'ff0000'"]).await;
+    exact(
+        Engine::MariaDb,
+        "t",
+        "k uuid NOT NULL",
+        &["k"],
+        &["'123e4567-e89b-12d3-a456-426614174000'"],
+        &["'123e4567-e89b-12d3-a456-426614174001'"],
+    )
+    .await;
+    exact(
+        Engine::Postgres,
+        "t",
+        "k uuid NOT NULL",
+        &["k"],
+        &["'123e4567-e89b-12d3-a456-426614174000'"],
+        &["'123e4567-e89b-12d3-a456-426614174001'"],
+    )
+    .await;
+    exact(Engine::Postgres, "t", "k bytea NOT NULL", &["k"], &[r"'\x00'", r"'\xff27'"], &[r"'\x'", r"'\x0000'"]).await;
+    exact(Engine::Postgres, "t", "k char(4) NOT NULL", &["k"], &["'a'", "'b'"], &["'ab'", "'c'"]).await;
+    exact(
+        Engine::Postgres,
+        "t",
+        "k timestamptz NOT NULL",
+        &["k"],
+        &["'2026-01-01 00:00:00.000001+02'"],
+        &["'2026-01-01 00:00:00+02'"],
+    )
+    .await;
+    exact(Engine::MariaDb, "t", "k datetime(6) NOT NULL", &["k"], &["'2026-01-01 00:00:00.000001'"], &["'2026-01-01 00:00:00'"])
+        .await;
+    exact(Engine::Postgres, "t", "k date NOT NULL", &["k"], &["'2026-01-01'", "'0044-03-15 BC'"], &["'2026-01-02'"]).await;
+}
+
+#[tokio::test]
+async fn names_of_tables_and_columns_may_be_anything() {
+    let long = "n".repeat(63);
+    for engine in ENGINES {
+        let names = [
+            "select",
+            "Mixed Case",
+            "a\"b",
+            "a`b",
+            "it's",
+            "semi;colon",
+            "dash--dash",
+            "back\\slash",
+            "\u{202e}rtl\u{202c}",
+            long.as_str(),
+            "per%cent",
+        ];
+        for name in names.into_iter().chain((engine != Engine::MariaDb).then_some("🙂")) {
+            let quoted = match engine {
+                Engine::MariaDb => format!("`{}`", name.replace('`', "``")),
+                _ => format!("\"{}\"", name.replace('"', "\"\"")),
+            };
+            exact(engine, name, &format!("{quoted} integer NOT NULL"), &[name], &["1", "3"], &["2"]).await;
+        }
+    }
+}

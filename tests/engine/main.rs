@@ -1,0 +1,22 @@
+//! The engine under everything that goes wrong around it: rows that refuse, locks, races, crashes, restores, rivals, ceilings, strange keys.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+
+mod ceilings;
+mod crash;
+mod fence;
+mod keys;
+mod locks;
+mod races;
+mod refusals;
+mod restore;
+mod rivals;
+mod rows;
+mod scene;
+mod silence;
+
+#[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
+#[path = "../support/enforcement.rs"]
+mod enforcement;
+#[path = "../support/mod.rs"]
+mod support;
