@@ -35,6 +35,8 @@ pub struct Settings {
     pub target_time: Duration,
     /// Most rows that may follow one root; a root with more is a finding.
     pub most_followers: usize,
+    /// Records that may fail before an action is given up for this run: a statement that no row can pass must not be tried on every row.
+    pub most_failures: u64,
     /// Keys looked up at once.
     pub chunk: u64,
     /// Slots of the fence that the setup created for this source.
@@ -49,6 +51,7 @@ impl Default for Settings {
             largest_batch: 10_000,
             target_time: Duration::from_millis(25),
             most_followers: 100_000,
+            most_failures: 1_000,
             chunk: 20_000,
             slot: 0,
         }

@@ -88,6 +88,11 @@ impl Worker<'_> {
         self.cx.watch.stop() || self.out_of_time()
     }
 
+    /// Whether so many records of an action failed that the rest would too.
+    fn given_up(&self, out: &ActionOutcome) -> bool {
+        out.failed >= self.settings.most_failures
+    }
+
     /// Whether the time ceiling has been reached.
     #[must_use]
     pub fn out_of_time(&self) -> bool {
@@ -126,7 +131,7 @@ impl Worker<'_> {
             let Some(last) = found.last().cloned() else { break };
             let whole = found.len() as u64 == self.settings.chunk;
             let (mut at, mut starved) = (0, false);
-            while at < found.len() && !starved && !self.stopping() {
+            while at < found.len() && !starved && !self.stopping() && !self.given_up(out) {
                 let n = self.size.min(found.len() - at);
                 let slice = &found[at..at + n];
                 let batched = self.batch(action, slice, out).await?;
@@ -139,13 +144,13 @@ impl Worker<'_> {
                 missed.extend(found[at..].iter().cloned());
             }
             after = Some(last);
-            if !whole || starved {
+            if !whole || starved || self.given_up(out) {
                 break;
             }
         }
         let mut in_succession = 0;
         for (i, key) in missed.iter().enumerate() {
-            if self.stopping() {
+            if self.stopping() || self.given_up(out) {
                 break;
             }
             if in_succession == BUSY_IN_SUCCESSION {
@@ -225,7 +230,7 @@ impl Worker<'_> {
                     _ => return Err(ending(failure)),
                 },
             }
-            if self.stopping() {
+            if self.stopping() || self.given_up(out) {
                 break;
             }
         }

@@ -68,6 +68,26 @@ async fn one_row_that_a_trigger_vetoes_is_named_and_the_other_499_go() {
     }
 }
 
+/// A statement that no row can pass is not tried on every row: the action is given up, and what is left stays due.
+#[tokio::test]
+async fn an_action_that_every_row_refuses_is_given_up() {
+    for engine in ENGINES {
+        let Some(db) = organisation(engine, 200).await else { continue };
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        db.run_sql(&veto(engine, "log", "veto", false).replace("OLD.id = 257", "OLD.id > 0")).await;
+        let mut settings = unlimited();
+        settings.most_failures = 5;
+        let outcome = fixture.run_with(&scene_rules(&["veto"]), settings, &crate::scene::Costs::default()).await.unwrap();
+        let log = outcome.actions.iter().find(|a| a.action == "log.delete").unwrap();
+        assert!(
+            (5..10).contains(&log.failed) && log.changed == 0 && log.due_after == log.due_before,
+            "{} {log:?}",
+            engine.name()
+        );
+        consistent(&fixture).await;
+    }
+}
+
 #[tokio::test]
 async fn a_veto_on_a_root_keeps_what_follows_it_too() {
     for engine in ENGINES {
