@@ -261,7 +261,7 @@ impl Companion {
     }
 }
 
-fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
+pub(super) fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
     key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
 }
 

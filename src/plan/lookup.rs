@@ -1,15 +1,12 @@
 //! Statements that find one record: by its key as somebody typed it, by the key of a row that follows it, one after the other.
 
+use super::action::key_columns;
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::key::RecordKey;
 use super::resolve::Resolved;
 use super::schema::{Column, TableName};
 use crate::policy::map::DataSet;
-
-fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
-    key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
-}
 
 /// Reads the key of a row of `data` as the database stores it. `None` when the data set has no table.
 #[must_use]

@@ -20,3 +20,4 @@ pub mod resolve;
 pub mod schema;
 pub mod terms;
 pub mod touch;
+pub mod waiting;

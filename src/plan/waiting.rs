@@ -1,0 +1,208 @@
+//! Which due rows are deleted in this run, and which wait: rows that stay refer to them, or purposes of other records read them for a start.
+
+use super::boolean::B;
+use super::record::{Records, follows, start_events};
+use super::resolve::Resolved;
+use super::schema::{OnDelete, Table};
+use super::terms::{exists, inner_alias, join};
+use crate::policy::map::{DataSet, Disposition};
+
+impl<'a> Records<'a> {
+    /// Whether a row of a root data set is deleted in this run. `besides` is a data set whose reading does not count, because its row goes too.
+    #[must_use]
+    pub fn going(&self, data: &DataSet, alias: &str, stack: &[&str], besides: Option<&str>) -> B {
+        if self.map().root_of(data).id != data.id {
+            return B::False;
+        }
+        let deeper: Vec<&str> = stack.iter().copied().chain([data.id.as_str()]).collect();
+        B::and([
+            self.row_due(data, alias, &deeper),
+            self.delete_says(data, alias),
+            self.frozen(data, alias).negate(),
+            self.referenced(data, alias, &deeper).negate(),
+            self.read(data, alias, besides).negate(),
+        ])
+    }
+
+    /// Whether a due row of a root data set is gone by the end of this run, although rows keep it at its beginning: those that refer to it or
+    /// read it are deleted or become final in the same run, at most `ahead` of them one after the other.
+    #[must_use]
+    pub fn gone_in_the_end(&self, data: &DataSet, alias: &str, ahead: u32) -> B {
+        let later = |other: &DataSet, name: &str| match ahead.checked_sub(1) {
+            Some(ahead) if self.map().root_of(other).id == other.id => self.gone_in_the_end(other, name, ahead),
+            _ => B::False,
+        };
+        let leaves = |reader: &DataSet, name: &str| {
+            let done = match reader.disposition {
+                Disposition::Delete => B::False,
+                Disposition::Anonymise => B::and([
+                    self.row_due(reader, name, &[&reader.id]),
+                    self.delete_says(reader, name).negate(),
+                    self.frozen(reader, name).negate(),
+                ]),
+            };
+            B::or([self.going(reader, name, &[], None), done, later(reader, name)])
+        };
+        let refers = self.references_that(data, alias, &[&data.id], &|other, name| later(other, name).negate());
+        let reads = self.reading(data, alias, None, &|reader, name| leaves(reader, name).negate());
+        B::and([
+            self.row_due(data, alias, &[&data.id]),
+            self.delete_says(data, alias),
+            self.frozen(data, alias).negate(),
+            B::or(refers.into_iter().map(|(_, exists)| exists)).negate(),
+            B::or(reads.into_iter().map(|(_, exists)| exists)).negate(),
+        ])
+    }
+
+    /// Whether a surviving row references a row of the record.
+    #[must_use]
+    pub fn referenced(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
+        B::or(self.references(data, alias, stack).into_iter().map(|(_, exists)| exists))
+    }
+
+    /// By table: whether a surviving row of it references a row of the record.
+    #[must_use]
+    pub fn references(&self, data: &DataSet, alias: &str, stack: &[&str]) -> Vec<(&'a Table, B)> {
+        self.references_that(data, alias, stack, &|_, _| B::True)
+    }
+
+    /// The same, of the rows of other data sets only those of which `which` holds too.
+    fn references_that(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        stack: &[&str],
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a Table, B)> {
+        let resolved = self.resolved();
+        let Some(table) = resolved.table(data) else { return Vec::new() };
+        let declared = |t: &Table| data.cascades.iter().any(|c| resolved.find_table(c).is_some_and(|d| d.name == t.name));
+        let mut all: Vec<(&'a Table, B)> = Vec::new();
+        for (child, key) in resolved.schema.children_of(&table.name) {
+            if declared(child) && key.on_delete == OnDelete::Cascade {
+                continue;
+            }
+            let name = inner_alias(alias);
+            let pairs: Vec<(String, String)> = key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect();
+            let joined = join(resolved, &name, alias, &pairs);
+            let survives = match resolved.data_set_of(child) {
+                Some(other) if other.id == data.id => not_same_row(resolved, data, &name, alias),
+                Some(other) if follows(self.map(), other, data) => match other.disposition {
+                    Disposition::Delete => continue,
+                    Disposition::Anonymise => B::True,
+                },
+                Some(other) if stack.contains(&other.id.as_str()) => B::True,
+                Some(other) => B::and([self.going(other, &name, stack, Some(&data.id)).negate(), which(other, &name)]),
+                None => B::True,
+            };
+            all.push((child, exists(resolved, child, &name, &B::and([joined, survives]))));
+        }
+        // A row that follows may be referenced from outside the record, and then keeps the root with it.
+        for f in self.map().followers_of(data).filter(|f| f.disposition == Disposition::Delete) {
+            let tables: Vec<&'a Table> = self.references_that(f, "", stack, which).into_iter().map(|(t, _)| t).collect();
+            all.extend(tables.into_iter().enumerate().map(|(i, table)| {
+                let through = self.over_followers(f, alias, &|inner| {
+                    self.references_that(f, inner, stack, which).into_iter().nth(i).map_or(B::False, |(_, exists)| exists)
+                });
+                (table, through)
+            }));
+        }
+        all
+    }
+
+    /// Whether the purpose of a surviving record of another data set reads this row for its start.
+    #[must_use]
+    pub fn read(&self, data: &DataSet, alias: &str, besides: Option<&str>) -> B {
+        B::or(self.reading(data, alias, besides, &|_, _| B::True).into_iter().map(|(_, exists)| exists))
+    }
+
+    /// By reading data set: whether such a record, of which `which` holds too, exists.
+    #[must_use]
+    pub fn reading(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        besides: Option<&str>,
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a DataSet, B)> {
+        let resolved = self.resolved();
+        let readers = self.purposes.iter().filter_map(|t| {
+            let reader = self.map().data_set(&t.purpose.data.data_set)?;
+            if self.map().root_of(data).id == reader.id || besides == Some(reader.id.as_str()) {
+                return None;
+            }
+            let mut relations = Vec::new();
+            for event in start_events(t.purpose).filter_map(|n| reader.event(n)) {
+                let Some(of) = &event.of else { continue };
+                let Some((table, pairs)) = resolved.related(reader, &of.to) else { continue };
+                if resolved.table(data).is_some_and(|own| own.name == table.name) {
+                    relations.push((of, pairs));
+                }
+            }
+            let table = resolved.table(reader)?;
+            let name = inner_alias(alias);
+            let exists = B::or(relations.into_iter().map(|(of, pairs)| {
+                let turned: Vec<(String, String)> = pairs.into_iter().map(|(there, here)| (here, there)).collect();
+                let filter = of.filter.as_ref().map(|f| format!("(({}) IS NOT FALSE)", resolved.dialect.expression(alias, f)));
+                let reading = exists(
+                    resolved,
+                    table,
+                    &name,
+                    &B::and([
+                        join(resolved, &name, alias, &turned),
+                        self.terms.covers(t.purpose, reader, &name),
+                        self.not_done(reader, &name),
+                        which(reader, &name),
+                    ]),
+                );
+                B::and([filter.map_or(B::True, B::sql), reading])
+            }));
+            Some((reader, exists))
+        });
+        readers.collect()
+    }
+
+    /// Tables whose rows may read a row of this data set for a start: (column there, column here).
+    #[must_use]
+    pub fn readers(&self, data: &DataSet) -> Vec<(&'a Table, Vec<(String, String)>)> {
+        let resolved = self.resolved();
+        let mut all = Vec::new();
+        for t in &self.purposes {
+            let Some(reader) = self.map().data_set(&t.purpose.data.data_set) else { continue };
+            if self.map().root_of(data).id == reader.id {
+                continue;
+            }
+            for of in start_events(t.purpose).filter_map(|n| reader.event(n)).filter_map(|e| e.of.as_ref()) {
+                let (Some((read, pairs)), Some(table)) = (resolved.related(reader, &of.to), resolved.table(reader)) else {
+                    continue;
+                };
+                if resolved.table(data).is_some_and(|own| own.name == read.name) {
+                    all.push((table, pairs.into_iter().map(|(there, here)| (here, there)).collect()));
+                }
+            }
+        }
+        all
+    }
+
+    /// Whether a record is not yet finally anonymised.
+    #[must_use]
+    pub fn not_done(&self, data: &DataSet, alias: &str) -> B {
+        match data.disposition {
+            Disposition::Delete => B::True,
+            Disposition::Anonymise => {
+                let left = [self.todo(data, alias, &Self::every_field), self.follower_to_delete(data, alias)];
+                B::or([self.delete_says(data, alias)].into_iter().chain(left))
+            }
+        }
+    }
+}
+
+fn not_same_row(resolved: &Resolved<'_>, data: &DataSet, inner: &str, outer: &str) -> B {
+    let d = resolved.dialect;
+    let equal = resolved
+        .key_columns(data)
+        .iter()
+        .map(|c| B::sql(format!("{} = {}", d.column(inner, &c.name), d.column(outer, &c.name))))
+        .collect::<Vec<_>>();
+    B::and(equal).negate()
+}
