@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::located::{Faults, Located};
-use super::map::{DataMap, DataSet, Event, Missing, RelatedTo, Test};
+use super::map::{DataMap, DataSet, Event, Missing, PersonalColumn, RelatedTo, Test};
 use super::mask::Mask;
 use super::period::Period;
 use super::purpose::{Cap, Needs, Policy, Purpose, When};
@@ -153,6 +153,10 @@ fn check_columns(data: &DataSet, faults: &mut Faults) {
                         ),
                     )
                     .expected("\"month\", \"year\" or \"decade\": a floor moves no start forward");
+            } else if let Some(event) = event {
+                let message =
+                    format!("floors of dates in 1970 and 1900 become sentinels: event `{}` is undated then", event.name);
+                faults.warning(&column.mask.at, message);
             }
         }
     }
@@ -316,7 +320,8 @@ fn check_floors(purpose: &Purpose, data: &DataSet, faults: &mut Faults) {
     });
     for event in starts.flat_map(|s| &s.events).chain(named).filter_map(|name| data.event(name)).filter(|e| e.of.is_none()) {
         for category in &data.categories {
-            for column in category.columns.iter().filter(|c| c.name.value == event.column.value) {
+            let floored = |c: &&PersonalColumn| c.name.value == event.column.value && matches!(c.mask.value, Mask::DateFloor(_));
+            for column in category.columns.iter().filter(floored) {
                 if !needs_category(purpose, &category.name) {
                     faults
                         .error(
@@ -328,10 +333,6 @@ fn check_floors(purpose: &Purpose, data: &DataSet, faults: &mut Faults) {
                             category.name
                         ));
                 }
-                faults.warning(
-                    &column.mask.at,
-                    format!("floors of dates in 1970 and 1900 become sentinels: event `{}` is undated then", event.name),
-                );
             }
         }
     }
