@@ -190,7 +190,9 @@ async fn a_connection_killed_in_the_pool_is_replaced_unseen() {
 async fn a_wrong_target_is_a_fault_of_the_configuration() {
     for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql] {
         let Some(db) = database(engine).await else { continue };
-        let wrong_password = db.url.replacen(":pw@", ":jean@", 1);
+        let (credentials, place) = db.url.rsplit_once('@').unwrap();
+        let (user, _) = credentials.rsplit_once(':').unwrap();
+        let wrong_password = format!("{user}:jean@{place}");
         let no_database = format!("{}_missing", db.url);
         for url in [wrong_password, no_database] {
             let error = Source::connect(&Target::new(&url)).await.unwrap_err();

@@ -57,7 +57,8 @@ async fn no_statement_and_no_value_is_ever_logged() {
         tracing::info!("the log works");
         let said = String::from_utf8_lossy(&log.0.lock().unwrap()).into_owned();
         assert!(said.contains("the log works"));
-        for word in [SECRET, "information_schema", "pg_class", "sqlite_schema", ":pw@"] {
+        let password = db.url.rsplit_once('@').and_then(|(head, _)| head.rsplit_once(':')).map(|(_, password)| password);
+        for word in [SECRET, "information_schema", "pg_class", "sqlite_schema"].into_iter().chain(password) {
             let line = said.lines().find(|line| line.contains(word));
             assert_eq!(line, None, "{engine:?}");
         }
