@@ -276,7 +276,7 @@ async fn by_key(
     }
     let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
     locks.extend(action.lock_read_rows(d, &due));
-    let alone = action.companions.is_empty();
+    let alone = action.repeats_predicate(d);
     if !alone {
         // In the same round trip, and yet with a snapshot of its own: it sees what the locks waited for.
         locks.push(action.confirm(d, &due));

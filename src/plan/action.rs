@@ -108,6 +108,14 @@ impl Action {
         self.reads.is_empty() && self.companions.is_empty() && !engine.is_mysql_family()
     }
 
+    /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; and not on MariaDB and MySQL when the
+    /// predicate reads the row's own table again, which they refuse in a statement that changes it (1093): both are confirmed under all locks instead.
+    #[must_use]
+    pub fn repeats_predicate(&self, d: Dialect) -> bool {
+        let reads_itself = || self.predicate.render().contains(&format!("FROM {} AS ", d.table(&self.table)));
+        self.companions.is_empty() && !(d.engine.is_mysql_family() && reads_itself())
+    }
+
     /// Expressions that read the key.
     #[must_use]
     pub fn key_columns(&self, d: Dialect) -> String {
@@ -204,7 +212,7 @@ impl Action {
     pub fn act_keys(&self, d: Dialect, keys: &[RecordKey], returning: bool) -> String {
         let mut condition = vec![B::sql(d.key_in(ROW, &self.key, keys))];
         // What it was deleted with is gone by now, and the rows are locked: the predicate's own terms about companions would not hold any more.
-        condition.push(if self.companions.is_empty() { self.predicate.clone() } else { self.own_todo.clone() });
+        condition.push(if self.repeats_predicate(d) { self.predicate.clone() } else { self.own_todo.clone() });
         let act = self.act(d, &B::and(condition));
         if returning && !d.engine.is_mysql_family() { format!("{act} RETURNING {}", self.returning(d)) } else { act }
     }
