@@ -227,10 +227,16 @@ mod tests {
         assert_eq!(B::and([B::True, s("a")]), s("a"));
         assert_eq!(B::or([B::False, B::False]), B::False);
         // What is known is not asked again, however deep.
-        assert_eq!(B::and([s("a"), B::or([B::and([s("a"), s("b")]), B::and([s("c"), s("a").negate()])])]), B::And(vec![s("a"), s("b")]));
+        assert_eq!(
+            B::and([s("a"), B::or([B::and([s("a"), s("b")]), B::and([s("c"), s("a").negate()])])]),
+            B::And(vec![s("a"), s("b")])
+        );
         assert_eq!(B::and([B::or([s("a"), s("b")]), s("a").negate()]), B::And(vec![s("b"), s("a").negate()]));
         assert_eq!(B::or([s("a"), B::and([s("a").negate(), s("b")])]), B::Or(vec![s("a"), s("b")]));
-        assert_eq!(B::or([B::and([s("a"), s("b")]), B::and([s("a"), s("c")])]), B::And(vec![B::Or(vec![s("b"), s("c")]), s("a")]));
+        assert_eq!(
+            B::or([B::and([s("a"), s("b")]), B::and([s("a"), s("c")])]),
+            B::And(vec![B::Or(vec![s("b"), s("c")]), s("a")])
+        );
         assert_eq!(B::and([B::or([s("a"), s("b")]), B::or([s("a"), s("b")])]), B::Or(vec![s("a"), s("b")]));
         assert_eq!(s("a").negate().render(), "(a IS NOT TRUE)");
         assert_eq!(s("EXISTS (SELECT 1)").negate().render(), "NOT EXISTS (SELECT 1)");
