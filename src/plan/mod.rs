@@ -20,5 +20,6 @@ pub mod record;
 pub mod resolve;
 pub mod schema;
 pub mod terms;
+pub mod to_do;
 pub mod touch;
 pub mod waiting;
