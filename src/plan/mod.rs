@@ -10,6 +10,7 @@ pub mod draft;
 pub mod due;
 pub mod explain;
 pub mod key;
+pub mod listing;
 pub mod lookup;
 pub mod orders;
 pub mod own_statements;
