@@ -88,7 +88,7 @@ plain = ["id", "customer_id", "occurred_at", "channel"]
 
 [data.interactions.categories.content]
 columns = ["subject", "body"]
-mask = "null"
+mask = { fixed = "" }
 
 [data.interactions.events.occurred]
 title = { fr = "interaction", en = "interaction" }

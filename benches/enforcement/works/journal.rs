@@ -5,7 +5,8 @@ use std::time::Instant;
 
 use retentiond::clock::FixedClock;
 use retentiond::journal::{
-    Action, Append, Event, Hash, Id128, Instant as At, Journal, Mac, Macs, Name, Trigger, program_version, random_origin,
+    Action, Append, DocumentKind, Event, Hash, Id128, Instant as At, Journal, Mac, Macs, Name, Trigger, program_version,
+    random_origin,
 };
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::state::State;
@@ -78,21 +79,22 @@ pub async fn measure(args: &Args) -> Outcome<()> {
 /// What a run appends: `applied` of one batch together with the intent of the next.
 async fn prepare(journal: &Journal, batches: u64, naming: &mut Series) -> Outcome<Vec<Append>> {
     let (run, source, data_set) = (Id128::random()?, Name::parse("bench")?, Name::parse("customers")?);
-    let (key_id, nothing) = (journal.current_mac_key().await?, Hash::of(b""));
-    let (plan_hash, rule) = (nothing, Name::parse("customers.anonymise")?);
-    journal
-        .append(Append::from(Event::RunStarted {
-            run,
-            source: source.clone(),
-            trigger: Trigger::Command,
-            now: At::try_from(now())?,
-            plan_hash,
-            policy_hash: nothing,
-            map_hash: nothing,
-            schema_hash: nothing,
-            version: program_version()?,
-        }))
-        .await?;
+    let key_id = journal.current_mac_key().await?;
+    let (plan_hash, rule) = (Hash::of(b"plan"), Name::parse("customers.anonymise")?);
+    let started = Event::RunStarted {
+        run,
+        source: source.clone(),
+        trigger: Trigger::Command,
+        now: At::try_from(now())?,
+        plan_hash,
+        policy_hash: Hash::of(b"policy"),
+        map_hash: Hash::of(b"map"),
+        schema_hash: Hash::of(b"schema"),
+        version: program_version()?,
+    };
+    let documents = [(DocumentKind::Policy, "policy"), (DocumentKind::Map, "map"), (DocumentKind::Schema, "schema")];
+    let append = documents.into_iter().fold(Append::new(), |a, (kind, body)| a.document(kind, body.as_bytes().to_vec()));
+    journal.append(append.event(started)).await?;
     let intent = |batch: Id128| Event::Intent {
         run,
         batch,

@@ -54,8 +54,8 @@ async fn once(args: &Args, base: &Arc<Base>, rules: &Rules, beside: Beside, seri
         Beside::Product => Some(Product::new(base, args.workers).await?),
         _ => None,
     };
-    let application = Application::start(base, args.rate(), args.connections());
-    let begun = Instant::now();
+    let application = Application::start(base, args.rate(), args.connections())?;
+    let begun = application.first;
     tokio::time::sleep(WARMING + Duration::from_secs(args.idle)).await;
     let from = Instant::now();
     let rows = match (&product, beside) {
@@ -69,9 +69,7 @@ async fn once(args: &Args, base: &Arc<Base>, rules: &Rules, beside: Beside, seri
         }
     };
     let to = Instant::now();
-    // Whoever was held up to the end is answered now.
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let samples = application.end()?;
+    let samples = tokio::task::block_in_place(|| application.end())?;
     if let Some(product) = product {
         product.close().await;
     }
