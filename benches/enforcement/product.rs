@@ -15,6 +15,7 @@ use retentiond::state::State;
 
 use super::Outcome;
 use super::base::Base;
+use super::report::Series;
 use super::rules::Rules;
 
 /// The instant on which every run takes place.
@@ -33,14 +34,20 @@ pub struct Product {
     _folder: tempfile::TempDir,
 }
 
-/// What a run did, and what of its time its actions took.
+/// What a run did, and how its time was spent.
 pub struct Done {
     /// What it did.
     pub outcome: RunOutcome,
     /// From reading the schema to the last checkpoint.
     pub seconds: f64,
-    /// From the first action's begin to the last batch; 0 when nothing was due.
+    /// Of these: the schema and the plan.
+    pub preparing: f64,
+    /// Of these: from then to the first action's begin, that is the fence, recovery, census and counts; everything when nothing was due.
+    pub before: f64,
+    /// Of these: from the first action's begin to the last batch.
     pub acting: f64,
+    /// Of these: the rest, that is counts, census and checkpoint.
+    pub after: f64,
     /// Batches.
     pub batches: u64,
 }
@@ -56,6 +63,19 @@ pub fn setup(base: &Base, slots: u16) -> Outcome<String> {
         tables: Vec::new(),
     };
     Ok(script(base.engine, &request)?)
+}
+
+impl Done {
+    /// Notes it as a round.
+    pub fn note(&self, series: &mut Series) {
+        // Companions are not counted: a statement's own count leaves out what its foreign keys took, too.
+        series.push(self.outcome.actions.iter().map(|a| a.changed).sum(), self.seconds);
+        series.note("preparing_s", self.preparing);
+        series.note("before_s", self.before);
+        series.note("acting_s", self.acting);
+        series.note("after_s", self.after);
+        series.note("batches", self.batches as f64);
+    }
 }
 
 impl Product {
@@ -87,6 +107,7 @@ impl Product {
         let looking = Looking::default();
         let begun = Instant::now();
         let prepared = self.prepare(rules).await?;
+        let planned = Instant::now();
         let server = &prepared.schema.server.id;
         let fence = fence::take(&self.source, &self.state, &self.journal, &prepared.plan.source, server, None).await?;
         let request = RunRequest {
@@ -99,14 +120,22 @@ impl Product {
             trigger: Trigger::Command,
         };
         let outcome = run(request).await?;
-        let seconds = begun.elapsed().as_secs_f64();
+        let ended = Instant::now();
         for a in &outcome.actions {
             if a.failed + a.busy + a.too_large + a.due_after > 0 || a.stopped.is_some() {
                 eprintln!("bench: not everything was done: {a:?}");
             }
         }
-        let acting = looking.acting.lock().ok().and_then(|a| *a).map_or(0.0, |(from, to)| (to - from).as_secs_f64());
-        Ok(Done { outcome, seconds, acting, batches: looking.batches.load(Ordering::Relaxed) })
+        let (from, to) = looking.acting.lock().ok().and_then(|a| *a).unwrap_or((ended, ended));
+        Ok(Done {
+            outcome,
+            seconds: (ended - begun).as_secs_f64(),
+            preparing: (planned - begun).as_secs_f64(),
+            before: (from - planned).as_secs_f64(),
+            acting: (to - from).as_secs_f64(),
+            after: (ended - to).as_secs_f64(),
+            batches: looking.batches.load(Ordering::Relaxed),
+        })
     }
 
     /// Closes everything.

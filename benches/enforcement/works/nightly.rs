@@ -57,7 +57,7 @@ async fn one_size(args: &Args, size: u64) -> Outcome<()> {
     for _ in 0..args.rounds {
         reset(&base, &mut client).await?;
         let done = product.run(&rules, args.paced()?).await?;
-        nothing.push(done.outcome.changed(), done.seconds);
+        done.note(&mut nothing);
         account(&base, &mut client, &mut nothing).await?;
     }
     let mut probes = statements(&product, &rules, &mut client).await?;
@@ -69,7 +69,7 @@ async fn one_size(args: &Args, size: u64) -> Outcome<()> {
         base.rest().await?;
         reset(&base, &mut client).await?;
         let done = product.run(&rules, args.paced()?).await?;
-        some.push(done.outcome.changed(), done.seconds);
+        done.note(&mut some);
         account(&base, &mut client, &mut some).await?;
     }
     product.close().await;

@@ -86,10 +86,7 @@ impl Variant {
                 let product = Product::new(base, args.workers).await?;
                 let done = product.run(rules, args.maintenance()?).await?;
                 product.close().await;
-                // Companions are not counted: the statement's own count leaves out what its foreign keys took, too.
-                series.push(done.outcome.actions.iter().map(|a| a.changed).sum(), done.seconds);
-                series.note("acting_s", done.acting);
-                series.note("batches", done.batches as f64);
+                done.note(series);
             }
             Self::Statement => {
                 let sql = match task {
