@@ -151,15 +151,12 @@ impl Args {
         self.adjusted(Settings::default())
     }
 
-    /// The settings of a maintenance window: nobody is waiting, so batches are as large as they may be.
+    /// The settings of a maintenance window.
     pub fn maintenance(&self) -> Outcome<Settings> {
-        self.adjusted(Settings { first_batch: 5_000, target_time: Duration::from_secs(1), ..Settings::default() })
+        self.adjusted(Settings::at_full_pace(Ceilings::default(), usize::from(self.workers)))
     }
 
     fn adjusted(&self, mut settings: Settings) -> Outcome<Settings> {
-        if self.workers > 1 {
-            return Err("this version of the engine works on one connection: --workers 1".into());
-        }
         settings.ceilings = Ceilings { share: None, ..settings.ceilings };
         settings.first_batch = self.first_batch.unwrap_or(settings.first_batch);
         settings.largest_batch = self.largest_batch.unwrap_or(settings.largest_batch);

@@ -116,6 +116,7 @@ impl Product {
             journal: &self.journal,
             fence,
             settings,
+            full_census: false,
             watch: &looking,
             trigger: Trigger::Command,
         };

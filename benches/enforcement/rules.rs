@@ -98,7 +98,16 @@ format = "iso_datetime"
 
 /// The map and policy of a task. `period` is how long everything is kept, for a caller whose clock does not stand on 2026-01-01.
 pub fn rules(task: Task, period: Option<&str>) -> Outcome<Rules> {
-    let (map_text, policy_text) = (map(task), policy(task, period));
+    read(map(task), policy(task, period))
+}
+
+/// Map and policy of customers that are masked, with the to-do column that `check` advised.
+pub fn with_to_do(column: &str) -> Outcome<Rules> {
+    let named = map(Task::Anonymise).replace("[data.customers]\n", &format!("[data.customers]\nto_do = \"{column}\"\n"));
+    read(named, policy(Task::Anonymise, None))
+}
+
+fn read(map_text: String, policy_text: String) -> Outcome<Rules> {
     let mut faults = Faults::default();
     let map = read_map::read(&map_text, 0, &mut faults);
     let read = read_policy::read(&policy_text, 1, &mut faults);
