@@ -108,12 +108,18 @@ impl Action {
         self.reads.is_empty() && self.companions.is_empty() && !engine.is_mysql_family()
     }
 
-    /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; and not on MariaDB and MySQL when the
-    /// predicate reads the row's own table again, which they refuse in a statement that changes it (1093): both are confirmed under all locks instead.
+    /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; not on MariaDB and MySQL when the
+    /// predicate reads the row's own table again, which they refuse in a statement that changes it (1093); and not on MySQL when it reads other rows
+    /// at all, for which the acting statement would wait. They are confirmed under all locks instead.
     #[must_use]
     pub fn repeats_predicate(&self, d: Dialect) -> bool {
         let reads_itself = || self.predicate.render().contains(&format!("FROM {} AS ", d.table(&self.table)));
-        self.companions.is_empty() && !(d.engine.is_mysql_family() && reads_itself())
+        self.companions.is_empty()
+            && match d.engine {
+                Engine::MySql => self.reads.is_empty() && !reads_itself(),
+                Engine::MariaDb => !reads_itself(),
+                Engine::Postgres | Engine::Sqlite => true,
+            }
     }
 
     /// Expressions that read the key.
@@ -234,7 +240,9 @@ impl Companion {
             self.on.iter().map(|(here, there)| format!("{} = {}", d.column(ROW, here), d.column("p", there))).collect();
         let lock = match d.engine {
             Engine::Postgres => format!(" FOR UPDATE OF {ROW}"),
-            Engine::MariaDb | Engine::MySql => " FOR UPDATE".to_owned(),
+            Engine::MariaDb => " FOR UPDATE".to_owned(),
+            // The rows above are locked by now: waiting for one of these could make the application the victim of a deadlock.
+            Engine::MySql => " FOR UPDATE NOWAIT".to_owned(),
             Engine::Sqlite => String::new(),
         };
         let condition = B::and([B::sql(d.key_in("p", above_key, keys)), self.reach.clone()]);

@@ -10,7 +10,8 @@
 # with lists and a package database apart: the machine's packages are neither read nor changed. They are kept for later starts in
 # RETENTIOND_MYSQL_HOME, by default /var/cache/retentiond-mysql for root and ~/.cache/retentiond-mysql for everybody else; to get
 # a newer MySQL, remove that directory. The server runs on its own C library, on loopback, on a free port, never as root, and
-# with the settings of a stock installation: durable, with a binary log, caching_sha2_password over TLS.
+# with the settings of a stock installation: durable, with a binary log, caching_sha2_password over TLS. RETENTIOND_MYSQL_OPTIONS
+# may hold further options of mysqld, as `--skip-log-bin --innodb-flush-log-at-trx-commit=0` for long runs that kill no server.
 set -euo pipefail
 umask 022
 
@@ -88,7 +89,8 @@ mysqld() {
 greets() { (exec 3<>"/dev/tcp/127.0.0.1/$1" && read -r -t 5 -N 1 _ <&3) 2>/dev/null; }
 
 start() {
-    local software user home password port
+    local software user home password port options
+    read -ra options <<<"${RETENTIOND_MYSQL_OPTIONS:-}"
     mkdir -p "$dir"
     dir=$(cd "$dir" && pwd)
     home=$dir/mysql
@@ -116,7 +118,7 @@ END
         mysqld "$user" "$software/root" --fork ${password:+--init-file="$home/first.sql"} --datadir="$home/data" --socket=s --port="$port" \
             --bind-address=127.0.0.1 --mysqlx=OFF --pid-file="$home/pid" --log-error="$home/error.log" --general-log=1 \
             --general-log-file="$home/general.log" --secure-file-priv=NULL --innodb-buffer-pool-size=64M --max-connections=120 \
-            --character-set-server=utf8mb4 </dev/null >>"$home/output.log" 2>&1
+            --character-set-server=utf8mb4 "${options[@]}" </dev/null >>"$home/output.log" 2>&1
         for waited in $(seq 600); do
             if lives "$home/pid" && greets "$port"; then break 2; fi
             sleep 0.1
