@@ -12,6 +12,7 @@ use std::fmt::Write as _;
 
 use chrono::{TimeZone as _, Utc};
 use enforcement::{Fixture, rules};
+use retentiond::plan::action::Shape;
 use retentiond::plan::compile::Plan;
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::plan::schema::Engine;
@@ -32,9 +33,12 @@ fn statements(plan: &Plan) -> String {
         let key = |n: u8| RecordKey(action.key.iter().map(|_| KeyPart { kind: KeyKind::Integer, text: n.to_string() }).collect());
         let keys = [key(1), key(2)];
         let mut all = vec![action.find(d, None, 1_000)];
-        if action.one_statement(d.engine) {
-            all.push(action.act_window(d, &keys[0], &keys[1]));
-        } else {
+        match action.shape(d) {
+            Shape::Window => all.push(action.act_window(d, &keys[0], &keys[1])),
+            Shape::Keys => all.push(action.act_keys(d, &keys, false)),
+            Shape::LockFirst => {}
+        }
+        if action.shape(d) != Shape::Window {
             all.push(action.lock(d, &keys, true));
             all.extend(action.lock_read_rows(d, &keys));
             for companion in &action.companions {

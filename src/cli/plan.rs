@@ -57,7 +57,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
         "plan": plan.hash,
         "today": plan.today.to_string(),
         "data_sets": counts.iter().map(|(id, c)| serde_json::json!({
-            "data_set": id, "records": c.records, "frozen": c.frozen, "uncovered": c.uncovered, "notes": c.notes,
+            "data_set": id, "records": c.records, "frozen": c.frozen, "done": c.done, "uncovered": c.uncovered, "notes": c.notes,
             "purposes": c.purposes.iter().map(|(p, f)| serde_json::json!({
                 "purpose": p, "covered": f.covered, "running": f.running, "due": f.due, "held": f.held, "kept_while": f.kept_while,
                 "undated": f.undated, "undecided": f.undecided, "ended": f.ended, "oldest_due_start": f.oldest_due_start,

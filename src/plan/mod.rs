@@ -7,6 +7,7 @@ pub mod check;
 pub mod compile;
 pub mod dialect;
 pub mod draft;
+pub mod due;
 pub mod explain;
 pub mod key;
 pub mod lookup;
