@@ -213,8 +213,7 @@ impl Action {
     #[must_use]
     pub fn confirm(&self, d: Dialect, keys: &[RecordKey]) -> String {
         let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.locking.clone()]);
-        let lock = if d.engine == Engine::Sqlite { String::new() } else { " FOR UPDATE".to_owned() };
-        let lock = if d.engine == Engine::Postgres { format!("{lock} OF {ROW}") } else { lock };
+        let lock = d.lock_with_others_held(ROW);
         format!("SELECT {} FROM {} AS {ROW} WHERE {}{lock}", self.key_columns(d), d.table(&self.table), condition.render())
     }
 
@@ -264,13 +263,7 @@ impl Companion {
     pub fn find(&self, d: Dialect, above: &TableName, above_key: &[Column], keys: &[RecordKey]) -> String {
         let on: Vec<String> =
             self.on.iter().map(|(here, there)| format!("{} = {}", d.column(ROW, here), d.column("p", there))).collect();
-        let lock = match d.engine {
-            Engine::Postgres => format!(" FOR UPDATE OF {ROW}"),
-            Engine::MariaDb => " FOR UPDATE".to_owned(),
-            // The rows above are locked by now: waiting for one of these could make the application the victim of a deadlock.
-            Engine::MySql => " FOR UPDATE NOWAIT".to_owned(),
-            Engine::Sqlite => String::new(),
-        };
+        let lock = d.lock_with_others_held(ROW);
         let condition = B::and([B::sql(d.key_in("p", above_key, keys)), self.reach.clone()]);
         format!(
             "SELECT {} FROM {} AS p JOIN {} AS {ROW} ON {} WHERE {}{lock}",

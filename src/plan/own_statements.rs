@@ -86,6 +86,17 @@ impl Dialect {
         (self.engine == Engine::MariaDb).then_some("SET SESSION innodb_lock_wait_timeout = 0")
     }
 
+    /// How a statement locks rows (of this alias) while others are held already.
+    #[must_use]
+    pub fn lock_with_others_held(self, alias: &str) -> String {
+        match self.engine {
+            Engine::Postgres => format!(" FOR UPDATE OF {alias}"),
+            Engine::MariaDb => " FOR UPDATE".to_owned(),
+            Engine::MySql => " FOR UPDATE NOWAIT".to_owned(),
+            Engine::Sqlite => String::new(),
+        }
+    }
+
     /// How a sub-query locks the rows that it reads, where the locking statement around it does not.
     #[must_use]
     pub fn lock_of_read_rows(self) -> &'static str {
