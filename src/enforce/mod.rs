@@ -30,7 +30,7 @@ mod tail;
 mod watch;
 pub mod work;
 
-pub use census::take as take_census;
+pub use census::{due as take_due_census, take as take_census};
 pub use check::{Checked, check};
 pub use draft::draft;
 pub use error::EnforceError;

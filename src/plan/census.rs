@@ -17,8 +17,8 @@ pub struct Census {
     pub data_set: String,
     /// Purpose ids, in the order of the state columns.
     pub purposes: Vec<String>,
-    /// Action ids, in the order of the action columns.
-    pub actions: Vec<String>,
+    /// Action ids and kinds, in the order of the action columns.
+    pub actions: Vec<(String, ActionKind)>,
     /// Which of the actions empty (their rows are done, not due, once masked).
     pub table: TableName,
     /// What else is counted, in the order of the last columns.
@@ -119,7 +119,7 @@ impl Census {
         Some(Self {
             data_set: data.id.value.clone(),
             purposes: own.iter().map(|i| records.purposes[*i].purpose.id.value.clone()).collect(),
-            actions: mine.iter().map(|a| a.id.clone()).collect(),
+            actions: mine.iter().map(|a| (a.id.clone(), a.kind)).collect(),
             table,
             notes: notes.into_iter().map(|(note, subject, _)| (note, subject)).collect(),
             sql,
@@ -132,7 +132,7 @@ impl Census {
         let (p, a) = (self.purposes.len(), self.actions.len());
         let mut counts = Counts {
             purposes: self.purposes.iter().map(|id| (id.clone(), PurposeCounts::default())).collect(),
-            actions: self.actions.iter().map(|id| (id.clone(), 0)).collect(),
+            actions: self.actions.iter().map(|(id, _)| (id.clone(), 0)).collect(),
             notes: self.notes.iter().map(|(note, subject)| (*note, subject.clone(), 0)).collect(),
             ..Counts::default()
         };
@@ -148,7 +148,7 @@ impl Census {
             for (i, (_, total)) in counts.actions.iter_mut().enumerate() {
                 *total += if acted[i] { n } else { 0 };
             }
-            let due = acted.iter().zip(&self.actions).any(|(on, id)| *on && !id.ends_with(ActionKind::NeverStored.word()));
+            let due = acted.iter().zip(&self.actions).any(|(on, (_, kind))| *on && *kind != ActionKind::NeverStored);
             let mut any_covers = false;
             for (i, (_, figures)) in counts.purposes.iter_mut().enumerate() {
                 let state = cell(i).unwrap_or("d");

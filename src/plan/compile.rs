@@ -15,6 +15,7 @@ use super::record::{Records, Timed, Wanted};
 use super::resolve::Resolved;
 use super::schema::{Column, OnDelete, Schema, TableName};
 use super::terms::{PeriodsInUse, Terms};
+use super::to_do;
 use crate::policy::bound::{RunTime, first_instant};
 use crate::policy::map::{DataMap, DataSet, Disposition};
 use crate::policy::period::Period;
@@ -352,6 +353,8 @@ impl Writer<'_, '_> {
         let purposes = self.full.own_purposes(data).into_iter().map(|i| self.full.purposes[i].purpose);
         let id =
             if name.is_empty() { format!("{}.{}", data.id, kind.word()) } else { format!("{}.{}.{name}", data.id, kind.word()) };
+        // A deletion takes rows of which nothing is left to mask, too.
+        let found = if kind == ActionKind::Delete { B::True } else { to_do::left(&self.resolved, data, ROW) };
         let mut companions = self.followers(data, kind, wanted);
         if kind == ActionKind::Delete {
             companions.extend(self.cascades(data));
@@ -370,8 +373,8 @@ impl Writer<'_, '_> {
             key: self.resolved.key_columns(data),
             predicate: predicate(self.full),
             locking: predicate(self.locking),
-            candidates: predicate(self.candidates),
-            held: B::and([predicate(self.unfrozen), self.full.frozen(data, ROW)]),
+            candidates: B::and([found.clone(), predicate(self.candidates)]),
+            held: B::and([found, predicate(self.unfrozen), self.full.frozen(data, ROW)]),
             set,
             own_todo,
             categories: categories.into_iter().collect(),

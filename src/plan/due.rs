@@ -12,6 +12,7 @@ use super::boolean::B;
 use super::census::oldest_start;
 use super::dialect::Dialect;
 use super::record::Records;
+use super::to_do;
 use crate::policy::map::{DataSet, Missing};
 use crate::policy::purpose::Purpose;
 
@@ -191,6 +192,8 @@ fn asides(records: &Records<'_>, data: &DataSet, n: usize, i: usize) -> Vec<Asid
         }
     };
     let left = records.not_done(data, ROW);
+    // What is not done is left to do, where a column says so.
+    let left = if left == B::True { left } else { B::and([to_do::left(&terms.resolved, data, ROW), left]) };
     let mut all = Vec::new();
     if let Some(kept) = &purpose.kept_while {
         let freed = Purpose { kept_while: None, ..purpose.clone() };
