@@ -153,7 +153,12 @@ impl B {
     /// The SQL text, in parentheses where it needs them.
     #[must_use]
     pub fn render(&self) -> String {
-        let joined = |parts: &[B], word: &str| format!("({})", parts.iter().map(B::render).collect::<Vec<_>>().join(word));
+        // What reads the row alone stands before what reads other rows: engines that keep the order ask the cheap question first.
+        let joined = |parts: &[B], word: &str| {
+            let mut texts: Vec<String> = parts.iter().map(B::render).collect();
+            texts.sort_by_key(|text| text.contains("EXISTS ("));
+            format!("({})", texts.join(word))
+        };
         match self {
             Self::True => "(1 = 1)".to_owned(),
             Self::False => "(1 = 0)".to_owned(),
