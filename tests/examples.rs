@@ -127,7 +127,7 @@ fn columns_of(sql: &str) -> Vec<(String, String, bool)> {
 async fn the_demonstrations_data_fits_the_schemas() {
     let today = chrono::NaiveDate::from_ymd_opt(2026, 5, 15).unwrap();
     for organisation in Organisation::ALL {
-        for engine in [Engine::Postgres, Engine::MariaDb, Engine::Sqlite] {
+        for engine in support::ENGINES {
             let Some(database) = support::database(engine).await else { continue };
             let schema = match engine {
                 Engine::Postgres => "schema.postgres.sql",

@@ -143,3 +143,8 @@ async fn enforcement_does_what_the_reference_model_says_on_postgresql() {
 async fn enforcement_does_what_the_reference_model_says_on_mariadb() {
     all(Engine::MariaDb).await;
 }
+
+#[tokio::test]
+async fn enforcement_does_what_the_reference_model_says_on_mysql() {
+    all(Engine::MySql).await;
+}

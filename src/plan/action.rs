@@ -127,12 +127,18 @@ impl Action {
         }
     }
 
-    /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; and not on MariaDB and MySQL when the
-    /// predicate reads the row's own table again, which they refuse in a statement that changes it (1093): both are confirmed under all locks instead.
+    /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; not on MariaDB and MySQL when the
+    /// predicate reads the row's own table again, which they refuse in a statement that changes it (1093); and not on MySQL when it reads other rows
+    /// at all, for which the acting statement would wait. They are confirmed under all locks instead.
     #[must_use]
     pub fn repeats_predicate(&self, d: Dialect) -> bool {
         let reads_itself = || self.predicate.render().contains(&format!("FROM {} AS ", d.table(&self.table)));
-        self.companions.is_empty() && !(d.engine.is_mysql_family() && reads_itself())
+        self.companions.is_empty()
+            && match d.engine {
+                Engine::MySql => self.reads.is_empty() && !reads_itself(),
+                Engine::MariaDb => !reads_itself(),
+                Engine::Postgres | Engine::Sqlite => true,
+            }
     }
 
     /// Expressions that read the key.
@@ -207,8 +213,7 @@ impl Action {
     #[must_use]
     pub fn confirm(&self, d: Dialect, keys: &[RecordKey]) -> String {
         let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.locking.clone()]);
-        let lock = if d.engine == Engine::Sqlite { String::new() } else { " FOR UPDATE".to_owned() };
-        let lock = if d.engine == Engine::Postgres { format!("{lock} OF {ROW}") } else { lock };
+        let lock = d.lock_with_others_held(ROW);
         format!("SELECT {} FROM {} AS {ROW} WHERE {}{lock}", self.key_columns(d), d.table(&self.table), condition.render())
     }
 
@@ -258,11 +263,7 @@ impl Companion {
     pub fn find(&self, d: Dialect, above: &TableName, above_key: &[Column], keys: &[RecordKey]) -> String {
         let on: Vec<String> =
             self.on.iter().map(|(here, there)| format!("{} = {}", d.column(ROW, here), d.column("p", there))).collect();
-        let lock = match d.engine {
-            Engine::Postgres => format!(" FOR UPDATE OF {ROW}"),
-            Engine::MariaDb | Engine::MySql => " FOR UPDATE".to_owned(),
-            Engine::Sqlite => String::new(),
-        };
+        let lock = d.lock_with_others_held(ROW);
         let condition = B::and([B::sql(d.key_in("p", above_key, keys)), self.reach.clone()]);
         format!(
             "SELECT {} FROM {} AS p JOIN {} AS {ROW} ON {} WHERE {}{lock}",

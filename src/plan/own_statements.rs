@@ -71,20 +71,40 @@ impl Dialect {
                 "SET LOCAL synchronous_commit = on",
             ],
             // autocommit is off: the next statement opens the transaction.
-            Engine::MariaDb => {
+            Engine::MariaDb | Engine::MySql => {
                 vec!["SET SESSION innodb_lock_wait_timeout = 1", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"]
             }
-            Engine::MySql => vec!["SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"],
             Engine::Sqlite => vec!["BEGIN IMMEDIATE"],
         }
     }
 
     /// What follows the lock of the rows: from here on, waiting for the application could make it the victim of a deadlock. PostgreSQL's time-out
-    /// is short from the beginning; MySQL cannot wait less than a second. Not before the rows are locked: MariaDB answers `SKIP LOCKED` with an
-    /// error (1180) when it may not wait at all.
+    /// is short from the beginning; MySQL cannot wait less than a second, and says `NOWAIT` in each statement that locks. Not before the rows are
+    /// locked: MariaDB answers `SKIP LOCKED` with an error (1180) when it may not wait at all.
     #[must_use]
     pub fn wait_no_more(self) -> Option<&'static str> {
         (self.engine == Engine::MariaDb).then_some("SET SESSION innodb_lock_wait_timeout = 0")
+    }
+
+    /// How a statement locks rows (of this alias) while others are held already.
+    #[must_use]
+    pub fn lock_with_others_held(self, alias: &str) -> String {
+        match self.engine {
+            Engine::Postgres => format!(" FOR UPDATE OF {alias}"),
+            Engine::MariaDb => " FOR UPDATE".to_owned(),
+            Engine::MySql => " FOR UPDATE NOWAIT".to_owned(),
+            Engine::Sqlite => String::new(),
+        }
+    }
+
+    /// How a sub-query locks the rows that it reads, where the locking statement around it does not.
+    #[must_use]
+    pub fn lock_of_read_rows(self) -> &'static str {
+        match self.engine {
+            Engine::MariaDb => " LOCK IN SHARE MODE",
+            Engine::MySql => " FOR SHARE NOWAIT",
+            Engine::Postgres | Engine::Sqlite => "",
+        }
     }
 
     /// Statements that open a transaction whose first lock is the fence, and which may wait for it: it holds nothing else yet.

@@ -365,7 +365,7 @@ pub fn exists(resolved: &Resolved<'_>, table: &Table, alias: &str, condition: &B
     if condition.is_false() {
         return B::False;
     }
-    let lock = if resolved.lock_reads && resolved.dialect.engine.is_mysql_family() { " LOCK IN SHARE MODE" } else { "" };
+    let lock = if resolved.lock_reads { resolved.dialect.lock_of_read_rows() } else { "" };
     B::sql(format!(
         "EXISTS (SELECT 1 FROM {} AS {alias} WHERE {}{lock})",
         resolved.dialect.table(&table.name),

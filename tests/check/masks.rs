@@ -117,7 +117,7 @@ async fn a_date_that_the_database_moves_by_itself_stays_when_rows_are_masked() {
 
 #[tokio::test]
 async fn rows_that_the_application_holds_are_left_alone() {
-    for engine in [Engine::Postgres, Engine::MariaDb] {
+    for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql] {
         let Some(place) = case().start(engine).await else { continue };
         let mut session = place.source.session().await.unwrap();
         session.rows(if engine == Engine::Postgres { "BEGIN" } else { "SELECT 1" }).await.unwrap();

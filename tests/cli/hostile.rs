@@ -127,6 +127,11 @@ fn hostile_names_are_inert_in_every_output_on_mariadb() {
 }
 
 #[test]
+fn hostile_names_are_inert_in_every_output_on_mysql() {
+    hostile(Engine::MySql);
+}
+
+#[test]
 fn a_located_key_is_printed_whole() {
     let site = Site::ready(Engine::Sqlite).expect("SQLite");
     let key = format!("{}@example.org", "k".repeat(200));

@@ -135,6 +135,11 @@ fn a_source_lives_from_init_to_a_verified_journal_on_mariadb() {
 }
 
 #[test]
+fn a_source_lives_from_init_to_a_verified_journal_on_mysql() {
+    life(Engine::MySql);
+}
+
+#[test]
 fn a_copied_database_is_refused_until_it_is_adopted() {
     let site = Site::ready(Engine::Sqlite).expect("SQLite");
     site.enforce().expect(0);

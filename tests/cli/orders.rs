@@ -77,6 +77,11 @@ fn orders_reach_records_followers_and_tenants_on_mariadb() {
 }
 
 #[test]
+fn orders_reach_records_followers_and_tenants_on_mysql() {
+    orders(Engine::MySql);
+}
+
+#[test]
 fn an_order_that_cannot_be_understood_is_not_placed() {
     let site = Site::ready(Engine::Sqlite).expect("SQLite");
     let place = |args: &[&str]| site.run(&[&["order", "hold"], args].concat());

@@ -7,7 +7,7 @@ use retentiond::plan::schema::Engine;
 
 use crate::enforcement::{Fixture, unlimited};
 use crate::rows::{Foreign, foreign};
-use crate::scene::{ENGINES, Once, batches_of, consistent, now, number, organisation, run_clean, scene_rules};
+use crate::scene::{ENGINES, LOCKING, Once, batches_of, consistent, now, number, organisation, run_clean, scene_rules};
 
 fn begin(engine: Engine) -> &'static str {
     if engine == Engine::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" }
@@ -15,7 +15,7 @@ fn begin(engine: Engine) -> &'static str {
 
 #[tokio::test]
 async fn a_row_that_somebody_keeps_locked_is_busy_and_due_tomorrow_and_the_others_go() {
-    for engine in [Engine::Postgres, Engine::MariaDb] {
+    for engine in LOCKING {
         // Rows of each shape, and a row that is only read: the account's visit.
         for (lock, left) in [
             ("SELECT * FROM log WHERE id = 257 FOR UPDATE", (1, 0, 0)),
@@ -107,7 +107,7 @@ async fn a_whole_table_that_somebody_keeps_locked_does_not_hold_a_run_for_hours(
 /// The application locks in the other order: what the predicate reads first, then the row. Without the engine it would never wait for itself.
 #[tokio::test]
 async fn the_application_is_never_the_victim_of_a_deadlock() {
-    for engine in [Engine::Postgres, Engine::MariaDb] {
+    for engine in LOCKING {
         for (action, first, second) in [
             ("client.delete", "UPDATE note SET body = 'app' WHERE id = 150", "UPDATE client SET name = 'app' WHERE id = 150"),
             (
@@ -155,7 +155,7 @@ async fn the_application_is_never_the_victim_of_a_deadlock() {
 
 #[tokio::test]
 async fn a_serialisation_failure_or_deadlock_is_tried_again_and_nothing_is_lost() {
-    for engine in [Engine::Postgres, Engine::MariaDb] {
+    for engine in LOCKING {
         let Some(db) = organisation(engine, 50).await else { continue };
         let fixture = Fixture::new(engine, &db, "crm", now()).await;
         let rules = scene_rules(&["veto"]);

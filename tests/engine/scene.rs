@@ -12,10 +12,11 @@ use retentiond::journal::{Entry, Event, export, verify};
 use retentiond::plan::schema::Engine;
 
 use crate::enforcement::{Fixture, Rules, rules, unlimited};
+pub use crate::support::ENGINES;
 use crate::support::{TestDatabase, database};
 
-/// The engines of these tests; MySQL has no server of its own here and shares MariaDB's statements but for its time-outs.
-pub const ENGINES: [Engine; 3] = [Engine::Postgres, Engine::MariaDb, Engine::Sqlite];
+/// The engines with row locks, where several sessions write at the same time.
+pub const LOCKING: [Engine; 3] = [Engine::Postgres, Engine::MariaDb, Engine::MySql];
 
 pub const MAP: &str = r#"
 [source]

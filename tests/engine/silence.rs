@@ -5,12 +5,13 @@ use retentiond::plan::schema::Engine;
 
 use crate::enforcement::Fixture;
 use crate::rows::Foreign;
-use crate::scene::{ENGINES, MAP, POLICY, now, number, organisation, read, run_clean, scene_rules};
+use crate::scene::{ENGINES, LOCKING, MAP, POLICY, now, number, organisation, read, run_clean, scene_rules};
 
 /// The statements that a server logged for a database, as the first words of each.
 fn logged(engine: Engine, name: &str) -> Vec<String> {
     let (variable, marker) = match engine {
         Engine::Postgres => ("RETENTIOND_TEST_POSTGRES_LOG", "statement: "),
+        Engine::MySql => ("RETENTIOND_TEST_MYSQL_LOG", "Query\t"),
         _ => ("RETENTIOND_TEST_MARIADB_LOG", "Query\t"),
     };
     let log = String::from_utf8_lossy(&std::fs::read(std::env::var(variable).unwrap()).unwrap()).into_owned();
@@ -55,7 +56,7 @@ fn writes(sql: &str) -> bool {
 
 #[tokio::test]
 async fn a_plan_with_its_census_writes_nothing_by_the_server_s_own_log() {
-    for engine in [Engine::Postgres, Engine::MariaDb] {
+    for engine in LOCKING {
         let Some(db) = organisation(engine, 10).await else { continue };
         let fixture = Fixture::new(engine, &db, "crm", now()).await;
         let before = logged(engine, &db.name).len();
@@ -89,23 +90,24 @@ async fn a_plan_with_its_census_leaves_an_sqlite_file_byte_for_byte_as_it_was() 
 }
 
 #[tokio::test]
-async fn a_mask_does_not_move_the_date_that_mariadb_sets_on_update() {
-    let engine = Engine::MariaDb;
-    let Some(db) = organisation(engine, 3).await else { return };
-    db.run_sql(
+async fn a_mask_does_not_move_the_date_that_mariadb_and_mysql_set_on_update() {
+    for engine in [Engine::MariaDb, Engine::MySql] {
+        let Some(db) = organisation(engine, 3).await else { continue };
+        db.run_sql(
         "DROP TABLE visit; DROP TABLE account;
          CREATE TABLE account (id integer PRIMARY KEY, name varchar(50) NOT NULL, seen timestamp NOT NULL DEFAULT CURRENT_TIMESTAMP ON UPDATE CURRENT_TIMESTAMP);
          INSERT INTO account VALUES (1, 'A', '2020-01-01 10:00:00'), (2, 'B', '2026-01-01 10:00:00')",
     )
     .await;
-    let map = MAP.lines().filter(|l| !l.starts_with("triggers") && !l.starts_with("of = ")).collect::<Vec<_>>().join("\n");
-    let (head, account) = map.split_once("[data.account.events.visited]").unwrap();
-    let account = account.replace("format = \"iso_date\"", "");
-    let rules = crate::enforcement::rules(&format!("{head}[data.account.events.visited]{account}"), &[POLICY]);
-    let fixture = Fixture::new(engine, &db, "crm", now()).await;
-    run_clean(&fixture, &rules).await;
-    let found = read(&fixture, "SELECT name, CAST(seen AS CHAR) FROM account ORDER BY id").await;
-    assert_eq!(found, ["ANONYME|2020-01-01 10:00:00", "B|2026-01-01 10:00:00"]);
+        let map = MAP.lines().filter(|l| !l.starts_with("triggers") && !l.starts_with("of = ")).collect::<Vec<_>>().join("\n");
+        let (head, account) = map.split_once("[data.account.events.visited]").unwrap();
+        let account = account.replace("format = \"iso_date\"", "");
+        let rules = crate::enforcement::rules(&format!("{head}[data.account.events.visited]{account}"), &[POLICY]);
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        run_clean(&fixture, &rules).await;
+        let found = read(&fixture, "SELECT name, CAST(seen AS CHAR) FROM account ORDER BY id").await;
+        assert_eq!(found, ["ANONYME|2020-01-01 10:00:00", "B|2026-01-01 10:00:00"]);
+    }
 }
 
 #[tokio::test]

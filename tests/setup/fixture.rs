@@ -10,11 +10,11 @@ use retentiond::{
 /// Names as unpleasant as the engines allow.
 pub const HOSTILE: &str = "o'Brien \"x\" `y` \\ -- ; $retentiond$ {{role}}";
 
-/// The administrator's URL, or `None` (said loudly) where no server is at hand; on CI that is a failure.
+/// The administrator's URL, or `None` (said loudly) where no server is at hand; on CI that is a failure (MySQL excepted, which is optional).
 pub fn admin_url(variable: &str) -> Option<String> {
     let url = std::env::var(variable).ok();
     if url.is_none() {
-        assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
+        assert!(variable == "RETENTIOND_TEST_MYSQL" || std::env::var_os("CI").is_none(), "{variable} is not set");
         eprintln!("SKIPPED: {variable} is not set, run ./test");
     }
     url

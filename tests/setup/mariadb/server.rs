@@ -1,9 +1,9 @@
-//! A prepared MariaDB database for one test.
+//! A prepared MariaDB or MySQL database for one test.
 
 use std::str::FromStr as _;
 
 use retentiond::{
-    plan::{quote::identifier, schema::Engine::MariaDb},
+    plan::{quote::identifier, schema::Engine},
     source::setup::{SetupRequest, script},
 };
 use sqlx::{
@@ -22,39 +22,41 @@ pub const TABLES: &str = "
 
 /// A database of its own with the mapped tables, prepared by the script, and its user with a password.
 pub struct Server {
+    engine: Engine,
     pub options: MySqlConnectOptions,
     pub request: SetupRequest,
 }
 
 impl Server {
-    pub async fn start() -> Option<Self> {
+    pub async fn start(engine: Engine) -> Option<Self> {
         let database = unique("setup");
-        Self::with(request(&database, &database, &unique("setup_user")), TABLES).await
+        Self::with(engine, request(&database, &database, &unique("setup_user")), TABLES).await
     }
 
-    pub async fn with(request: SetupRequest, tables: &str) -> Option<Self> {
-        let server = Self::without_script(request, tables).await?;
+    pub async fn with(engine: Engine, request: SetupRequest, tables: &str) -> Option<Self> {
+        let server = Self::without_script(engine, request, tables).await?;
         let mut admin = server.admin().await;
         run(&mut admin, &server.script()).await.unwrap();
         run(&mut admin, &format!("ALTER USER {} IDENTIFIED BY 'p' ACCOUNT UNLOCK", server.user())).await.unwrap();
         Some(server)
     }
 
-    pub async fn without_script(request: SetupRequest, tables: &str) -> Option<Self> {
-        let options = MySqlConnectOptions::from_str(&admin_url("RETENTIOND_TEST_MARIADB")?).unwrap().disable_statement_logging();
-        let server = Self { options, request };
+    pub async fn without_script(engine: Engine, request: SetupRequest, tables: &str) -> Option<Self> {
+        let variable = if engine == Engine::MySql { "RETENTIOND_TEST_MYSQL" } else { "RETENTIOND_TEST_MARIADB" };
+        let options = MySqlConnectOptions::from_str(&admin_url(variable)?).unwrap().disable_statement_logging();
+        let server = Self { engine, options, request };
         let mut root = server.options.connect().await.unwrap();
-        run(&mut root, &format!("CREATE DATABASE {}", identifier(MariaDb, &server.request.database))).await.unwrap();
+        run(&mut root, &format!("CREATE DATABASE {}", identifier(engine, &server.request.database))).await.unwrap();
         run(&mut server.admin().await, tables).await.unwrap();
         Some(server)
     }
 
     pub fn script(&self) -> String {
-        script(MariaDb, &self.request).unwrap()
+        script(self.engine, &self.request).unwrap()
     }
 
     pub fn user(&self) -> String {
-        format!("{}@`%`", identifier(MariaDb, &self.request.role))
+        format!("{}@`%`", identifier(self.engine, &self.request.role))
     }
 
     pub async fn admin(&self) -> MySqlConnection {
@@ -72,7 +74,7 @@ impl Server {
 
     pub async fn stop(self) {
         let mut root = self.options.connect().await.unwrap();
-        run(&mut root, &format!("DROP DATABASE {}", identifier(MariaDb, &self.request.database))).await.unwrap();
+        run(&mut root, &format!("DROP DATABASE {}", identifier(self.engine, &self.request.database))).await.unwrap();
         run(&mut root, &format!("DROP USER {}", self.user())).await.unwrap();
     }
 }
