@@ -87,7 +87,11 @@ fn own_row(w: &mut Writer) {
     w.add("undate", "", &["UPDATE {root} SET seen = NULL WHERE id = {T}"]);
     w.add("touch", "", &["UPDATE {root} SET name = 'app' WHERE id = {T}"]);
     w.add("date", "UPDATE {root} SET seen = NULL WHERE id = {T}", &["UPDATE {root} SET seen = '{DUE}' WHERE id = {T}"]);
-    w.add("date earlier", "UPDATE {root} SET seen = '{KEPT}' WHERE id = {T}", &["UPDATE {root} SET seen = '{DUE}' WHERE id = {T}"]);
+    w.add(
+        "date earlier",
+        "UPDATE {root} SET seen = '{KEPT}' WHERE id = {T}",
+        &["UPDATE {root} SET seen = '{DUE}' WHERE id = {T}"],
+    );
     w.add("hold", "", &["{hold}"]);
     w.add("lift", "{hold}", &["{lift}"]);
     w.add("delete", alone, &["DELETE FROM {root} WHERE id = {T}"]);
@@ -100,10 +104,7 @@ fn state(w: &mut Writer) {
     w.add("end revival", "UPDATE {root} SET open = 1 WHERE id = {T}", &["UPDATE {root} SET open = 0 WHERE id = {T}"]);
     w.add("insert due", "", &["INSERT INTO {root} VALUES (70, 'new', '{DUE}', 0)"]);
     w.add("insert kept", "", &["INSERT INTO {root} VALUES (70, 'new', '{KEPT}', 0)"]);
-    w.add("revive twice", "", &[
-        "UPDATE {root} SET open = 1 WHERE id = {T}",
-        "UPDATE {root} SET seen = '{KEPT}' WHERE id = {T}",
-    ]);
+    w.add("revive twice", "", &["UPDATE {root} SET open = 1 WHERE id = {T}", "UPDATE {root} SET seen = '{KEPT}' WHERE id = {T}"]);
 }
 
 fn children(w: &mut Writer) {

@@ -61,8 +61,10 @@ pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
     for schedule in schedules {
         by_shape.entry(schedule.shape).or_default().push(schedule);
     }
-    let chapters: VecDeque<(Shape, Vec<Schedule>)> =
-        by_shape.into_iter().flat_map(|(shape, all)| all.chunks(CHAPTER).map(|c| (shape, c.to_vec())).collect::<Vec<_>>()).collect();
+    let chapters: VecDeque<(Shape, Vec<Schedule>)> = by_shape
+        .into_iter()
+        .flat_map(|(shape, all)| all.chunks(CHAPTER).map(|c| (shape, c.to_vec())).collect::<Vec<_>>())
+        .collect();
     let (queue, total) = (Arc::new(Mutex::new(chapters)), Arc::new(Mutex::new(Some(Tally::default()))));
     let lanes: Vec<_> = (0..LANES)
         .map(|_| {
@@ -94,7 +96,8 @@ async fn chapter(engine: Engine, shape: Shape, schedules: &[Schedule]) -> Option
     let fixture = Fixture::new(engine, &db, "crm", fixture_now()).await;
     let director = Director::new(engine, &db.url).await;
     let oracle = Oracle::new(engine, shape, &db.url, &fixture.journal, &director).await;
-    let mut lane = Lane { fixture: &fixture, director: &director, oracle: &oracle, rules: shape.rules(), plans: BTreeMap::new(), read: 0 };
+    let mut lane =
+        Lane { fixture: &fixture, director: &director, oracle: &oracle, rules: shape.rules(), plans: BTreeMap::new(), read: 0 };
     let mut tally = Tally::default();
     for schedule in schedules {
         lane.schedule(schedule, &mut tally).await;

@@ -92,7 +92,8 @@ impl<'a> Oracle<'a> {
             let mac = in_own.then(|| self.mac(row.key_id, table, id)).flatten();
             let own = table == row.data_set && mac.is_some_and(|m| row.macs.contains(m));
             let mac_of_related = self.mac(row.key_id, table, id);
-            let with = row.related.iter().any(|r| r.data_set.as_str() == table && mac_of_related.is_some_and(|m| r.macs.contains(m)));
+            let with =
+                row.related.iter().any(|r| r.data_set.as_str() == table && mac_of_related.is_some_and(|m| r.macs.contains(m)));
             let (was, is) = (before.row(table, id), after.row(table, id));
             let volatile = under_way && VOLATILE.contains(&id);
             if !own && !with {
@@ -151,7 +152,7 @@ impl Seen {
             _ => ("char", "CAST(HEX(macs) AS CHAR)"),
         };
         let sql = format!(
-            "SELECT batch, CAST(seq AS {text}), data_set, CAST(n AS {text}), key_id, {hex}, related FROM {table} WHERE seq > {} ORDER BY seq",
+            "SELECT batch, CAST(seq AS {text}), data_set, CAST(n AS {text}), key_id, {hex}, related FROM {table} AS l WHERE seq > {} ORDER BY l.seq",
             self.seq
         );
         let rows = self.wire.rows(&sql).await.unwrap();

@@ -113,8 +113,7 @@ impl Shape {
         let date = if engine == Engine::Sqlite { "TEXT" } else { "date" };
         let open = if self.has_open() { ", open integer NOT NULL" } else { "" };
         let root = self.root();
-        let mut sql =
-            format!("CREATE TABLE {root} (id integer PRIMARY KEY, name varchar(50), seen {date}{open});\n");
+        let mut sql = format!("CREATE TABLE {root} (id integer PRIMARY KEY, name varchar(50), seen {date}{open});\n");
         if let Some(child) = self.child() {
             let key = if self == Self::Unguarded { String::new() } else { format!(" REFERENCES {root} (id)") };
             let column = match self {
@@ -199,10 +198,8 @@ impl Shape {
              [data.{root}.events.seen]\ntitle = {{ fr = \"D\", en = \"D\" }}\ncolumn = \"seen\"\nformat = \"iso_date\"\n"
         );
         if self.has_open() {
-            let _ = write!(
-                map,
-                "[data.{root}.conditions.open]\ntitle = {{ fr = \"ouvert\", en = \"open\" }}\nsql = \"open = 1\"\n"
-            );
+            let _ =
+                write!(map, "[data.{root}.conditions.open]\ntitle = {{ fr = \"ouvert\", en = \"open\" }}\nsql = \"open = 1\"\n");
         }
         let Some(child) = self.child() else { return map };
         let of = format!("{{ table = \"{child}\", on = {{ {root}_id = \"id\" }} }}");
@@ -249,8 +246,7 @@ impl Shape {
             Self::OwnDelete | Self::OwnMask | Self::Condition => format!("{own}\nkept_while = \"open\""),
             _ => own.to_owned(),
         };
-        let mut policy =
-            "[policy]\nid = \"crm\"\nauthor = \"dpo\"\ntitle = { fr = \"P\", en = \"P\" }\n\n".to_owned();
+        let mut policy = "[policy]\nid = \"crm\"\nauthor = \"dpo\"\ntitle = { fr = \"P\", en = \"P\" }\n\n".to_owned();
         policy += &purpose(self.root(), "\"all\"", &more);
         match (self, self.child()) {
             (Self::Referenced, Some(child)) => policy += &purpose(child, "\"all\"", own),
