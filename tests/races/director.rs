@@ -44,6 +44,11 @@ impl Director {
         Self { course: Mutex::new(Course { sessions, control, turns, steps, made: 0, moved, nudges: 0 }), patience }
     }
 
+    /// The same, for a batch whose steps are single statements: what takes longer waits.
+    pub fn impatient(self) -> Self {
+        Self { patience: Duration::from_millis(60), ..self }
+    }
+
     /// Takes a schedule up; nobody moves yet.
     pub async fn begin(&self, engine: Engine, schedule: &Schedule) {
         let mut course = self.course.lock().await;

@@ -11,9 +11,11 @@ mod director;
 mod lane;
 mod model;
 mod oracle;
+mod restart;
 mod scene;
 mod schedule;
 mod session;
+mod simpler;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
 #[path = "../support/enforcement.rs"]
