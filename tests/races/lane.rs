@@ -30,6 +30,8 @@ pub struct Tally {
     pub errors: BTreeMap<String, usize>,
     /// Foreign sessions that were the victims of a deadlock between themselves, as they are without the engine too.
     pub own_deadlocks: usize,
+    /// Batches that were given up and tried again or not, by the journal's code.
+    pub aborted: BTreeMap<String, usize>,
     pub wrong: Vec<String>,
 }
 
@@ -42,6 +44,9 @@ impl Tally {
         self.own_deadlocks += other.own_deadlocks;
         for (code, n) in other.errors {
             *self.errors.entry(code).or_default() += n;
+        }
+        for (code, n) in other.aborted {
+            *self.aborted.entry(code).or_default() += n;
         }
         self.wrong.extend(other.wrong);
     }
@@ -140,7 +145,7 @@ impl Lane<'_> {
         for (table, id, fate) in self.oracle.snapshot().await.due(schedule.shape) {
             verdict.wrong.push(format!("{table} {id} is still due: {fate:?}"));
         }
-        self.journal(&verdict.batches, &mut verdict.wrong).await;
+        self.journal(&verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
         let victims = |r: &crate::session::Report| r.error.as_deref().is_some_and(|e| DEADLOCKS.contains(&e));
         if ended.reports.iter().any(victims) {
             if self.without_engine(schedule).await.iter().any(victims) {
@@ -192,7 +197,7 @@ impl Lane<'_> {
     }
 
     /// Each ledger row has exactly one `applied` with the same MACs, and the other way round.
-    async fn journal(&mut self, batches: &[(String, Macs)], wrong: &mut Vec<String>) {
+    async fn journal(&mut self, batches: &[(String, Macs)], wrong: &mut Vec<String>, aborted: &mut BTreeMap<String, usize>) {
         let mut applied: Vec<(String, Macs)> = Vec::new();
         let mut open = std::collections::BTreeSet::new();
         loop {
@@ -202,7 +207,10 @@ impl Lane<'_> {
             for entry in page {
                 match entry.event {
                     Event::Intent { batch, .. } => drop(open.insert(batch)),
-                    Event::Aborted { batch, .. } => drop(open.remove(&batch)),
+                    Event::Aborted { batch, code, .. } => {
+                        open.remove(&batch);
+                        *aborted.entry(code.to_string()).or_default() += 1;
+                    }
                     Event::Applied { batch, macs, .. } => {
                         if !open.remove(&batch) {
                             wrong.push(format!("{batch} was applied without an intent"));

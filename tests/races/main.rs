@@ -9,8 +9,10 @@
 mod changes;
 mod director;
 mod lane;
+mod limits;
 mod model;
 mod oracle;
+mod order;
 mod restart;
 mod scene;
 mod schedule;
@@ -56,7 +58,8 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
     let (n, started) = (schedules.len(), std::time::Instant::now());
     let Some(tally) = lane::play(engine, schedules) else { return };
     eprintln!(
-        "{} {what}: {} schedules in {:?}, {} records touched, {} foreign steps waited, {} made early, errors {:?}, own deadlocks {}",
+        "{} {what}: {} schedules in {:?}, {} records touched, {} foreign steps waited, {} made early, \
+         the application's errors {:?}, deadlocks of its own {}, batches given up {:?}",
         engine.name(),
         tally.played,
         started.elapsed(),
@@ -64,7 +67,8 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
         tally.waited,
         tally.nudged,
         tally.errors,
-        tally.own_deadlocks
+        tally.own_deadlocks,
+        tally.aborted
     );
     assert_eq!(tally.wrong, Vec::<String>::new(), "{} of {n} schedules", tally.wrong.len());
     assert_eq!(tally.played, n);
@@ -73,7 +77,12 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
 fn two(engine: Engine) {
     let all = two_sessions(engine);
     let n = wanted().unwrap_or(all.len());
-    race(engine, "two sessions", chosen(all, n));
+    let mut chosen = chosen(all, n);
+    if engine == Engine::Postgres {
+        // An application that works at another level.
+        chosen.iter_mut().step_by(4).flat_map(|s| &mut s.foreign).for_each(|t| t.serializable = true);
+    }
+    race(engine, "two sessions", chosen);
 }
 
 fn three(engine: Engine) {

@@ -151,6 +151,21 @@ impl Shape {
         sql
     }
 
+    /// So many more records that nothing is due of, each with a child, and the server's statistics renewed.
+    pub fn crowd(self, engine: Engine, n: i64) -> String {
+        let (root, mut sql) = (self.root(), String::new());
+        let open = if self.has_open() { ", 0" } else { "" };
+        let rows = |row: &dyn Fn(i64) -> String| (1_000..1_000 + n).map(row).collect::<Vec<_>>().join(", ");
+        let _ = writeln!(sql, "INSERT INTO {root} VALUES {};", rows(&|id| format!("({id}, 'N', '{KEPT}'{open})")));
+        let renew = if engine == Engine::MariaDb { "ANALYZE TABLE" } else { "ANALYZE" };
+        if let Some(child) = self.child() {
+            let value = self.child_value(true);
+            let _ =
+                writeln!(sql, "INSERT INTO {child} VALUES {};\n{renew} {child};", rows(&|id| format!("({id}0, {id}, {value})")));
+        }
+        sql + &format!("{renew} {root};")
+    }
+
     /// What a child's deciding column holds when it keeps its parent, and when not.
     pub fn child_value(self, keeps: bool) -> String {
         match (self, keeps) {
