@@ -13,6 +13,15 @@ pub struct Change {
     pub steps: Vec<String>,
 }
 
+impl Change {
+    /// Whether it keeps a record that was due.
+    pub fn keeps(&self) -> bool {
+        self.init.is_empty()
+            && ["date later", "undate", "hold", "revive", "insert keeping child", "revive child", "move child in", "hold child"]
+                .contains(&self.name)
+    }
+}
+
 /// The name of our table of orders.
 pub fn hold_table(engine: Engine) -> &'static str {
     if engine == Engine::Postgres { "retentiond.hold" } else { "retentiond_hold" }

@@ -24,8 +24,15 @@ struct Course {
     /// Steps that the engine has made.
     made: usize,
     moved: Instant,
+    /// Batches that the engine has begun since.
+    tries: usize,
+    /// Foreign steps made.
+    foreign: usize,
     nudges: usize,
 }
+
+/// Batches that the engine begins without getting further before it is held to be waiting.
+const TRIES: usize = 3;
 
 /// What became of the foreign transactions.
 #[derive(Debug, Default)]
@@ -40,8 +47,8 @@ impl Director {
         let sessions = vec![Session::open(engine, url).await, Session::open(engine, url).await];
         let control = Wire::connect(engine, url).await.unwrap();
         let (turns, steps, moved) = (VecDeque::new(), Vec::new(), Instant::now());
-        let patience = Duration::from_millis(if engine == Engine::Sqlite { 60 } else { 400 });
-        Self { course: Mutex::new(Course { sessions, control, turns, steps, made: 0, moved, nudges: 0 }), patience }
+        let patience = Duration::from_millis(if engine == Engine::Sqlite { 60 } else { 600 });
+        Self { course: Mutex::new(Course { sessions, control, turns, steps, made: 0, moved, tries: 0, foreign: 0, nudges: 0 }), patience }
     }
 
     /// The same, for a batch whose steps are single statements: what takes longer waits.
@@ -71,7 +78,8 @@ impl Director {
                 steps
             })
             .collect();
-        (course.made, course.moved, course.nudges) = (0, Instant::now(), 0);
+        (course.made, course.tries, course.foreign, course.nudges) = (0, 0, 0, 0);
+        course.moved = Instant::now();
     }
 
     /// The engine has made so many of its steps: the foreign steps that come before its next one are made now.
@@ -89,16 +97,23 @@ impl Director {
                     course.foreign(i).await;
                 }
             }
-            course.moved = Instant::now();
+            course.tries = 0;
         }
         course.moved = Instant::now();
     }
 
-    /// When the engine has not moved for a while it waits for a foreign session: the next foreign step is made.
+    /// The engine is alive; whether it begins a batch of the action in question.
+    pub async fn alive(&self, begins: bool) {
+        let mut course = self.course.lock().await;
+        course.moved = Instant::now();
+        course.tries += usize::from(begins);
+    }
+
+    /// When the engine has not moved for a while, or tries the same again and again, it waits for a foreign session: the next foreign step is made.
     pub async fn nudge(&self) {
         // The engine itself may be in the middle of a foreign step.
         let Ok(mut course) = self.course.try_lock() else { return };
-        if course.moved.elapsed() < self.patience {
+        if course.moved.elapsed() < self.patience && course.tries < TRIES {
             return;
         }
         while let Some(turn) = course.turns.pop_front() {
@@ -111,12 +126,14 @@ impl Director {
                 }
             }
         }
+        course.tries = 0;
         course.moved = Instant::now();
     }
 
-    /// Whether a foreign step is still under way.
-    pub async fn under_way(&self) -> bool {
-        self.course.lock().await.sessions.iter().any(|s| !s.idle())
+    /// Whether a foreign step is still under way, and how many were begun.
+    pub async fn under_way(&self) -> (bool, usize) {
+        let course = self.course.lock().await;
+        (course.sessions.iter().any(|s| !s.idle()), course.foreign)
     }
 
     /// Makes all steps that are left, and waits for their answers.
@@ -132,6 +149,7 @@ impl Director {
 
 impl Course {
     async fn foreign(&mut self, i: usize) {
+        self.foreign += 1;
         if let Some(sql) = self.steps[i].pop_front() {
             self.sessions[i].step(sql, &mut self.control).await;
         }

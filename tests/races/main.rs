@@ -50,8 +50,11 @@ fn chosen(mut all: Vec<Schedule>, n: usize) -> Vec<Schedule> {
         all.retain(|s| s.to_string().contains(&only));
     }
     Numbers(seed()).shuffle(&mut all);
-    all.truncate(n);
-    all
+    // Half of a small sample is taken from where a mistake shows first.
+    let (sharp, other): (Vec<_>, Vec<_>) = all.into_iter().partition(Schedule::is_sharp);
+    let taken = sharp.len().min(n / 2);
+    let rest = sharp[taken..].iter().cloned();
+    sharp[..taken].iter().cloned().chain(other).chain(rest).take(n).collect()
 }
 
 fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {

@@ -30,7 +30,7 @@ pub struct Oracle<'a> {
 struct Seen {
     wire: Wire,
     action: String,
-    before: Option<(Snapshot, bool)>,
+    before: Option<(Snapshot, (bool, usize))>,
     /// The newest ledger row that was looked at.
     seq: u64,
     batches: Vec<(String, Macs)>,
@@ -81,6 +81,9 @@ impl<'a> Oracle<'a> {
             return;
         };
         let after = seen.snapshot(self.engine, self.shape).await;
+        // What waited for the batch, or was let go while it committed, may have changed its own rows in between.
+        let (waiting, begun) = under_way;
+        let foreign = waiting || self.director.under_way().await.1 != begun;
         let ledger = seen.ledger(self.engine).await;
         let [row] = ledger.as_slice() else {
             seen.wrong.push(format!("{action}: {} ledger rows for one commit", ledger.len()));
@@ -95,7 +98,7 @@ impl<'a> Oracle<'a> {
             let with =
                 row.related.iter().any(|r| r.data_set.as_str() == table && mac_of_related.is_some_and(|m| r.macs.contains(m)));
             let (was, is) = (before.row(table, id), after.row(table, id));
-            let volatile = under_way && VOLATILE.contains(&id);
+            let volatile = foreign && VOLATILE.contains(&id);
             if !own && !with {
                 if was != is && !volatile {
                     seen.wrong.push(format!("{action}: {table} {id} changed from {was:?} to {is:?} without a ledger entry"));
@@ -177,6 +180,7 @@ impl Watch for Oracle<'_> {
     fn at<'b>(&'b self, point: Point, action: &'b str) -> Pin<Box<dyn Future<Output = ()> + Send + 'b>> {
         Box::pin(async move {
             let staged = self.seen.lock().await.action == action;
+            self.director.alive(staged && point == Point::Intended).await;
             if point == Point::Committed {
                 self.committed(action).await;
             }
