@@ -48,7 +48,10 @@ impl Director {
         let control = Wire::connect(engine, url).await.unwrap();
         let (turns, steps, moved) = (VecDeque::new(), Vec::new(), Instant::now());
         let patience = Duration::from_millis(if engine == Engine::Sqlite { 60 } else { 600 });
-        Self { course: Mutex::new(Course { sessions, control, turns, steps, made: 0, moved, tries: 0, foreign: 0, nudges: 0 }), patience }
+        Self {
+            course: Mutex::new(Course { sessions, control, turns, steps, made: 0, moved, tries: 0, foreign: 0, nudges: 0 }),
+            patience,
+        }
     }
 
     /// The same, for a batch whose steps are single statements: what takes longer waits.

@@ -29,8 +29,8 @@ use retentiond::plan::schema::Engine;
 
 use schedule::{Numbers, Schedule, three_sessions, two_sessions};
 
-/// Schedules of each kind that are played on each engine if nobody says otherwise.
-const SCHEDULES: usize = 120;
+/// Schedules of two sessions that are played on each engine if nobody says otherwise, and a fifth as many of three.
+const SCHEDULES: usize = 300;
 
 fn seed() -> u64 {
     std::env::var("RETENTIOND_SEED").ok().and_then(|s| s.parse().ok()).unwrap_or(1)
@@ -50,9 +50,9 @@ fn chosen(mut all: Vec<Schedule>, n: usize) -> Vec<Schedule> {
         all.retain(|s| s.to_string().contains(&only));
     }
     Numbers(seed()).shuffle(&mut all);
-    // Half of a small sample is taken from where a mistake shows first.
+    // Where a mistake shows first is looked at before the rest: REPEATABLE READ on PostgreSQL loses in two of eleven thousand schedules.
     let (sharp, other): (Vec<_>, Vec<_>) = all.into_iter().partition(Schedule::is_sharp);
-    let taken = sharp.len().min(n / 2);
+    let taken = sharp.len().min(n - n / 8);
     let rest = sharp[taken..].iter().cloned();
     sharp[..taken].iter().cloned().chain(other).chain(rest).take(n).collect()
 }
@@ -90,6 +90,7 @@ fn two(engine: Engine) {
 
 fn three(engine: Engine) {
     let n = wanted().unwrap_or(3_000);
+    let n = if std::env::var_os("RETENTIOND_SCHEDULES").is_none() { n / 5 } else { n };
     race(engine, "three sessions", chosen(three_sessions(engine, n, &mut Numbers(seed())), n));
 }
 

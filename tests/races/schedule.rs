@@ -174,7 +174,12 @@ fn a_batch_and_a_foreign_transaction_of_two_steps_can_be_interleaved_in_twenty_o
 fn there_are_more_than_three_thousand_schedules_of_two_sessions_on_each_engine() {
     for engine in [Engine::Postgres, Engine::MariaDb, Engine::Sqlite] {
         let all = two_sessions(engine);
-        eprintln!("{}: {} schedules of two sessions, {} sharp", engine.name(), all.len(), all.iter().filter(|s| s.is_sharp()).count());
+        eprintln!(
+            "{}: {} schedules of two sessions, {} sharp",
+            engine.name(),
+            all.len(),
+            all.iter().filter(|s| s.is_sharp()).count()
+        );
         assert!(all.len() > 3_000);
     }
 }
