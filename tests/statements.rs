@@ -13,7 +13,7 @@ use std::fmt::Write as _;
 use chrono::{TimeZone as _, Utc};
 use enforcement::{Fixture, rules};
 use retentiond::plan::compile::Plan;
-use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
+use retentiond::plan::listing::listing;
 use retentiond::plan::schema::Engine;
 use support::database;
 
@@ -27,26 +27,13 @@ fn broken(sql: &str) -> String {
 }
 
 fn statements(plan: &Plan) -> String {
-    let (d, mut text) = (plan.dialect, String::new());
-    for action in &plan.actions {
-        let key = |n: u8| RecordKey(action.key.iter().map(|_| KeyPart { kind: KeyKind::Integer, text: n.to_string() }).collect());
-        let keys = [key(1), key(2)];
-        let mut all = vec![action.find(d, None, 1_000)];
-        if action.one_statement(d.engine) {
-            all.push(action.act_window(d, &keys[0], &keys[1]));
-        } else {
-            all.push(action.lock(d, &keys, true));
-            all.extend(action.lock_read_rows(d, &keys));
-            for companion in &action.companions {
-                all.push(companion.find(d, &action.table, &action.key, &keys));
-                all.push(companion.act(d, &keys));
-            }
-            all.push(action.act_keys(d, &keys, true));
+    let (mut text, mut action) = (String::new(), String::new());
+    for listed in listing(plan) {
+        if listed.action != action {
+            action = listed.action;
+            let _ = writeln!(text, "-- {action}");
         }
-        let _ = writeln!(text, "-- {}", action.id);
-        for sql in all {
-            let _ = writeln!(text, "{};\n", broken(&sql));
-        }
+        let _ = writeln!(text, "-- {}\n{};\n", listed.step.word(), broken(&listed.sql));
     }
     text
 }

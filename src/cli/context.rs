@@ -185,7 +185,7 @@ impl Cx {
     /// The limits of a source's runs.
     #[must_use]
     pub fn limits(&self, workspace: &Workspace, source: &str) -> Settings {
-        Settings { ceilings: workspace.settings.ceilings(source), ..Settings::default() }
+        workspace.settings.run(source, None, None)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `retentiond enforce`.
 
+use chrono::{DateTime, TimeDelta, Utc};
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 
 use super::context::Cx;
@@ -9,7 +10,7 @@ use super::progress::Progress;
 use super::table::Table;
 use super::words::{self, count, number, pick};
 use super::{Format, plan};
-use crate::config::Lang;
+use crate::config::{Lang, PaceWord, Settings};
 use crate::enforce::{RunOutcome, RunRequest, Stopped, run as enforce, take_census};
 use crate::journal::{Ceiling, Trigger};
 
@@ -22,6 +23,15 @@ pub struct Args {
     /// The hash of the plan that was shown; without it, the plan is shown and asked about on a terminal.
     #[arg(long, value_name = "HASH")]
     plan: Option<String>,
+    /// How hard the run works; the settings decide without it.
+    #[arg(long, value_enum)]
+    pace: Option<PaceWord>,
+    /// Connections that act at once at full pace, at most as many as the setup made slots for.
+    #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
+    workers: Option<u8>,
+    /// End with a full census, whenever the last one was.
+    #[arg(long)]
+    full_census: bool,
 }
 
 /// Does one run.
@@ -74,17 +84,23 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
         let progress = Progress::listening(cx.format == Format::Json, lang);
-        let settings = cx.limits(&workspace, &id);
+        let settings = workspace.settings.run(&id, args.pace, args.workers);
+        let now = prepared.plan.now;
+        let full_census = args.full_census || census_due(state.last_full_census(&id).await?, now, &workspace.settings);
         let request = RunRequest {
             source: &source,
             prepared: &prepared,
             journal: &journal,
             fence,
             settings,
+            full_census,
             watch: &progress,
             trigger: Trigger::Command,
         };
         let outcome = enforce(request).await?;
+        if outcome.census.is_some() {
+            state.full_census_taken(&id, now).await?;
+        }
         source.close().await;
         worst = worst_of(worst, exit_of(&outcome));
         match cx.format {
@@ -97,6 +113,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     }
     state.close().await;
     Ok(worst)
+}
+
+/// Whether a run should end with a full census.
+fn census_due(last: Option<DateTime<Utc>>, now: DateTime<Utc>, settings: &Settings) -> bool {
+    // Half an hour of grace: a nightly run does not begin at the same second every night.
+    let every = TimeDelta::days(i64::from(settings.full_census_days)) - TimeDelta::minutes(30);
+    last.is_none_or(|last| now - last >= every)
 }
 
 /// The exit code of one run.

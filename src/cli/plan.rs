@@ -11,6 +11,7 @@ use crate::config::{Lang, SourceRules};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
 use crate::plan::census::{Counts, Note};
+use crate::plan::listing::{Listed, listing};
 use crate::policy::reader::shown;
 
 /// Arguments.
@@ -22,6 +23,9 @@ pub struct Args {
     /// Answer for another day.
     #[arg(long)]
     at: Option<NaiveDate>,
+    /// Show the statements instead of the counts, as one can put them behind an EXPLAIN.
+    #[arg(long)]
+    sql: bool,
 }
 
 /// Shows what a run would do. Reads only.
@@ -33,6 +37,17 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
         let source = cx.connect(&workspace, &id).await?;
         let prepared = cx.prepare(&workspace, &source, rules, now).await?;
+        if args.sql {
+            source.close().await;
+            let statements = listing(&prepared.plan);
+            match cx.format {
+                super::Format::Json => {
+                    all.push(serde_json::json!({ "source": id, "plan": prepared.plan.hash, "statements": statements }))
+                }
+                super::Format::Text => output::say(sql(&statements))?,
+            }
+            continue;
+        }
         let mut session = source.session().await?;
         let counts = take_census(&mut session, &prepared.plan).await?;
         session.done().await?;
@@ -48,6 +63,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// The statements as a script with comments.
+fn sql(statements: &[Listed]) -> String {
+    statements.iter().map(|s| format!("-- {}: {}\n{};\n\n", shown(&s.action), s.step.word(), s.sql)).collect()
+}
+
 /// The plan and its counts as a JSON value.
 #[must_use]
 pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Value {
@@ -57,7 +77,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
         "plan": plan.hash,
         "today": plan.today.to_string(),
         "data_sets": counts.iter().map(|(id, c)| serde_json::json!({
-            "data_set": id, "records": c.records, "frozen": c.frozen, "uncovered": c.uncovered, "notes": c.notes,
+            "data_set": id, "records": c.records, "frozen": c.frozen, "done": c.done, "uncovered": c.uncovered, "notes": c.notes,
             "purposes": c.purposes.iter().map(|(p, f)| serde_json::json!({
                 "purpose": p, "covered": f.covered, "running": f.running, "due": f.due, "held": f.held, "kept_while": f.kept_while,
                 "undated": f.undated, "undecided": f.undecided, "ended": f.ended, "oldest_due_start": f.oldest_due_start,

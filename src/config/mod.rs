@@ -9,5 +9,5 @@ mod shape;
 mod workspace;
 
 pub use load::{LoadError, load};
-pub use settings::{CeilingSettings, Lang, Settings, SourceSettings, UrlError};
+pub use settings::{CeilingSettings, Lang, PaceWord, Settings, SourceSettings, UrlError};
 pub use workspace::{File, SourceRules, Workspace};

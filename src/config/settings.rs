@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::enforce::Ceilings;
+use crate::enforce::{Ceilings, Settings as RunSettings};
 use crate::source::{Target, TlsMode};
 
 /// A language of the product.
@@ -37,8 +37,15 @@ pub struct Settings {
     /// Limits of each run.
     #[serde(default)]
     pub ceilings: CeilingSettings,
+    /// After how many days a run ends with a full census again, which reads whole tables; 0 is every run.
+    #[serde(default = "a_week")]
+    pub full_census_days: u16,
     /// Sources by id.
     pub sources: BTreeMap<String, SourceSettings>,
+}
+
+fn a_week() -> u16 {
+    7
 }
 
 /// Limits of a run; see [`Ceilings`].
@@ -72,9 +79,25 @@ pub struct SourceSettings {
     pub ca_file: Option<PathBuf>,
     /// The role that `retentiond setup` creates.
     pub role: Option<String>,
+    /// How hard its runs work: `gentle` (the default) beside the application, `full` in a maintenance window.
+    #[serde(default)]
+    pub pace: PaceWord,
+    /// Connections that act at once at full pace.
+    pub workers: Option<u8>,
     /// Limits that differ from the general ones.
     #[serde(default)]
     pub ceilings: CeilingSettings,
+}
+
+/// Words for [`Pace`](crate::enforce::Pace).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, clap::ValueEnum)]
+#[serde(rename_all = "lowercase")]
+pub enum PaceWord {
+    /// Short transactions, a rest after each.
+    #[default]
+    Gentle,
+    /// Long transactions, no rest, all workers.
+    Full,
 }
 
 /// Words for [`TlsMode`].
@@ -105,6 +128,20 @@ impl Settings {
             share,
             time: own.minutes.or(general.minutes).map(|m| Duration::from_secs(m * 60)),
             ..defaults
+        }
+    }
+
+    /// How a source's runs work. What is given goes before what the file says.
+    #[must_use]
+    pub fn run(&self, source: &str, pace: Option<PaceWord>, workers: Option<u8>) -> RunSettings {
+        let ceilings = self.ceilings(source);
+        let own = self.sources.get(source);
+        match pace.or(own.map(|s| s.pace)).unwrap_or_default() {
+            PaceWord::Gentle => RunSettings { ceilings, ..RunSettings::default() },
+            PaceWord::Full => {
+                let workers = workers.or(own.and_then(|s| s.workers)).unwrap_or(1);
+                RunSettings::at_full_pace(ceilings, usize::from(workers))
+            }
         }
     }
 }

@@ -1,5 +1,7 @@
 //! The settings file read key by key: every fault of form with its place, before any layer is put over another.
 
+use std::ops::RangeInclusive;
+
 use crate::policy::located::{Faults, Located, Span};
 use crate::policy::read_map::word;
 use crate::policy::reader::{self, Reader, integer_of, shown};
@@ -50,6 +52,7 @@ pub(super) fn read(text: &str, file: usize, set: &dyn Fn(&[&str]) -> bool, fault
         word(&language, &[("fr", ()), ("en", ())], "a language of the product", faults);
     }
     ceilings(&root, faults);
+    numbers(&root, &[("full_census_days", 0..=366)], faults);
     if missing("sources") {
         root.require("sources", "[sources.<id>], one table for each database", faults);
     }
@@ -82,6 +85,10 @@ fn source_keys(
         let modes = [("default", ()), ("verify-full", ()), ("verify-ca", ()), ("off", ())];
         word(&tls, &modes, "a demand on TLS", faults);
     }
+    if let Some(pace) = r.text("pace", faults) {
+        word(&pace, &[("gentle", ()), ("full", ())], "a pace", faults);
+    }
+    numbers(r, &[("workers", 1..=64)], faults);
     ceilings(r, faults);
     let ways = ["url", "url_file", "credential"].into_iter().filter(|k| r.get(k).is_some() || set(&["sources", id, k]));
     if ways.count() != 1 {
@@ -94,12 +101,16 @@ fn source_keys(
 
 fn ceilings(r: &Reader<'_, '_>, faults: &mut Faults) {
     let Some(c) = r.table("ceilings", faults) else { return };
-    for (key, range) in [("rows", 0..=i64::MAX), ("share_percent", 0..=100), ("minutes", 1..=525_600)] {
-        if let Some(value) = c.get(key) {
-            integer_of(value, r.at.file, range, faults);
+    numbers(&c, &[("rows", 0..=i64::MAX), ("share_percent", 0..=100), ("minutes", 1..=525_600)], faults);
+    c.finish(faults);
+}
+
+fn numbers(r: &Reader<'_, '_>, keys: &[(&'static str, RangeInclusive<i64>)], faults: &mut Faults) {
+    for (key, range) in keys {
+        if let Some(value) = r.get(key) {
+            integer_of(value, r.at.file, range.clone(), faults);
         }
     }
-    c.finish(faults);
 }
 
 /// Faults of the environment variables that would lie over the file.
@@ -108,8 +119,8 @@ pub(super) fn environment(names: impl Iterator<Item = String>, faults: &mut Faul
         let path = name.to_lowercase();
         let levels: Vec<&str> = path.split("__").skip(1).collect();
         let known: &[&str] = match levels.as_slice() {
-            [_] | [] => &["state", "language"],
-            ["sources", _, _] => &["map", "url", "url_file", "credential", "tls", "ca_file", "role"],
+            [_] | [] => &["state", "language", "full_census_days"],
+            ["sources", _, _] => &["map", "url", "url_file", "credential", "tls", "ca_file", "role", "pace", "workers"],
             ["ceilings", _] | ["sources", _, "ceilings", _] => &["rows", "share_percent", "minutes"],
             _ => &[],
         };

@@ -7,7 +7,7 @@ use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
 use super::watch::{Point, Watch};
 use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, RelatedAction};
-use crate::plan::action::{Action, ActionKind, Companion, Operation};
+use crate::plan::action::{Action, ActionKind, Companion, Operation, Shape};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyPart, RecordKey};
 use crate::plan::own_statements::LedgerRow;
@@ -28,8 +28,8 @@ pub struct Context<'a> {
     pub plan_hash: Hash,
     /// The MAC key of this run.
     pub key_id: KeyId,
-    /// The slot that this worker holds.
-    pub slot: u32,
+    /// The right to act.
+    pub fence: Fence,
     /// When the run counts its entries, RFC 3339.
     pub applied_at: String,
     /// Who looks on.
@@ -122,41 +122,50 @@ pub fn keys_of(d: Dialect, columns: &[Column], rows: &[Row]) -> Result<Vec<Recor
 /// The code of a record that the database refuses to change without saying so.
 pub const VETOED: &str = "vetoed";
 
-/// Runs one batch over these keys. On any failure the session must be dropped.
+/// One batch: what, on which keys, how, and under which limit.
+#[derive(Debug, Clone, Copy)]
+pub struct Batch<'b> {
+    /// What is done.
+    pub action: &'b Action,
+    /// To which records.
+    pub keys: &'b [RecordKey],
+    /// How they are taken.
+    pub take: Take,
+    /// Most rows that may change, followers included.
+    pub most_rows: usize,
+}
+
+/// Runs one batch. On any failure the session must be dropped.
 ///
 /// # Errors
 /// [`Failure`].
-#[expect(clippy::too_many_arguments, reason = "a batch is asked with what, on which keys, how, and under which limits")]
 pub async fn run(
     session: &mut Session,
     cx: &Context<'_>,
-    fence: &mut Fence,
+    slot: u32,
     pending: &mut Pending,
-    action: &Action,
-    keys: &[RecordKey],
-    take: Take,
-    most_rows: usize,
+    asked: Batch<'_>,
 ) -> Result<Done, Failure> {
     let batch = Id128::random().map_err(EnforceError::from)?;
-    let data_set = Name::parse(&action.data_set).map_err(EnforceError::from)?;
+    let action = asked.action;
     let intent = Event::Intent {
         run: cx.run,
         batch,
         source: cx.source.clone(),
-        data_set,
+        data_set: Name::parse(&action.data_set).map_err(EnforceError::from)?,
         action: word(action.kind),
         rule: Name::parse(&action.id).map_err(EnforceError::from)?,
         plan_hash: cx.plan_hash,
-        slot: cx.slot,
-        epoch: fence.epoch,
+        slot,
+        epoch: cx.fence.epoch,
     };
     let entries = std::mem::take(&mut pending.0);
     cx.journal.append(Append::new().events(entries).event(intent)).await.map_err(EnforceError::from)?;
     cx.watch.at(Point::Intended, &action.id).await;
     let started = std::time::Instant::now();
-    match transaction(session, cx, fence, action, keys, take, most_rows, batch).await {
+    let done = Transaction { session, cx, asked, related: Vec::new() }.carry_out(batch, slot).await;
+    match done {
         Ok(Some(change)) => {
-            fence.next_seq += 1;
             cx.watch.at(Point::Committed, &action.id).await;
             let related = change.related.iter().map(|r| r.rows).sum();
             pending.0.push(Event::Applied {
@@ -197,177 +206,197 @@ struct Change {
     related: Vec<Related>,
 }
 
-#[expect(clippy::too_many_arguments, reason = "one transaction needs all of them, and a bundle would have no other use")]
-async fn transaction(
-    session: &mut Session,
-    cx: &Context<'_>,
-    fence: &Fence,
-    action: &Action,
-    keys: &[RecordKey],
-    take: Take,
-    most_rows: usize,
-    batch: Id128,
-) -> Result<Option<Change>, Failure> {
-    let d = cx.dialect;
-    let mut begin = d.begin();
-    let slot = d.lock_slot(&fence.source, cx.slot);
-    begin.push(&slot);
-    let answer = session.script(&begin).await?.pop().map(|a| a.rows).unwrap_or_default();
-    check_slot(&answer, fence)?;
-    cx.watch.at(Point::Fenced, &action.id).await;
-
-    let mut related = Vec::new();
-    let changed = if take == Take::Window && action.one_statement(d.engine) {
-        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(None) };
-        cx.watch.at(Point::Locked, &action.id).await;
-        keys_of(d, &action.key, &session.rows(&action.act_window(d, first, last)).await?)?
-    } else {
-        by_key(session, cx, action, keys, take, most_rows, &mut related).await?
-    };
-    if changed.is_empty() {
-        session.rows("ROLLBACK").await?;
-        return Ok(None);
-    }
-    cx.watch.at(Point::Acted, &action.id).await;
-    let macs = macs(cx, &action.data_set, &changed)?;
-    let (log_size, log_root) = cx.journal.head().await.map_err(EnforceError::from)?;
-    let row = LedgerRow {
-        batch: batch.to_string(),
-        source: fence.source.clone(),
-        run: cx.run.to_string(),
-        epoch: fence.epoch,
-        slot: cx.slot,
-        seq: fence.next_seq,
-        data_set: action.data_set.clone(),
-        action: action.id.clone(),
-        n: changed.len() as u64,
-        related: serde_json::to_string(&related).unwrap_or_else(|_| "[]".to_owned()),
-        key_id: cx.key_id.to_string(),
-        macs_hex: hex::encode(macs.as_bytes()),
-        log_size,
-        log_root: log_root.to_string(),
-        applied_at: cx.applied_at.clone(),
-    };
-    let insert = d.insert_ledger(&row);
-    let mut last: Vec<&str> = d.constraints_now().into_iter().collect();
-    last.push(&insert);
-    last.push(d.commit());
-    match session.script(&last).await {
-        Ok(_) => Ok(Some(Change { keys: changed, macs, related })),
-        Err(e) if e.class() == crate::source::Class::Lost => Err(Failure::Unknown),
-        Err(e) => Err(Failure::Source(e)),
-    }
+/// The batch's transaction, from the fence to the commit.
+struct Transaction<'t, 'c> {
+    session: &'t mut Session,
+    cx: &'t Context<'c>,
+    asked: Batch<'t>,
+    /// What changed in other tables.
+    related: Vec<Related>,
 }
 
-/// Lock, read what the predicate reads, act by key in statements of their own.
-async fn by_key(
-    session: &mut Session,
-    cx: &Context<'_>,
-    action: &Action,
-    keys: &[RecordKey],
-    take: Take,
-    most_rows: usize,
-    related: &mut Vec<Related>,
-) -> Result<Vec<RecordKey>, Failure> {
-    let d = cx.dialect;
-    let mut due = keys_of(d, &action.key, &session.rows(&action.lock(d, keys, take != Take::Waiting)).await?)?;
-    if due.is_empty() {
-        return Ok(due);
-    }
-    let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
-    locks.extend(action.lock_read_rows(d, &due));
-    let alone = action.repeats_predicate(d);
-    if !alone {
-        // In the same round trip, and yet with a snapshot of its own: it sees what the locks waited for.
-        locks.push(action.confirm(d, &due));
-    }
-    if !locks.is_empty() {
-        let mut answers = session.script(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-        if !alone {
-            due = keys_of(d, &action.key, &answers.pop().unwrap_or_default().rows)?;
-        }
-    }
-    cx.watch.at(Point::Locked, &action.id).await;
-    if due.is_empty() {
-        return Ok(due);
-    }
-    if alone {
-        let sql = action.act_keys(d, &due, true);
-        if d.engine.is_mysql_family() {
-            let matched = session.execute(&sql).await?;
-            return if matched == due.len() as u64 { Ok(due) } else { Err(Failure::Moved) };
-        }
-        let acted = keys_of(d, &action.key, &session.rows(&sql).await?)?;
-        return if acted.is_empty() && take == Take::Waiting { Err(Failure::Vetoed) } else { Ok(acted) };
-    }
-    let mut room = most_rows.saturating_sub(due.len());
-    companions(session, cx, &action.companions, &action.table, &action.key, &due, &mut room, keys.len() == 1, related).await?;
-    // Actions on followers alone leave the root row as it is.
-    if action.kind == ActionKind::Delete || !action.set.is_empty() {
-        let acted = session.execute(&action.act_keys(d, &due, false)).await?;
-        // A mask may have nothing to do on a root whose followers have; a deletion takes every row.
-        let wrong = if action.kind == ActionKind::Delete { acted != due.len() as u64 } else { acted > due.len() as u64 };
-        if wrong {
-            return Err(Failure::Vetoed);
-        }
-    }
-    Ok(due)
-}
-
-type Boxed<'f> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'f>>;
-
-/// Companion rows, deepest first.
-#[expect(clippy::too_many_arguments, reason = "recursion carries its whole state")]
-fn companions<'f>(
-    session: &'f mut Session,
-    cx: &'f Context<'_>,
-    list: &'f [Companion],
-    above: &'f TableName,
-    above_key: &'f [Column],
-    keys: &'f [RecordKey],
-    room: &'f mut usize,
-    alone: bool,
-    related: &'f mut Vec<Related>,
-) -> Boxed<'f> {
-    Box::pin(async move {
+impl Transaction<'_, '_> {
+    async fn carry_out(mut self, batch: Id128, slot: u32) -> Result<Option<Change>, Failure> {
+        let (cx, action) = (self.cx, self.asked.action);
         let d = cx.dialect;
-        for companion in list {
-            let mut rows = keys_of(d, &companion.key, &session.rows(&companion.find(d, above, above_key, keys)).await?)?;
-            rows.sort();
-            rows.dedup();
-            if rows.is_empty() {
-                continue;
+        let mut begin = d.begin();
+        let lock = d.lock_slot(&cx.fence.source, slot);
+        begin.push(&lock);
+        let answer = self.session.script(&begin).await?.pop().map(|a| a.rows).unwrap_or_default();
+        check_slot(&answer, &cx.fence)?;
+        cx.watch.at(Point::Fenced, &action.id).await;
+
+        let changed = match (self.asked.take, action.shape(d)) {
+            (Take::Window, Shape::Window) => self.by_window().await?,
+            (Take::Window, Shape::Keys) => self.by_exact_keys().await?,
+            _ => self.by_key().await?,
+        };
+        if changed.is_empty() {
+            self.session.rows("ROLLBACK").await?;
+            return Ok(None);
+        }
+        cx.watch.at(Point::Acted, &action.id).await;
+        let macs = macs(cx, &action.data_set, &changed)?;
+        let (log_size, log_root) = cx.journal.head().await.map_err(EnforceError::from)?;
+        let row = LedgerRow {
+            batch: batch.to_string(),
+            source: cx.fence.source.clone(),
+            run: cx.run.to_string(),
+            epoch: cx.fence.epoch,
+            slot,
+            seq: cx.fence.next_seq(),
+            data_set: action.data_set.clone(),
+            action: action.id.clone(),
+            n: changed.len() as u64,
+            related: serde_json::to_string(&self.related).unwrap_or_else(|_| "[]".to_owned()),
+            key_id: cx.key_id.to_string(),
+            macs_hex: hex::encode(macs.as_bytes()),
+            log_size,
+            log_root: log_root.to_string(),
+            applied_at: cx.applied_at.clone(),
+        };
+        let insert = d.insert_ledger(&row);
+        let mut last: Vec<&str> = d.constraints_now().into_iter().collect();
+        last.push(&insert);
+        last.push(d.commit());
+        match self.session.script(&last).await {
+            Ok(_) => Ok(Some(Change { keys: changed, macs, related: self.related })),
+            Err(e) if e.class() == crate::source::Class::Lost => Err(Failure::Unknown),
+            Err(e) => Err(Failure::Source(e)),
+        }
+    }
+
+    fn keys(&self, rows: &[Row]) -> Result<Vec<RecordKey>, EnforceError> {
+        keys_of(self.cx.dialect, &self.asked.action.key, rows)
+    }
+
+    /// Finds and acts in one statement over a window of keys, which answers with the keys that it changed.
+    async fn by_window(&mut self) -> Result<Vec<RecordKey>, Failure> {
+        let Batch { action, keys, .. } = self.asked;
+        let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
+        self.cx.watch.at(Point::Locked, &action.id).await;
+        let rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
+        Ok(self.keys(&rows)?)
+    }
+
+    /// Acts on exact keys in one statement, which must find every one of them due and free: it waits for nobody. If it does not, nothing is
+    /// known of any of them, and they are taken again by locking them first.
+    async fn by_exact_keys(&mut self) -> Result<Vec<RecordKey>, Failure> {
+        let Batch { action, keys, .. } = self.asked;
+        let d = self.cx.dialect;
+        self.cx.watch.at(Point::Locked, &action.id).await;
+        let sql = action.act_keys(d, keys, false);
+        let statements: Vec<&str> = d.wait_no_more().into_iter().chain([sql.as_str()]).collect();
+        let matched = self.session.script(&statements).await?.pop().map_or(0, |a| a.count);
+        if matched == keys.len() as u64 { Ok(keys.to_vec()) } else { Err(Failure::Moved) }
+    }
+
+    /// Lock, read what the predicate reads, act by key in statements of their own.
+    async fn by_key(&mut self) -> Result<Vec<RecordKey>, Failure> {
+        let Batch { action, keys, take, most_rows } = self.asked;
+        let (d, watch) = (self.cx.dialect, self.cx.watch);
+        let locked = self.session.rows(&action.lock(d, keys, take != Take::Waiting)).await?;
+        let mut due = self.keys(&locked)?;
+        if due.is_empty() {
+            return Ok(due);
+        }
+        let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
+        locks.extend(action.lock_read_rows(d, &due));
+        let alone = action.repeats_predicate(d);
+        if !alone {
+            // In the same round trip, and yet with a snapshot of its own: it sees what the locks waited for.
+            locks.push(action.confirm(d, &due));
+        }
+        if !locks.is_empty() {
+            let mut answers = self.session.script(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+            if !alone {
+                due = self.keys(&answers.pop().unwrap_or_default().rows)?;
             }
-            // A root with more than a batch goes alone.
-            *room = match room.checked_sub(rows.len()) {
-                Some(left) => left,
-                None if alone => 0,
-                None => return Err(Failure::TooLarge),
-            };
-            companions(session, cx, &companion.companions, &companion.table, &companion.key, &rows, room, alone, related).await?;
-            if let Some(narrow) = companion.narrow(d, &rows) {
-                rows = keys_of(d, &companion.key, &session.rows(&narrow).await?)?;
+        }
+        watch.at(Point::Locked, &action.id).await;
+        if due.is_empty() {
+            return Ok(due);
+        }
+        if alone {
+            let sql = action.act_keys(d, &due, true);
+            if d.engine.is_mysql_family() {
+                let matched = self.session.execute(&sql).await?;
+                return if matched == due.len() as u64 { Ok(due) } else { Err(Failure::Moved) };
+            }
+            let acted = self.session.rows(&sql).await?;
+            let acted = self.keys(&acted)?;
+            return if acted.is_empty() && take == Take::Waiting { Err(Failure::Vetoed) } else { Ok(acted) };
+        }
+        let mut room = most_rows.saturating_sub(due.len());
+        let above = Above { table: &action.table, key: &action.key, keys: &due };
+        self.companions(&action.companions, above, &mut room).await?;
+        // Actions on followers alone leave the root row as it is.
+        if action.kind == ActionKind::Delete || !action.set.is_empty() {
+            let acted = self.session.execute(&action.act_keys(d, &due, false)).await?;
+            // A mask may have nothing to do on a root whose followers have; a deletion takes every row.
+            let wrong = if action.kind == ActionKind::Delete { acted != due.len() as u64 } else { acted > due.len() as u64 };
+            if wrong {
+                return Err(Failure::Vetoed);
+            }
+        }
+        Ok(due)
+    }
+
+    /// Companion rows, deepest first.
+    fn companions<'f>(&'f mut self, list: &'f [Companion], above: Above<'f>, room: &'f mut usize) -> Boxed<'f> {
+        Box::pin(async move {
+            let d = self.cx.dialect;
+            for companion in list {
+                let found = self.session.rows(&companion.find(d, above.table, above.key, above.keys)).await?;
+                let mut rows = keys_of(d, &companion.key, &found)?;
+                rows.sort();
+                rows.dedup();
                 if rows.is_empty() {
                     continue;
                 }
+                // A root with more than a batch goes alone.
+                *room = match room.checked_sub(rows.len()) {
+                    Some(left) => left,
+                    None if self.asked.keys.len() == 1 => 0,
+                    None => return Err(Failure::TooLarge),
+                };
+                let below = Above { table: &companion.table, key: &companion.key, keys: &rows };
+                self.companions(&companion.companions, below, room).await?;
+                if let Some(narrow) = companion.narrow(d, &rows) {
+                    rows = keys_of(d, &companion.key, &self.session.rows(&narrow).await?)?;
+                    if rows.is_empty() {
+                        continue;
+                    }
+                }
+                let action = match &companion.operation {
+                    Operation::Delete => RelatedAction::Deleted,
+                    Operation::Mask(set) if set.is_empty() => continue,
+                    Operation::Mask(_) => RelatedAction::Masked,
+                };
+                let acted = self.session.execute(&companion.act(d, &rows)).await?;
+                if acted != rows.len() as u64 {
+                    return Err(Failure::Vetoed);
+                }
+                let name =
+                    companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
+                let name = name.map_err(EnforceError::from)?;
+                let macs = macs(self.cx, name.as_str(), &rows)?;
+                self.related.push(Related { data_set: name, action, rows: rows.len() as u64, macs });
             }
-            let action = match &companion.operation {
-                Operation::Delete => RelatedAction::Deleted,
-                Operation::Mask(set) if set.is_empty() => continue,
-                Operation::Mask(_) => RelatedAction::Masked,
-            };
-            let acted = session.execute(&companion.act(d, &rows)).await?;
-            if acted != rows.len() as u64 {
-                return Err(Failure::Vetoed);
-            }
-            let name = companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
-            let name = name.map_err(EnforceError::from)?;
-            let macs = macs(cx, name.as_str(), &rows)?;
-            related.push(Related { data_set: name, action, rows: rows.len() as u64, macs });
-        }
-        Ok(())
-    })
+            Ok(())
+        })
+    }
 }
+
+/// The rows whose companions are looked for.
+#[derive(Clone, Copy)]
+struct Above<'r> {
+    table: &'r TableName,
+    key: &'r [Column],
+    keys: &'r [RecordKey],
+}
+
+type Boxed<'f> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'f>>;
 
 fn macs(cx: &Context<'_>, data_set: &str, keys: &[RecordKey]) -> Result<Macs, Failure> {
     let data_set = Name::parse(data_set).map_err(EnforceError::from)?;

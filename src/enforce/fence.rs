@@ -1,5 +1,8 @@
 //! One enforcer for each source: taking the fence, and finding out on the way what happened to database and journal since.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
 use sha2::{Digest as _, Sha256};
 
 use crate::journal::{Adoption, Append, Entry, Event, Hash, Id128, InvalidValue, Journal, Name, Origin};
@@ -10,7 +13,7 @@ use crate::state::{KnownSource, State};
 use super::error::EnforceError;
 
 /// The right to act on a source, until somebody takes it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct Fence {
     /// The source.
     pub source: String,
@@ -18,8 +21,18 @@ pub struct Fence {
     pub epoch: u64,
     /// Random; compared in each batch.
     pub token: String,
-    /// The next position in the source's ledger.
-    pub next_seq: u64,
+    /// The slots that it was taken with: so many workers may act at once.
+    pub slots: Vec<u32>,
+    /// The next position in the source's ledger, for all workers.
+    seq: Arc<AtomicU64>,
+}
+
+impl Fence {
+    /// A position in the source's ledger that no other batch has. A batch that comes to nothing leaves a gap.
+    #[must_use]
+    pub fn next_seq(&self) -> u64 {
+        self.seq.fetch_add(1, Ordering::Relaxed)
+    }
 }
 
 /// Why a fence may be taken although its token or server is not the known one.
@@ -87,7 +100,9 @@ pub async fn take(
         journal.append(Append::from(event)).await?;
     }
     let epoch = slots.iter().map(|s| number(s, 1)).max().unwrap_or(0) + 1;
-    Ok(Fence { source: id.to_owned(), epoch, token, next_seq: newest.map_or(1, |(seq, ..)| seq + 1) })
+    let seq = Arc::new(AtomicU64::new(newest.map_or(1, |(seq, ..)| seq + 1)));
+    let slots = slots.iter().filter_map(|s| text(s, 0).parse().ok()).collect();
+    Ok(Fence { source: id.to_owned(), epoch, token, slots, seq })
 }
 
 /// Whether the fence may be taken; the answer says whether this is the first contact with the source.

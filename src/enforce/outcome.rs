@@ -2,6 +2,7 @@
 
 use crate::journal::{Ceiling, Id128};
 use crate::plan::census::Counts;
+use crate::plan::due::DueCounts;
 
 /// A ceiling that stopped an action before it began, or the time that ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -52,8 +53,10 @@ pub struct RunOutcome {
     pub run: Id128,
     /// By action, in the order of the plan.
     pub actions: Vec<ActionOutcome>,
-    /// The census after, by data set.
-    pub after: Vec<(String, Counts)>,
+    /// What was due after, by data set.
+    pub after: Vec<(String, DueCounts)>,
+    /// The full census after, by data set, if one was taken.
+    pub census: Option<Vec<(String, Counts)>>,
     /// Batches of earlier runs that were closed first.
     pub recovered: u64,
     /// Batches that the database no longer knows.

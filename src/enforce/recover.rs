@@ -1,5 +1,7 @@
 //! Closing what an interrupted run left open, and noticing a database that was set back: by the ledger, under the fence.
 
+use std::collections::{HashMap, HashSet};
+
 use super::error::EnforceError;
 use super::fence::entries_of;
 use crate::journal::{Append, Code, Event, Id128, Journal, KeyId, Macs, Name, Outcome, Related};
@@ -17,6 +19,8 @@ pub struct Recovered {
 
 /// How many ledger rows are asked for at once.
 const PAGE: usize = 500;
+/// After so many batches in succession that the ledger has, it has all that are older: far more than ever are under way at once.
+const SURE: usize = 200;
 
 /// Closes every batch of this source that the journal has open: `applied` when the ledger has its row, `aborted` when not; closes the runs that
 /// did not end themselves; and reports applied batches that the ledger no longer has.
@@ -72,17 +76,24 @@ pub async fn recover(session: &mut Session, journal: &Journal, source: &Name, ru
 }
 
 /// Applied batches that are missing from the ledger: the database was set back to a state before them. A restore loses the newest, so the
-/// search goes back from the newest until it meets one that is there.
+/// search goes back from the newest until it has met enough in succession that are there; batches of several workers did not commit in the order
+/// of their entries.
 async fn reverted(session: &mut Session, d: Dialect, journal: &Journal, source: &Name, run: Id128) -> Result<u64, EnforceError> {
-    let applied = applied_batches(journal, source).await?;
-    let mut missing = Vec::new();
-    'pages: for page in applied.rchunks(PAGE) {
-        let rows = ledger(session, d, page).await?;
-        for batch in page.iter().rev() {
-            if rows.iter().any(|r| r.batch == *batch) {
-                break 'pages;
+    let mut backwards = Backwards::new(journal).await?;
+    let (mut missing, mut there) = (Vec::new(), 0);
+    while there < SURE {
+        let page = backwards.next(journal, source).await?;
+        if page.is_empty() {
+            break;
+        }
+        let rows = ledger(session, d, &page).await?;
+        for batch in page {
+            if rows.iter().any(|r| r.batch == batch) {
+                there += 1;
+            } else {
+                there = 0;
+                missing.push(batch);
             }
-            missing.push(*batch);
         }
     }
     missing.reverse();
@@ -93,30 +104,56 @@ async fn reverted(session: &mut Session, d: Dialect, journal: &Journal, source: 
     Ok(missing.len() as u64)
 }
 
-/// The batches of a source that were applied and not reverted, oldest first.
-async fn applied_batches(journal: &Journal, source: &Name) -> Result<Vec<Id128>, EnforceError> {
-    let mut of_source = std::collections::HashSet::new();
-    for entry in entries_of(journal, "intent", 0).await? {
-        if let Event::Intent { batch, source: of, .. } = entry.event
-            && of == *source
-        {
-            of_source.insert(batch);
+/// Reads the applied and not reverted batches of a source, newest first.
+struct Backwards {
+    /// Reverted already.
+    gone: HashSet<Id128>,
+    /// The sources of batches whose intents were read.
+    sources: HashMap<Id128, Name>,
+    /// Everything from here on was read: of `applied`, of `intent`.
+    read: (u64, u64),
+}
+
+impl Backwards {
+    async fn new(journal: &Journal) -> Result<Self, EnforceError> {
+        let reverted = entries_of(journal, "reverted", 0).await?.into_iter();
+        let gone = reverted.filter_map(|e| if let Event::Reverted { batch, .. } = e.event { Some(batch) } else { None });
+        let (size, _) = journal.head().await?;
+        Ok(Self { gone: gone.collect(), sources: HashMap::new(), read: (size, size) })
+    }
+
+    /// The next page of the source's batches; empty at the beginning of the journal.
+    async fn next(&mut self, journal: &Journal, source: &Name) -> Result<Vec<Id128>, EnforceError> {
+        loop {
+            let applied = journal.reader().entries_back("applied", self.read.0, PAGE as u32).await?;
+            let Some(last) = applied.last() else { return Ok(Vec::new()) };
+            self.read.0 = last.seq;
+            let batches =
+                applied.iter().filter_map(|e| if let Event::Applied { batch, .. } = &e.event { Some(*batch) } else { None });
+            let mut mine = Vec::new();
+            for batch in batches.filter(|b| !self.gone.contains(b)).collect::<Vec<_>>() {
+                if self.source_of(journal, batch).await?.is_some_and(|of| of == source) {
+                    mine.push(batch);
+                }
+            }
+            if !mine.is_empty() {
+                return Ok(mine);
+            }
         }
     }
-    let mut gone = std::collections::HashSet::new();
-    for entry in entries_of(journal, "reverted", 0).await? {
-        if let Event::Reverted { batch, .. } = entry.event {
-            gone.insert(batch);
+
+    async fn source_of(&mut self, journal: &Journal, batch: Id128) -> Result<Option<&Name>, EnforceError> {
+        while !self.sources.contains_key(&batch) {
+            let intents = journal.reader().entries_back("intent", self.read.1, PAGE as u32).await?;
+            let Some(last) = intents.last() else { break };
+            self.read.1 = last.seq;
+            self.sources.extend(intents.into_iter().filter_map(|e| match e.event {
+                Event::Intent { batch, source, .. } => Some((batch, source)),
+                _ => None,
+            }));
         }
+        Ok(self.sources.get(&batch))
     }
-    let applied = entries_of(journal, "applied", 0).await?;
-    Ok(applied
-        .into_iter()
-        .filter_map(|e| match e.event {
-            Event::Applied { batch, .. } if of_source.contains(&batch) && !gone.contains(&batch) => Some(batch),
-            _ => None,
-        })
-        .collect())
 }
 
 struct LedgerEntry {

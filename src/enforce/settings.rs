@@ -22,6 +22,16 @@ impl Default for Ceilings {
     }
 }
 
+/// How hard a run works.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Pace {
+    /// Short transactions on one connection, and as long a rest after each: for the hours in which the application works.
+    #[default]
+    Gentle,
+    /// Long transactions, no rest, all workers: for a maintenance window.
+    Full,
+}
+
 /// How a run works.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Settings {
@@ -39,8 +49,26 @@ pub struct Settings {
     pub most_failures: u64,
     /// Keys looked up at once.
     pub chunk: u64,
-    /// Slots of the fence that the setup created for this source.
-    pub slot: u32,
+    /// How hard it works.
+    pub pace: Pace,
+    /// Connections that act at once, at most as many as the setup created slots of the fence for. SQLite has one writer.
+    pub workers: usize,
+}
+
+impl Settings {
+    /// The settings of a maintenance window, with these ceilings and so many workers.
+    #[must_use]
+    pub fn at_full_pace(ceilings: Ceilings, workers: usize) -> Self {
+        Self {
+            ceilings,
+            pace: Pace::Full,
+            workers,
+            first_batch: 5_000,
+            largest_batch: 20_000,
+            target_time: Duration::from_millis(250),
+            ..Self::default()
+        }
+    }
 }
 
 impl Default for Settings {
@@ -53,7 +81,8 @@ impl Default for Settings {
             most_followers: 100_000,
             most_failures: 1_000,
             chunk: 20_000,
-            slot: 0,
+            pace: Pace::Gentle,
+            workers: 1,
         }
     }
 }

@@ -1,67 +1,98 @@
-//! One action from the first due row to the last: chunks of candidates, batches of adaptive size, bisection around rows that fail, one-row
-//! transactions for rows that somebody else held.
+//! One worker on one slot of the fence: batches of adaptive size, bisection around rows that fail, one-row transactions for rows that somebody
+//! else held.
 
 use std::collections::HashSet;
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::batch::{self, Context, Failure, Pending, Take, keys_of, word};
+use super::batch::{self, Batch, Context, Failure, Pending, Take, keys_of, word};
 use super::error::EnforceError;
-use super::fence::{self, Fence};
+use super::fence;
 use super::outcome::ActionOutcome;
 use super::recover::settle;
-use super::settings::Settings;
-use super::watch::Point;
+use super::settings::{Pace, Settings};
 use crate::journal::{Append, Code, Event, Mac, Name};
 use crate::plan::action::Action;
 use crate::plan::key::RecordKey;
+use crate::plan::schema::Engine;
 use crate::source::{Class, Session, Source, SourceError};
 
 /// Tries for a batch that lost to somebody else (deadlock, serialisation failure, lock time-out).
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 /// How often the pieces of one batch may lose before what is left of it is taken one by one.
 const LOSSES: u32 = 64;
-/// How many rows in succession may be busy before the rest is not waited for.
-const BUSY_IN_SUCCESSION: u32 = 20;
 /// Tries for a connection.
 const RECONNECTS: u32 = 5;
 
-/// Works through the actions of one run on one slot of one source.
-pub struct Worker<'a> {
+/// What the workers of one run share.
+pub struct Common<'a> {
     /// Where sessions come from.
     pub source: &'a Source,
     /// What all batches share.
     pub cx: Context<'a>,
-    /// The right to act.
-    pub fence: Fence,
     /// Limits.
     pub settings: Settings,
     /// When the time ceiling ends the run.
     pub deadline: Option<Instant>,
+    /// Records that were reported as failed, by action: each is named once.
+    pub named: Mutex<HashSet<(String, Mac)>>,
+}
+
+impl Common<'_> {
+    /// Whether the run should end after the current batch.
+    #[must_use]
+    pub fn stopping(&self) -> bool {
+        self.cx.watch.stop() || self.out_of_time()
+    }
+
+    /// Whether the time ceiling has been reached.
+    #[must_use]
+    pub fn out_of_time(&self) -> bool {
+        self.deadline.is_some_and(|d| Instant::now() >= d)
+    }
+
+    /// Whether so many records of an action failed that the rest would too.
+    #[must_use]
+    pub fn given_up(&self, out: &ActionOutcome) -> bool {
+        out.failed >= self.settings.most_failures
+    }
+}
+
+/// Acts through one slot of the fence.
+pub struct Worker<'a> {
+    /// What it shares with the others.
+    pub common: &'a Common<'a>,
+    /// Its slot.
+    pub slot: u32,
     /// Entries that wait for the next intent.
     pub pending: Pending,
     /// The connection, while it is good.
-    pub session: Option<Session>,
+    session: Option<Session>,
     /// Rows of the next batch.
     pub size: usize,
-    /// Records that were reported as failed, by action: each is named once.
-    pub named: HashSet<(String, Mac)>,
 }
 
 /// What became of the rows of one batch.
 #[derive(Default)]
-struct Batched {
+pub struct Batched {
     /// Changed or failed: not to be tried again one by one.
-    handled: Vec<RecordKey>,
+    pub handled: Vec<RecordKey>,
     /// Nothing was possible: somebody else holds everything.
-    starved: bool,
+    pub starved: bool,
 }
 
-impl Worker<'_> {
+impl<'a> Worker<'a> {
+    /// A worker without a connection yet.
+    #[must_use]
+    pub fn new(common: &'a Common<'a>, slot: u32) -> Self {
+        Self { common, slot, pending: Pending::default(), session: None, size: common.settings.first_batch.max(1) }
+    }
+
     async fn session(&mut self) -> Result<&mut Session, EnforceError> {
         if self.session.is_none() {
             let mut tries = 0;
             let mut session = loop {
-                match self.source.session().await {
+                match self.common.source.session().await {
                     Ok(session) => break session,
                     Err(e) if e.class() == Class::Lost && tries < RECONNECTS => {
                         tries += 1;
@@ -82,101 +113,63 @@ impl Worker<'_> {
         }
     }
 
-    /// Whether the run should end after the current batch.
-    #[must_use]
-    pub fn stopping(&self) -> bool {
-        self.cx.watch.stop() || self.out_of_time()
-    }
-
-    /// Whether so many records of an action failed that the rest would too.
-    fn given_up(&self, out: &ActionOutcome) -> bool {
-        out.failed >= self.settings.most_failures
-    }
-
-    /// Whether the time ceiling has been reached.
-    #[must_use]
-    pub fn out_of_time(&self) -> bool {
-        self.deadline.is_some_and(|d| Instant::now() >= d)
-    }
-
     /// How many rows an action would change now.
     ///
     /// # Errors
     /// Of the database.
     pub async fn count(&mut self, action: &Action) -> Result<u64, EnforceError> {
-        let sql = action.count(self.cx.dialect);
-        let mysql = self.cx.dialect.engine.is_mysql_family();
-        let session = self.session().await?;
-        let rows = session.rows(&sql).await?;
-        if mysql {
-            session.rows("COMMIT").await?;
-        }
+        let rows = self.look(&action.count(self.common.cx.dialect)).await?;
         Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
     }
 
-    /// Does everything of one action that is due now.
+    /// How many rows the table of an action has, counted no further than `most`.
     ///
     /// # Errors
-    /// What ends the run; what single rows refuse is in the outcome.
-    pub async fn action(&mut self, action: &Action, out: &mut ActionOutcome) -> Result<(), EnforceError> {
-        self.size = self.size.max(1);
-        let mut after: Option<RecordKey> = None;
-        let mut missed: Vec<RecordKey> = Vec::new();
-        loop {
-            if self.stopping() {
-                break;
-            }
-            let found = self.find(action, after.as_ref()).await?;
-            self.cx.watch.at(Point::Found, &action.id).await;
-            let Some(last) = found.last().cloned() else { break };
-            let whole = found.len() as u64 == self.settings.chunk;
-            let (mut at, mut starved) = (0, false);
-            while at < found.len() && !starved && !self.stopping() && !self.given_up(out) {
-                let n = self.size.min(found.len() - at);
-                let slice = &found[at..at + n];
-                let batched = self.batch(action, slice, out).await?;
-                let done: HashSet<&RecordKey> = batched.handled.iter().collect();
-                missed.extend(slice.iter().filter(|k| !done.contains(k)).cloned());
-                starved = batched.starved;
-                at += n;
-            }
-            if starved {
-                missed.extend(found[at..].iter().cloned());
-            }
-            after = Some(last);
-            if !whole || starved || self.given_up(out) {
-                break;
-            }
-        }
-        let mut in_succession = 0;
-        for (i, key) in missed.iter().enumerate() {
-            if self.stopping() || self.given_up(out) {
-                break;
-            }
-            if in_succession == BUSY_IN_SUCCESSION {
-                out.busy += self.how_many_due(action, &missed[i..]).await?;
-                break;
-            }
-            let busy = out.busy;
-            self.tail(action, key.clone(), out).await?;
-            in_succession = if out.busy > busy { in_succession + 1 } else { 0 };
-        }
-        Ok(())
+    /// Of the database.
+    pub async fn count_table(&mut self, action: &Action, most: u64) -> Result<u64, EnforceError> {
+        let rows = self.look(&action.count_table(self.common.cx.dialect, most)).await?;
+        Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
     }
 
-    async fn find(&mut self, action: &Action, after: Option<&RecordKey>) -> Result<Vec<RecordKey>, EnforceError> {
-        let d = self.cx.dialect;
-        let sql = action.find(d, after, self.settings.chunk);
+    /// Reads outside any batch.
+    async fn look(&mut self, sql: &str) -> Result<Vec<crate::source::Row>, EnforceError> {
+        let mysql = self.common.cx.dialect.engine.is_mysql_family();
         let session = self.session().await?;
-        let rows = session.rows(&sql).await?;
-        if d.engine.is_mysql_family() {
+        let rows = session.rows(sql).await?;
+        if mysql {
+            // What was read opened a transaction, whose isolation cannot be chosen any more.
             session.rows("COMMIT").await?;
         }
+        Ok(rows)
+    }
+
+    /// Candidates of an action in key order after a key.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn find(&mut self, action: &Action, after: Option<&RecordKey>) -> Result<Vec<RecordKey>, EnforceError> {
+        let d = self.common.cx.dialect;
+        let rows = self.look(&action.find(d, after, self.common.settings.chunk)).await?;
         keys_of(d, &action.key, &rows)
     }
 
+    /// How many of these records are due, each looked at now.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn due_of(&mut self, action: &Action, keys: &[RecordKey]) -> Result<u64, EnforceError> {
+        let mut n = 0;
+        for page in keys.chunks(1_000) {
+            n += self.look(&action.look(self.common.cx.dialect, page)).await?.len() as u64;
+        }
+        Ok(n)
+    }
+
     /// One batch with everything that may go wrong: retries, smaller pieces, bisection.
-    async fn batch(&mut self, action: &Action, keys: &[RecordKey], out: &mut ActionOutcome) -> Result<Batched, EnforceError> {
+    ///
+    /// # Errors
+    /// What ends the run; what single rows refuse is in the outcome.
+    pub async fn batch(&mut self, action: &Action, keys: &[RecordKey], out: &mut ActionOutcome) -> Result<Batched, EnforceError> {
         let mut all = Batched::default();
         let mut losses = 0;
         let mut pieces: Vec<(Vec<RecordKey>, Take, u32)> = vec![(keys.to_vec(), Take::Window, 0)];
@@ -230,111 +223,61 @@ impl Worker<'_> {
                     _ => return Err(ending(failure)),
                 },
             }
-            if self.stopping() || self.given_up(out) {
+            if self.common.stopping() || self.common.given_up(out) {
                 break;
             }
         }
         Ok(all)
     }
 
-    /// One row that a batch left out: no longer due, or held by somebody else for a moment or for long.
-    async fn tail(&mut self, action: &Action, key: RecordKey, out: &mut ActionOutcome) -> Result<(), EnforceError> {
-        let keys = [key];
-        let mut vetoes = 0;
-        for try_ in 0..TRIES {
-            if !self.still_due(action, &keys).await? {
-                return Ok(());
-            }
-            match self.once(action, &keys, Take::Waiting).await {
-                Ok(done) if !done.changed.is_empty() => {
-                    self.credit(action, &done, out);
-                    return Ok(());
-                }
-                Ok(_) => {}
-                Err(Failure::Fatal(e)) => return Err(e),
-                Err(Failure::TooLarge) => {
-                    out.too_large += 1;
-                    return Ok(());
-                }
-                Err(Failure::Unknown) => self.settle(out).await?,
-                // Due before and after, locked, and yet left out, twice.
-                Err(Failure::Vetoed) if vetoes == 1 => return self.failed(action, &keys, &Failure::Vetoed, out),
-                Err(Failure::Vetoed) => {
-                    vetoes += 1;
-                    continue;
-                }
-                Err(failure) => match class_of(&failure) {
-                    Class::Retry | Class::Lost => {}
-                    Class::Row => return self.failed(action, &keys, &failure, out),
-                    _ => return Err(ending(failure)),
-                },
-            }
-            if try_ + 1 < TRIES {
-                tokio::time::sleep(pause(try_ + 1)).await;
-            }
-        }
-        out.busy += 1;
-        Ok(())
-    }
-
-    async fn how_many_due(&mut self, action: &Action, keys: &[RecordKey]) -> Result<u64, EnforceError> {
-        let mut n = 0;
-        for page in keys.chunks(1_000) {
-            n += self.due_of(action, page).await?;
-        }
-        Ok(n)
-    }
-
-    async fn still_due(&mut self, action: &Action, keys: &[RecordKey]) -> Result<bool, EnforceError> {
-        Ok(self.due_of(action, keys).await? > 0)
-    }
-
-    async fn due_of(&mut self, action: &Action, keys: &[RecordKey]) -> Result<u64, EnforceError> {
-        let d = self.cx.dialect;
-        let sql = action.look(d, keys);
-        let session = self.session().await?;
-        let rows = session.rows(&sql).await?;
-        if d.engine.is_mysql_family() {
-            session.rows("COMMIT").await?;
-        }
-        Ok(rows.len() as u64)
-    }
-
-    async fn once(&mut self, action: &Action, keys: &[RecordKey], take: Take) -> Result<batch::Done, Failure> {
+    /// One transaction.
+    pub(super) async fn once(&mut self, action: &Action, keys: &[RecordKey], take: Take) -> Result<batch::Done, Failure> {
         self.session().await?;
-        let most = if keys.len() == 1 { self.settings.most_followers } else { self.settings.largest_batch };
+        let (common, settings) = (self.common, &self.common.settings);
+        let most_rows = if keys.len() == 1 { settings.most_followers } else { settings.largest_batch };
         let Some(mut session) = self.session.take() else { return Err(Failure::Source(SourceError::Spent)) };
         let before = session.statements();
-        let result = batch::run(&mut session, &self.cx, &mut self.fence, &mut self.pending, action, keys, take, most).await;
-        self.cx.watch.cost(&action.id, keys.len(), session.statements() - before);
+        let asked = Batch { action, keys, take, most_rows };
+        let result = batch::run(&mut session, &common.cx, self.slot, &mut self.pending, asked).await;
+        common.cx.watch.cost(&action.id, keys.len(), session.statements() - before);
         match &result {
             Ok(_) => self.session = Some(session),
             Err(_) => session.discard().await,
         }
-        if result.is_ok() && self.cx.dialect.engine == crate::plan::schema::Engine::Sqlite {
-            // SQLite has one writer: without a gap between batches, nobody else ever gets to write.
-            tokio::time::sleep(Duration::from_millis(1)).await;
+        if let Ok(done) = &result {
+            self.rest(done.took).await;
         }
         result
     }
 
+    /// Leaves the database to the application for a while, outside any transaction.
+    async fn rest(&self, worked: Duration) {
+        match (self.common.settings.pace, self.common.cx.dialect.engine) {
+            (Pace::Gentle, _) => tokio::time::sleep(worked.max(Duration::from_millis(1))).await,
+            // SQLite has one writer: without a gap between batches, nobody else ever gets to write.
+            (Pace::Full, Engine::Sqlite) => tokio::time::sleep(Duration::from_millis(1)).await,
+            (Pace::Full, _) => {}
+        }
+    }
+
     /// A COMMIT without an answer: the ledger knows.
-    async fn settle(&mut self, out: &mut ActionOutcome) -> Result<(), EnforceError> {
+    pub(super) async fn settle(&mut self, out: &mut ActionOutcome) -> Result<(), EnforceError> {
         self.drop_session().await;
-        let open = self.cx.journal.reader().open_batches().await?;
+        let open = self.common.cx.journal.reader().open_batches().await?;
         for entry in open {
-            let Event::Intent { batch, source, .. } = entry.event else { continue };
-            if source != self.cx.source || self.pending.0.iter().any(|e| closes(e, batch)) {
+            let Event::Intent { batch, source, slot, .. } = entry.event else { continue };
+            // Another slot's batch may be under way.
+            if source != self.common.cx.source || slot != self.slot || self.pending.0.iter().any(|e| closes(e, batch)) {
                 continue;
             }
-            let (d, run, id) = (self.cx.dialect, self.cx.run, self.fence.source.clone());
+            let cx = &self.common.cx;
+            let (d, run, id) = (cx.dialect, cx.run, cx.fence.source.clone());
             let event = settle(self.session().await?, d, &id, batch, run).await?;
             if let Event::Applied { rows, related, .. } = &event {
-                self.fence.next_seq += 1;
                 out.changed += rows;
                 out.related += related.iter().map(|r| r.rows).sum::<u64>();
             }
-            self.cx.journal.append(Append::from(event)).await?;
+            self.common.cx.journal.append(Append::from(event)).await?;
         }
         Ok(())
     }
@@ -343,27 +286,28 @@ impl Worker<'_> {
         if done.changed.len() * 2 < tried {
             return;
         }
-        if done.took > self.settings.target_time * 2 {
-            self.size = (self.size / 2).max(50);
-        } else if done.took < self.settings.target_time {
-            self.size = (self.size + self.size / 4 + 1).min(self.settings.largest_batch);
+        let (target, largest) = (self.common.settings.target_time, self.common.settings.largest_batch);
+        if done.took > target * 2 {
+            self.size = (self.size / 2).max(50).min(largest.max(1));
+        } else if done.took < target {
+            self.size = (self.size + self.size / 4 + 1).min(largest);
         }
     }
 
-    fn credit(&self, action: &Action, done: &batch::Done, out: &mut ActionOutcome) {
+    pub(super) fn credit(&self, action: &Action, done: &batch::Done, out: &mut ActionOutcome) {
         out.changed += done.changed.len() as u64;
         out.related += done.related;
-        self.cx.watch.changed(&action.id, done.changed.len() as u64);
+        self.common.cx.watch.changed(&action.id, done.changed.len() as u64);
     }
 
-    fn failed(
+    pub(super) fn failed(
         &mut self,
         action: &Action,
         keys: &[RecordKey],
         failure: &Failure,
         out: &mut ActionOutcome,
     ) -> Result<(), EnforceError> {
-        let data_set = Name::parse(&action.data_set)?;
+        let (cx, data_set) = (&self.common.cx, Name::parse(&action.data_set)?);
         let (code, constraint) = match failure {
             Failure::Source(SourceError::Database(fault)) => {
                 (fault.code.as_str(), fault.constraint.as_deref().map(Name::of_identifier))
@@ -374,16 +318,17 @@ impl Worker<'_> {
         let code = Code::parse(code).or_else(|_| Code::parse("database"))?;
         for key in keys {
             out.failed += 1;
-            let Some(mac) = self.cx.journal.mac_keys().mac(self.cx.key_id, &self.cx.source, &data_set, key) else { continue };
-            if !self.named.insert((action.id.clone(), mac)) {
+            let Some(mac) = cx.journal.mac_keys().mac(cx.key_id, &cx.source, &data_set, key) else { continue };
+            let mut named = self.common.named.lock().unwrap_or_else(PoisonError::into_inner);
+            if !named.insert((action.id.clone(), mac)) {
                 continue;
             }
             self.pending.0.push(Event::RecordFailed {
-                run: self.cx.run,
-                source: self.cx.source.clone(),
+                run: cx.run,
+                source: cx.source.clone(),
                 data_set: data_set.clone(),
                 action: word(action.kind),
-                key_id: self.cx.key_id,
+                key_id: cx.key_id,
                 mac,
                 code: code.clone(),
                 constraint: constraint.clone(),
@@ -400,7 +345,7 @@ fn halve(pieces: &mut Vec<(Vec<RecordKey>, Take, u32)>, piece: &[RecordKey], tak
     pieces.push((first.to_vec(), take, tries));
 }
 
-fn class_of(failure: &Failure) -> Class {
+pub(super) fn class_of(failure: &Failure) -> Class {
     match failure {
         Failure::Source(e) => e.class(),
         Failure::Moved => Class::Retry,
@@ -410,7 +355,7 @@ fn class_of(failure: &Failure) -> Class {
 }
 
 /// The error of a failure that ends the run.
-fn ending(failure: Failure) -> EnforceError {
+pub(super) fn ending(failure: Failure) -> EnforceError {
     match failure {
         Failure::Source(e) => EnforceError::Source(e),
         Failure::Fatal(e) => e,
@@ -423,7 +368,7 @@ fn closes(event: &Event, of: crate::journal::Id128) -> bool {
 }
 
 /// A pause that grows with each try, with jitter so that two losers do not meet again.
-fn pause(try_: u32) -> Duration {
+pub(super) fn pause(try_: u32) -> Duration {
     let mut byte = [0u8; 1];
     // Without randomness the pause is merely regular.
     let _ = getrandom::fill(&mut byte);

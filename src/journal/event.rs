@@ -195,14 +195,16 @@ pub enum Event {
         running: Option<u64>,
         /// Records for which it ended and something is to be done.
         due: u64,
-        /// Due, but under a hold or a restriction.
+        /// Under a hold or a restriction: of all covered in a full census, of what would be due otherwise.
         held: u64,
-        /// Kept by `kept_while`.
+        /// Kept by `kept_while`: all in a full census, those whose time is over otherwise.
         kept_while: u64,
-        /// Without a start date.
-        undated: u64,
-        /// With an undecidable condition.
-        undecided: u64,
+        /// Without a start date. Only a full census counts where related rows date a record, and values that break their format.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        undated: Option<u64>,
+        /// With an undecidable condition; a full census only.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        undecided: Option<u64>,
         /// The oldest start among the due.
         #[serde(skip_serializing_if = "Option::is_none")]
         oldest_overdue: Option<Day>,

@@ -84,6 +84,14 @@ impl Reader {
         decode_all(&self.store.entries_of(kind, from, limit).await?)
     }
 
+    /// Up to `limit` entries of one kind before position `before`, newest first.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub async fn entries_back(&self, kind: &'static str, before: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
+        decode_all(&self.store.entries_back(kind, before, limit).await?)
+    }
+
     /// The newest entry of one kind.
     ///
     /// # Errors

@@ -65,6 +65,17 @@ pub struct Companion {
     pub companions: Vec<Companion>,
 }
 
+/// How a batch takes its rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shape {
+    /// One statement finds and acts over a window of keys.
+    Window,
+    /// One statement acts on exact keys; at REPEATABLE READ it locks what it reads.
+    Keys,
+    /// The rows are locked first, what the predicate reads after them.
+    LockFirst,
+}
+
 /// One action of a plan.
 #[derive(Debug, Clone)]
 pub struct Action {
@@ -84,6 +95,8 @@ pub struct Action {
     pub locking: B,
     /// The same without looking for orders when none stands: for finding candidates.
     pub candidates: B,
+    /// Rows that it would change if no hold or restriction kept them.
+    pub held: B,
     /// Columns set on the root row; empty for deletions.
     pub set: Vec<(String, String)>,
     /// Whether the root row itself has something to do; its followers alone may.
@@ -102,10 +115,16 @@ pub struct Action {
 pub const ROW: &str = "r";
 
 impl Action {
-    /// Whether one statement may find and act: the predicate reads only the row and the orders, which the fence holds still.
+    /// How a batch takes its rows when nobody is in the way.
     #[must_use]
-    pub fn one_statement(&self, engine: Engine) -> bool {
-        self.reads.is_empty() && self.companions.is_empty() && !engine.is_mysql_family()
+    pub fn shape(&self, d: Dialect) -> Shape {
+        match d.engine {
+            // The predicate reads only the row and the orders, which the fence holds still.
+            Engine::Postgres | Engine::Sqlite if self.reads.is_empty() && self.companions.is_empty() => Shape::Window,
+            // MySQL cannot be told not to wait.
+            Engine::MariaDb if self.repeats_predicate(d) => Shape::Keys,
+            _ => Shape::LockFirst,
+        }
     }
 
     /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; and not on MariaDB and MySQL when the
@@ -151,6 +170,13 @@ impl Action {
     #[must_use]
     pub fn count(&self, d: Dialect) -> String {
         format!("SELECT {} FROM {} AS {ROW} WHERE {}", d.as_text("COUNT(*)"), d.table(&self.table), self.candidates.render())
+    }
+
+    /// How many rows the table has, counted no further than `most`.
+    #[must_use]
+    pub fn count_table(&self, d: Dialect, most: u64) -> String {
+        let table = d.table(&self.table);
+        format!("SELECT {} FROM (SELECT 1 FROM {table} LIMIT {most}) AS t", d.as_text("COUNT(*)"))
     }
 
     /// Acts on every due row of a window of keys and returns their keys: the one-statement shape.

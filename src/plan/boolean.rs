@@ -3,8 +3,6 @@
 //! A predicate here is *true or not true*: NULL counts as not true. In conjunctions and disjunctions that is what SQL does anyway; a
 //! negation is rendered as `(…) IS NOT TRUE`, so that it is the exact complement.
 
-use std::collections::BTreeSet;
-
 /// A predicate over a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum B {
@@ -34,9 +32,13 @@ impl B {
         *self == Self::False
     }
 
-    /// All of `parts`.
+    /// All of `parts`, each read in the light of the others.
     #[must_use]
     pub fn and(parts: impl IntoIterator<Item = B>) -> Self {
+        Self::and_all(parts.into_iter().collect())
+    }
+
+    fn and_all(parts: Vec<B>) -> Self {
         let mut all: Vec<B> = Vec::new();
         for part in parts {
             match part {
@@ -46,32 +48,34 @@ impl B {
                 other => push_new(&mut all, other),
             }
         }
-        // A disjunction is implied when another conjunct is one of its parts, or a disjunction of some of its parts.
-        let parts_of = |b: &B| -> BTreeSet<String> {
-            match b {
-                Self::Or(parts) => parts.iter().map(B::render).collect(),
-                other => BTreeSet::from([other.render()]),
+        let mut i = 0;
+        while i < all.len() {
+            // Holds only where all others do: what they say is true in it.
+            let (before, rest) = all.split_at(i);
+            let read = rest.first().map(|part| part.given(&Known { parts: [before, &rest[1..]], hold: true }));
+            match read {
+                Some(Self::False) => return Self::False,
+                Some(Self::True) => drop(all.remove(i)),
+                // What it became may say more about those before it.
+                Some(simpler) if simpler != all[i] => {
+                    let parts = if let Self::And(parts) = simpler { parts } else { vec![simpler] };
+                    let new: Vec<B> = parts.into_iter().filter(|b| !all.contains(b)).collect();
+                    all.splice(i..=i, new);
+                    i = 0;
+                }
+                _ => i += 1,
             }
-        };
-        let sets: Vec<BTreeSet<String>> = all.iter().map(parts_of).collect();
-        let implied = |i: usize| {
-            matches!(all[i], Self::Or(_))
-                && (0..all.len()).any(|j| j != i && sets[j].is_subset(&sets[i]) && (sets[j] != sets[i] || j < i))
-        };
-        let kept: Vec<B> = (0..all.len()).filter(|i| !implied(*i)).map(|i| all[i].clone()).collect();
-        if contradictory(&kept) {
-            return Self::False;
         }
-        match kept.len() {
-            0 => Self::True,
-            1 => kept.into_iter().next().unwrap_or(Self::True),
-            _ => Self::And(kept),
-        }
+        one_of(all, Self::True, Self::And)
     }
 
-    /// Any of `parts`.
+    /// Any of `parts`, each read in the light of the others; what all of them demand is demanded once.
     #[must_use]
     pub fn or(parts: impl IntoIterator<Item = B>) -> Self {
+        Self::or_all(parts.into_iter().collect())
+    }
+
+    fn or_all(parts: Vec<B>) -> Self {
         let mut all: Vec<B> = Vec::new();
         for part in parts {
             match part {
@@ -81,13 +85,57 @@ impl B {
                 other => push_new(&mut all, other),
             }
         }
-        if contradictory(&all) {
-            return Self::True;
+        let mut i = 0;
+        while i < all.len() {
+            // Matters only where no other one holds.
+            let (before, rest) = all.split_at(i);
+            let read = rest.first().map(|part| part.given(&Known { parts: [before, &rest[1..]], hold: false }));
+            match read {
+                Some(Self::True) => return Self::True,
+                Some(Self::False) => drop(all.remove(i)),
+                // What it became may say more about those before it.
+                Some(simpler) if simpler != all[i] => {
+                    let parts = if let Self::Or(parts) = simpler { parts } else { vec![simpler] };
+                    let new: Vec<B> = parts.into_iter().filter(|b| !all.contains(b)).collect();
+                    all.splice(i..=i, new);
+                    i = 0;
+                }
+                _ => i += 1,
+            }
         }
-        match all.len() {
-            0 => Self::False,
-            1 => all.into_iter().next().unwrap_or(Self::False),
-            _ => Self::Or(all),
+        let common: Vec<B> = match all.as_slice() {
+            [first, rest @ ..] if !rest.is_empty() => {
+                first.demands().iter().filter(|b| rest.iter().all(|other| other.demands().contains(b))).cloned().collect()
+            }
+            _ => Vec::new(),
+        };
+        if common.is_empty() {
+            return one_of(all, Self::False, Self::Or);
+        }
+        let left = all.iter().map(|b| Self::and_all(b.demands().iter().filter(|d| !common.contains(d)).cloned().collect()));
+        let left = Self::or_all(left.collect());
+        Self::and_all(std::iter::once(left).chain(common).collect())
+    }
+
+    /// What must hold for this to hold.
+    fn demands(&self) -> &[B] {
+        match self {
+            Self::And(parts) => parts,
+            other => std::slice::from_ref(other),
+        }
+    }
+
+    /// The same where something is known: it holds exactly where this holds.
+    fn given(&self, known: &Known<'_>) -> Self {
+        if let Some(answer) = known.says(self) {
+            return if answer { Self::True } else { Self::False };
+        }
+        match self {
+            Self::And(parts) => Self::and_all(parts.iter().map(|p| p.given(known)).collect()),
+            Self::Or(parts) if known.implies_any(parts) => Self::True,
+            Self::Or(parts) => Self::or_all(parts.iter().map(|p| p.given(known)).collect()),
+            Self::Not(inner) => inner.given(known).negate(),
+            other => other.clone(),
         }
     }
 
@@ -105,7 +153,12 @@ impl B {
     /// The SQL text, in parentheses where it needs them.
     #[must_use]
     pub fn render(&self) -> String {
-        let joined = |parts: &[B], word: &str| format!("({})", parts.iter().map(B::render).collect::<Vec<_>>().join(word));
+        // What reads the row alone stands before what reads other rows: engines that keep the order ask the cheap question first.
+        let joined = |parts: &[B], word: &str| {
+            let mut texts: Vec<String> = parts.iter().map(B::render).collect();
+            texts.sort_by_key(|text| text.contains("EXISTS ("));
+            format!("({})", texts.join(word))
+        };
         match self {
             Self::True => "(1 = 1)".to_owned(),
             Self::False => "(1 = 0)".to_owned(),
@@ -127,8 +180,39 @@ fn push_new(all: &mut Vec<B>, part: B) {
     }
 }
 
-fn contradictory(parts: &[B]) -> bool {
-    parts.iter().any(|p| parts.iter().any(|q| matches!(q, B::Not(inner) if **inner == *p)))
+fn one_of(all: Vec<B>, none: B, several: fn(Vec<B>) -> B) -> B {
+    let mut all = all;
+    match all.len() {
+        0 => none,
+        1 => all.pop().unwrap_or(none),
+        _ => several(all),
+    }
+}
+
+/// Predicates of which it is known that all hold, or that none does.
+struct Known<'k> {
+    parts: [&'k [B]; 2],
+    hold: bool,
+}
+
+impl Known<'_> {
+    /// Whether a predicate holds, where that follows.
+    fn says(&self, b: &B) -> Option<bool> {
+        for part in self.parts.iter().flat_map(|p| p.iter()) {
+            match (part, b) {
+                _ if part == b => return Some(self.hold),
+                (B::Not(inner), other) | (other, B::Not(inner)) if **inner == *other => return Some(!self.hold),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// Whether one of these holds because a narrower choice among them does.
+    fn implies_any(&self, wider: &[B]) -> bool {
+        let narrower = |b: &B| matches!(b, B::Or(parts) if parts.iter().all(|p| wider.contains(p)));
+        self.hold && self.parts.iter().flat_map(|p| p.iter()).any(narrower)
+    }
 }
 
 #[cfg(test)]
@@ -147,8 +231,87 @@ mod tests {
         assert_eq!(B::or([s("a"), s("a").negate()]), B::True);
         assert_eq!(B::and([B::True, s("a")]), s("a"));
         assert_eq!(B::or([B::False, B::False]), B::False);
+        // What is known is not asked again, however deep.
+        assert_eq!(
+            B::and([s("a"), B::or([B::and([s("a"), s("b")]), B::and([s("c"), s("a").negate()])])]),
+            B::And(vec![s("a"), s("b")])
+        );
+        assert_eq!(B::and([B::or([s("a"), s("b")]), s("a").negate()]), B::And(vec![s("b"), s("a").negate()]));
+        assert_eq!(B::or([s("a"), B::and([s("a").negate(), s("b")])]), B::Or(vec![s("a"), s("b")]));
+        assert_eq!(
+            B::or([B::and([s("a"), s("b")]), B::and([s("a"), s("c")])]),
+            B::And(vec![B::Or(vec![s("b"), s("c")]), s("a")])
+        );
         assert_eq!(B::and([B::or([s("a"), s("b")]), B::or([s("a"), s("b")])]), B::Or(vec![s("a"), s("b")]));
         assert_eq!(s("a").negate().render(), "(a IS NOT TRUE)");
         assert_eq!(s("EXISTS (SELECT 1)").negate().render(), "NOT EXISTS (SELECT 1)");
+    }
+
+    /// A predicate as it is written, and as it was built.
+    #[derive(Debug, Clone)]
+    enum Plain {
+        Atom(usize),
+        And(Vec<Plain>),
+        Or(Vec<Plain>),
+        Not(Box<Plain>),
+    }
+
+    impl Plain {
+        fn build(&self) -> B {
+            match self {
+                Self::Atom(i) => s(&i.to_string()),
+                Self::And(parts) => B::and(parts.iter().map(Self::build)),
+                Self::Or(parts) => B::or(parts.iter().map(Self::build)),
+                Self::Not(inner) => inner.build().negate(),
+            }
+        }
+
+        fn holds(&self, row: &[Option<bool>]) -> bool {
+            match self {
+                Self::Atom(i) => row[*i] == Some(true),
+                Self::And(parts) => parts.iter().all(|p| p.holds(row)),
+                Self::Or(parts) => parts.iter().any(|p| p.holds(row)),
+                Self::Not(inner) => !inner.holds(row),
+            }
+        }
+    }
+
+    /// As an engine reads the text: three values, and `IS NOT TRUE` where something is negated.
+    fn asked(b: &B, row: &[Option<bool>]) -> Option<bool> {
+        match b {
+            B::True => Some(true),
+            B::False => Some(false),
+            B::Sql(text) => row[text.parse::<usize>().unwrap()],
+            B::And(parts) => {
+                let all: Vec<_> = parts.iter().map(|p| asked(p, row)).collect();
+                if all.contains(&Some(false)) { Some(false) } else { all.iter().all(Option::is_some).then_some(true) }
+            }
+            B::Or(parts) => {
+                let all: Vec<_> = parts.iter().map(|p| asked(p, row)).collect();
+                if all.contains(&Some(true)) { Some(true) } else { all.iter().all(Option::is_some).then_some(false) }
+            }
+            B::Not(inner) => Some(asked(inner, row) != Some(true)),
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn whatever_is_simplified_selects_the_same_rows(plain in plain(), rows in proptest::collection::vec(proptest::collection::vec(proptest::option::of(proptest::bool::ANY), 5), 40)) {
+            let built = plain.build();
+            for row in rows {
+                proptest::prop_assert_eq!(asked(&built, &row) == Some(true), plain.holds(&row), "{:?}", built);
+            }
+        }
+    }
+
+    fn plain() -> impl proptest::strategy::Strategy<Value = Plain> {
+        use proptest::prelude::*;
+        (0usize..5).prop_map(Plain::Atom).prop_recursive(5, 60, 4, |inner| {
+            prop_oneof![
+                proptest::collection::vec(inner.clone(), 1..4).prop_map(Plain::And),
+                proptest::collection::vec(inner.clone(), 1..4).prop_map(Plain::Or),
+                inner.prop_map(|p| Plain::Not(Box::new(p))),
+            ]
+        })
     }
 }

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::action::{Action, ActionKind, ROW};
 use super::boolean::B;
-use super::record::{Records, start_events};
+use super::record::Records;
 use super::schema::TableName;
 use crate::policy::map::DataSet;
 
@@ -17,13 +17,13 @@ pub struct Census {
     pub data_set: String,
     /// Purpose ids, in the order of the state columns.
     pub purposes: Vec<String>,
-    /// Action ids, in the order of the action columns.
-    pub actions: Vec<String>,
+    /// Action ids and kinds, in the order of the action columns.
+    pub actions: Vec<(String, ActionKind)>,
     /// Which of the actions empty (their rows are done, not due, once masked).
     pub table: TableName,
     /// What else is counted, in the order of the last columns.
     pub notes: Vec<(Note, String)>,
-    /// The statement. Columns: one state letter a purpose; `1`/`0` for frozen; `1`/`0` an action; the oldest start a purpose; the count; the notes.
+    /// The statement. Columns: one state letter a purpose; `1`/`0` for frozen, and for done; `1`/`0` an action; the oldest start a purpose; the count; the notes.
     pub sql: String,
 }
 
@@ -71,6 +71,8 @@ pub struct Counts {
     pub records: u64,
     /// Records frozen by an order.
     pub frozen: u64,
+    /// Records of which every personal field is masked for good.
+    pub done: u64,
     /// By purpose.
     pub purposes: Vec<(String, PurposeCounts)>,
     /// Rows that each action would change.
@@ -96,6 +98,8 @@ impl Census {
             columns.push(records.terms.state(t.purpose, t.run, data, ROW));
         }
         columns.push(bit(&records.frozen(data, ROW).render()));
+        let done = records.not_done(data, ROW).negate();
+        columns.push(if done.is_false() { "'0'".to_owned() } else { bit(&done.render()) });
         let mine: Vec<&Action> = actions.iter().filter(|a| a.data_set == data.id.value).collect();
         // What waits only for rows that go in the same run is gone at its end: people are told the end, not the way.
         let gone = records.gone_in_the_end(data, ROW, 2);
@@ -107,24 +111,7 @@ impl Census {
             })
         }));
         let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
-        for i in &own {
-            let purpose = records.purposes[*i].purpose;
-            // The date of a single own event; several have no single oldest start.
-            let events: Vec<_> = purpose.starts.iter().flat_map(|s| &s.events).filter_map(|n| data.event(n)).collect();
-            let column = match events.as_slice() {
-                [event] if event.of.is_none() && start_events(purpose).count() >= 1 => resolved.event_form(data, event),
-                _ => None,
-            };
-            columns.push(column.map_or_else(
-                || "NULL".to_owned(),
-                |(c, form)| {
-                    let expr = d.column(ROW, &c.name);
-                    let zone = records.purposes[*i].run.zone;
-                    let dated = B::or([d.missing(&expr, form, zone), d.invalid(&expr, form)]).negate();
-                    d.as_text(&format!("MIN(CASE WHEN {} THEN {expr} END)", dated.render()))
-                },
-            ));
-        }
+        columns.extend(own.iter().map(|i| oldest_start(records, *i, data)));
         columns.push(d.as_text("COUNT(*)"));
         let notes = notes(records, data);
         columns.extend(notes.iter().map(|(_, _, condition)| d.count_if(&condition.render())));
@@ -132,7 +119,7 @@ impl Census {
         Some(Self {
             data_set: data.id.value.clone(),
             purposes: own.iter().map(|i| records.purposes[*i].purpose.id.value.clone()).collect(),
-            actions: mine.iter().map(|a| a.id.clone()).collect(),
+            actions: mine.iter().map(|a| (a.id.clone(), a.kind)).collect(),
             table,
             notes: notes.into_iter().map(|(note, subject, _)| (note, subject)).collect(),
             sql,
@@ -145,35 +132,58 @@ impl Census {
         let (p, a) = (self.purposes.len(), self.actions.len());
         let mut counts = Counts {
             purposes: self.purposes.iter().map(|id| (id.clone(), PurposeCounts::default())).collect(),
-            actions: self.actions.iter().map(|id| (id.clone(), 0)).collect(),
+            actions: self.actions.iter().map(|(id, _)| (id.clone(), 0)).collect(),
             notes: self.notes.iter().map(|(note, subject)| (*note, subject.clone(), 0)).collect(),
             ..Counts::default()
         };
         for row in rows {
             let cell = |i: usize| row.get(i).and_then(Option::as_deref);
-            let n: u64 = cell(p + 1 + a + p).and_then(|t| t.parse().ok()).unwrap_or(0);
+            let n: u64 = cell(p + 2 + a + p).and_then(|t| t.parse().ok()).unwrap_or(0);
             let frozen = cell(p) == Some("1");
-            let acted: Vec<bool> = (0..a).map(|i| cell(p + 1 + i) == Some("1")).collect();
+            let done = cell(p + 1) == Some("1");
+            let acted: Vec<bool> = (0..a).map(|i| cell(p + 2 + i) == Some("1")).collect();
             counts.records += n;
             counts.frozen += if frozen { n } else { 0 };
+            counts.done += if done { n } else { 0 };
             for (i, (_, total)) in counts.actions.iter_mut().enumerate() {
                 *total += if acted[i] { n } else { 0 };
             }
-            let due = acted.iter().zip(&self.actions).any(|(on, id)| *on && !id.ends_with(ActionKind::NeverStored.word()));
+            let due = acted.iter().zip(&self.actions).any(|(on, (_, kind))| *on && *kind != ActionKind::NeverStored);
             let mut any_covers = false;
             for (i, (_, figures)) in counts.purposes.iter_mut().enumerate() {
                 let state = cell(i).unwrap_or("d");
                 any_covers |= state != "n";
-                figures.add(state, n, frozen, due, cell(p + 1 + a + i));
+                // Nothing is left of a done record that a purpose could keep or wait for.
+                let state = if done && state != "n" { "t" } else { state };
+                figures.add(state, n, frozen, due, cell(p + 2 + a + i));
             }
-            counts.uncovered += if any_covers { 0 } else { n };
+            counts.uncovered += if any_covers || done { 0 } else { n };
             for (i, (_, _, found)) in counts.notes.iter_mut().enumerate() {
-                *found += cell(p + 1 + a + p + 1 + i).and_then(|t| t.parse().ok()).unwrap_or(0);
+                *found += cell(p + 2 + a + p + 1 + i).and_then(|t| t.parse().ok()).unwrap_or(0);
             }
         }
         counts.notes.retain(|(_, _, n)| *n > 0);
         counts
     }
+}
+
+/// The oldest start of a purpose among the rows of a group: of a single own event; several have none.
+pub(super) fn oldest_start(records: &Records<'_>, i: usize, data: &DataSet) -> String {
+    let (timed, resolved) = (records.purposes[i], records.terms.resolved);
+    let d = resolved.dialect;
+    let events: Vec<_> = timed.purpose.starts.iter().flat_map(|s| &s.events).filter_map(|n| data.event(n)).collect();
+    let column = match events.as_slice() {
+        [event] if event.of.is_none() => resolved.event_form(data, event),
+        _ => None,
+    };
+    column.map_or_else(
+        || "NULL".to_owned(),
+        |(c, form)| {
+            let expr = d.column(ROW, &c.name);
+            let dated = B::or([d.missing(&expr, form, timed.run.zone), d.invalid(&expr, form)]).negate();
+            d.as_text(&format!("MIN(CASE WHEN {} THEN {expr} END)", dated.render()))
+        },
+    )
 }
 
 /// What is counted besides the states, with the condition of each.

@@ -9,11 +9,13 @@ use super::census::Census;
 use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
 use super::dialect::masks::MaskSql;
+use super::due::DueCensus;
 use super::orders::Orders;
 use super::record::{Records, Timed, Wanted};
 use super::resolve::Resolved;
 use super::schema::{Column, OnDelete, Schema, TableName};
 use super::terms::{PeriodsInUse, Terms};
+use super::to_do;
 use crate::policy::bound::{RunTime, first_instant};
 use crate::policy::map::{DataMap, DataSet, Disposition};
 use crate::policy::period::Period;
@@ -42,8 +44,10 @@ pub struct Plan {
     pub now: DateTime<Utc>,
     /// The local date of the run in the zone of the first policy, for people and for the plan's validity.
     pub today: NaiveDate,
-    /// One census for each root data set.
+    /// One full census for each root data set.
     pub censuses: Vec<Census>,
+    /// What every run counts, for each root data set.
+    pub due: Vec<DueCensus>,
     /// Actions in the order in which they run.
     pub actions: Vec<Action>,
     /// Root data sets with a tenant column: data set, table, column.
@@ -114,6 +118,7 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
         now: moment.now,
         today,
         censuses: compiler.censuses(&actions),
+        due: compiler.due(),
         tenants: compiler
             .roots()
             .into_iter()
@@ -138,7 +143,7 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
 /// Writes predicates about the records of one source, as a plan made of the same parts has them; orders are looked for.
 #[must_use]
 pub fn records<'a>(map: &'a DataMap, policies: &'a [Policy], schema: &'a Schema, moment: &'a Moment) -> Records<'a> {
-    Compiler { resolved: Resolved::new(map, schema), policies, moment }.records(moment.now, true, false)
+    Compiler { resolved: Resolved::new(map, schema), policies, moment }.records(moment.now, Reading::FULL)
 }
 
 struct Compiler<'a> {
@@ -148,7 +153,7 @@ struct Compiler<'a> {
 }
 
 impl<'a> Compiler<'a> {
-    fn records(&self, now: DateTime<Utc>, look: bool, lock_reads: bool) -> Records<'a> {
+    fn records(&self, now: DateTime<Utc>, reading: Reading) -> Records<'a> {
         let source = &self.resolved.map.source.value;
         let purposes: Vec<Timed<'a>> = self
             .policies
@@ -159,8 +164,8 @@ impl<'a> Compiler<'a> {
             })
             .collect();
         let zone = self.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
-        let orders = Orders { source, today: RunTime { now, zone }.today(), look };
-        let resolved = Resolved { lock_reads, ..self.resolved };
+        let orders = Orders { source, today: RunTime { now, zone }.today(), look: reading.look, freeze: reading.freeze };
+        let resolved = Resolved { lock_reads: reading.lock, ..self.resolved };
         Records { terms: Terms { resolved, orders, periods: &self.moment.periods }, purposes }
     }
 
@@ -184,11 +189,20 @@ impl<'a> Compiler<'a> {
     }
 
     fn actions(&self, now: DateTime<Utc>) -> Vec<Action> {
-        let (full, locking) = (self.records(now, true, false), self.records(now, true, true));
-        let candidates = self.records(now, self.moment.orders, false);
+        let full = self.records(now, Reading::FULL);
+        let locking = self.records(now, Reading { lock: true, ..Reading::FULL });
+        let candidates = self.records(now, Reading { look: self.moment.orders, ..Reading::FULL });
+        let unfrozen = self.records(now, Reading { freeze: false, ..Reading::FULL });
         let mut all: Vec<Action> = Vec::new();
         for data in self.roots() {
-            let writer = Writer { resolved: self.resolved, data, full: &full, locking: &locking, candidates: &candidates };
+            let writer = Writer {
+                resolved: self.resolved,
+                data,
+                full: &full,
+                locking: &locking,
+                candidates: &candidates,
+                unfrozen: &unfrozen,
+            };
             all.extend(writer.all());
         }
         // Never stored first; deletions before what they make final; what waits is emptied last.
@@ -213,9 +227,31 @@ impl<'a> Compiler<'a> {
     }
 
     fn censuses(&self, actions: &[Action]) -> Vec<Census> {
-        let records = self.records(self.moment.now, true, false);
+        let records = self.records(self.moment.now, Reading::FULL);
         self.roots().into_iter().filter_map(|data| Census::new(&records, data, actions)).collect()
     }
+
+    fn due(&self) -> Vec<DueCensus> {
+        let full = self.records(self.moment.now, Reading::FULL);
+        let light = self.records(self.moment.now, Reading { look: false, ..Reading::FULL });
+        let now = if self.moment.orders { &full } else { &light };
+        self.roots().into_iter().map(|data| DueCensus::new(&light, &full, now, data)).collect()
+    }
+}
+
+/// How predicates are written.
+#[derive(Clone, Copy)]
+struct Reading {
+    /// Orders are looked for.
+    look: bool,
+    /// Holds and restrictions count.
+    freeze: bool,
+    /// What is read is locked.
+    lock: bool,
+}
+
+impl Reading {
+    const FULL: Self = Self { look: true, freeze: true, lock: false };
 }
 
 /// Writes the actions of one root data set.
@@ -225,6 +261,7 @@ struct Writer<'a, 'r> {
     full: &'r Records<'a>,
     locking: &'r Records<'a>,
     candidates: &'r Records<'a>,
+    unfrozen: &'r Records<'a>,
 }
 
 impl Writer<'_, '_> {
@@ -232,13 +269,15 @@ impl Writer<'_, '_> {
         let data = self.data;
         let mut actions = Vec::new();
         let every = |_: &str, _: &str, _: bool| true;
-        let never = |_: &str, _: &str, never: bool| never;
         let stack: [&str; 1] = [&data.id];
-        actions.push(
-            self.action(ActionKind::NeverStored, "", &never, &|r| {
-                B::and([r.frozen(data, ROW).negate(), r.todo(data, ROW, &never)])
-            }),
-        );
+        let members = self.resolved.map.record_of(data);
+        let never_stored = members.iter().flat_map(|m| &m.categories).filter(|c| c.never_stored).map(|c| c.name.value.as_str());
+        for name in never_stored.collect::<std::collections::BTreeSet<_>>() {
+            let wanted = |_: &str, category: &str, never: bool| never && category == name;
+            actions.push(self.action(ActionKind::NeverStored, name, &wanted, &|r| {
+                B::and([r.frozen(data, ROW).negate(), r.todo(data, ROW, &wanted)])
+            }));
+        }
         actions.push(self.action(ActionKind::Delete, "", &every, &|r| r.going(data, ROW, &[], None)));
         actions.push(self.action(ActionKind::Empty, "", &every, &|r| {
             let waits = B::or([r.referenced(data, ROW, &stack), r.read(data, ROW, None)]);
@@ -314,6 +353,8 @@ impl Writer<'_, '_> {
         let purposes = self.full.own_purposes(data).into_iter().map(|i| self.full.purposes[i].purpose);
         let id =
             if name.is_empty() { format!("{}.{}", data.id, kind.word()) } else { format!("{}.{}.{name}", data.id, kind.word()) };
+        // A deletion takes rows of which nothing is left to mask, too.
+        let found = if kind == ActionKind::Delete { B::True } else { to_do::left(&self.resolved, data, ROW) };
         let mut companions = self.followers(data, kind, wanted);
         if kind == ActionKind::Delete {
             companions.extend(self.cascades(data));
@@ -332,7 +373,8 @@ impl Writer<'_, '_> {
             key: self.resolved.key_columns(data),
             predicate: predicate(self.full),
             locking: predicate(self.locking),
-            candidates: predicate(self.candidates),
+            candidates: B::and([found.clone(), predicate(self.candidates)]),
+            held: B::and([found, predicate(self.unfrozen), self.full.frozen(data, ROW)]),
             set,
             own_todo,
             categories: categories.into_iter().collect(),

@@ -18,13 +18,15 @@ pub struct Orders<'a> {
     /// Whether any order is to be looked for. Without one, a predicate that only *finds* candidates stays index-friendly; the statements that
     /// act always look.
     pub look: bool,
+    /// Whether holds and restrictions count. Without, a predicate says what would be due if nothing were frozen.
+    pub freeze: bool,
 }
 
 impl Orders<'_> {
     /// Whether a hold or a restriction freezes the record.
     #[must_use]
     pub fn frozen(&self, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
-        self.any(&[OrderKind::Hold, OrderKind::Restriction], data, alias, resolved)
+        if self.freeze { self.any(&[OrderKind::Hold, OrderKind::Restriction], data, alias, resolved) } else { B::False }
     }
 
     /// Whether an erasure order stands.

@@ -187,7 +187,9 @@ impl<'a> Records<'a> {
         self.terms.orders.frozen(data, alias, self.resolved())
     }
 
-    fn ended(&self, i: usize, data: &DataSet, alias: &str) -> B {
+    /// Whether the purpose of this index covers the record and has ended.
+    #[must_use]
+    pub fn ended(&self, i: usize, data: &DataSet, alias: &str) -> B {
         let t = self.purposes[i];
         self.terms.ended(t.purpose, t.run, data, alias)
     }

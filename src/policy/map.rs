@@ -56,6 +56,8 @@ pub struct DataSet {
     pub parent: Option<Parent>,
     /// The column that names a row's tenant.
     pub tenant: Option<Located<String>>,
+    /// A generated column that says whether anything in the row is still to be masked: MariaDB and MySQL have no partial indexes.
+    pub to_do: Option<Located<String>>,
     /// What becomes of a row when nothing keeps it.
     pub disposition: Disposition,
     /// Whether rows that no purpose covers reach their disposition instead of being a finding.

@@ -85,6 +85,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     Some(DataSet {
         plain: r.texts("plain", faults),
         tenant: r.text("tenant", faults),
+        to_do: r.text("to_do", faults),
         triggers: r.texts("triggers", faults),
         accepts_race: r.flag("accepts_race", faults),
         id,

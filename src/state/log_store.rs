@@ -124,6 +124,8 @@ pub trait LogStore: Send + Sync {
     fn entries(&self, from: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>>;
     /// Up to `limit` entries of one kind from sequence number `from`, in order.
     fn entries_of(&self, kind: &'static str, from: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>>;
+    /// Up to `limit` entries of one kind before sequence number `before`, newest first.
+    fn entries_back(&self, kind: &'static str, before: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>>;
     /// The newest entry of one kind.
     fn newest_of(&self, kind: &'static str) -> Pending<'_, Option<StoredEntry>>;
     /// The entries that opened what is still open, oldest first.

@@ -1,5 +1,6 @@
 //! What this enforcer knows of its sources: identity of the database, token of the fence.
 
+use chrono::{DateTime, Utc};
 use sqlx::Row as _;
 
 use super::error::StateError;
@@ -50,6 +51,29 @@ impl State {
             .bind(id)
             .bind(server_id)
             .bind(token)
+            .execute(self.pool())
+            .await?;
+        Ok(())
+    }
+
+    /// When a run over a source last ended with a full census.
+    ///
+    /// # Errors
+    /// [`StateError`] of the store.
+    pub async fn last_full_census(&self, id: &str) -> Result<Option<DateTime<Utc>>, StateError> {
+        let row = sqlx::query("SELECT full_census FROM source WHERE id = ?").bind(id).fetch_optional(self.pool()).await?;
+        let seconds: Option<i64> = row.map(|r| r.try_get(0)).transpose()?.flatten();
+        Ok(seconds.and_then(|s| DateTime::from_timestamp(s, 0)))
+    }
+
+    /// A run over a source has ended with a full census.
+    ///
+    /// # Errors
+    /// [`StateError`] of the store.
+    pub async fn full_census_taken(&self, id: &str, at: DateTime<Utc>) -> Result<(), StateError> {
+        sqlx::query("UPDATE source SET full_census = ?2 WHERE id = ?1")
+            .bind(id)
+            .bind(at.timestamp())
             .execute(self.pool())
             .await?;
         Ok(())

@@ -177,6 +177,18 @@ impl LogStore for SqliteLog {
         })
     }
 
+    fn entries_back(&self, kind: &'static str, before: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>> {
+        Box::pin(async move {
+            let rows = sqlx::query("SELECT seq, data FROM log_entry WHERE kind = ? AND seq < ? ORDER BY seq DESC LIMIT ?")
+                .bind(kind)
+                .bind(sql(before)?)
+                .bind(limit)
+                .fetch_all(&self.pool)
+                .await?;
+            rows.iter().map(entry_of).collect()
+        })
+    }
+
     fn newest_of(&self, kind: &'static str) -> Pending<'_, Option<StoredEntry>> {
         Box::pin(async move {
             let row = sqlx::query("SELECT seq, data FROM log_entry WHERE kind = ? ORDER BY seq DESC LIMIT 1")

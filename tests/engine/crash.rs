@@ -95,7 +95,18 @@ fn child_that_enforces_until_it_is_killed() {
         let fence = take_fence(&source, &state, &journal, &prepared).await.unwrap();
         let (settings, trigger) = (batches_of(7), Trigger::Command);
         let prepared = &prepared;
-        run(RunRequest { source: &source, prepared, journal: &journal, fence, settings, watch: &Silent, trigger }).await.unwrap();
+        run(RunRequest {
+            source: &source,
+            prepared,
+            journal: &journal,
+            fence,
+            settings,
+            full_census: false,
+            watch: &Silent,
+            trigger,
+        })
+        .await
+        .unwrap();
         println!("ended");
     });
 }

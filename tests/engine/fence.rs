@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use retentiond::enforce::fence::{self, Adopt, Fence};
-use retentiond::enforce::{EnforceError, Point, Settings, Silent};
+use retentiond::enforce::{EnforceError, Point, Silent};
 use retentiond::journal::{Adoption, Journal, Name, random_origin};
 use retentiond::plan::schema::Engine;
 use retentiond::source::Source;
@@ -210,8 +210,10 @@ async fn a_slot_that_does_not_exist_does_nothing() {
     for engine in ENGINES {
         let Some(db) = organisation(engine, 5).await else { continue };
         let fixture = Fixture::new(engine, &db, "crm", now()).await;
-        let settings = Settings { slot: 7, ..unlimited() };
-        let result = fixture.run_with(&scene_rules(&[]), settings, &Silent).await;
+        let prepared = fixture.prepare(&scene_rules(&[])).await;
+        let mut fence = take(&fixture, None).await.unwrap();
+        fence.slots = vec![7];
+        let result = fixture.run_fenced(&prepared, fence, unlimited(), &Silent).await;
         assert!(matches!(result, Err(EnforceError::NotSetUp)), "{result:?}");
         assert_eq!(number(&fixture, "FROM log").await, 5);
     }

@@ -4,8 +4,11 @@ use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
 use retentiond::clock::Clock;
+use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
-use retentiond::enforce::{self, Documents, EnforceError, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence};
+use retentiond::enforce::{
+    self, Documents, EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence,
+};
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
 use retentiond::plan::key::RecordKey;
 use retentiond::plan::resolve::Resolved;
@@ -73,7 +76,7 @@ impl<'d> Fixture<'d> {
             source: source_id.to_owned(),
             role: format!("r_{}", &name[name.len().saturating_sub(12)..]).replace('.', "_"),
             host: None,
-            slots: 1,
+            slots: 4,
             database: name,
             tables: Vec::new(),
         };
@@ -110,12 +113,24 @@ impl<'d> Fixture<'d> {
     ) -> Result<RunOutcome, EnforceError> {
         let server = &prepared.schema.server.id;
         let fence = fence::take(&self.source, &self.state, &self.journal, &prepared.plan.source, server, None).await?;
+        self.run_fenced(prepared, fence, settings, watch).await
+    }
+
+    /// One run of this plan by who holds this fence.
+    pub async fn run_fenced(
+        &self,
+        prepared: &Prepared,
+        fence: Fence,
+        settings: Settings,
+        watch: &dyn Watch,
+    ) -> Result<RunOutcome, EnforceError> {
         let request = RunRequest {
             source: &self.source,
             prepared,
             journal: &self.journal,
             fence,
             settings,
+            full_census: true,
             watch,
             trigger: Trigger::Command,
         };
@@ -187,7 +202,7 @@ fn value_text(value: &Value) -> String {
 
 /// No ceilings: small tables lose large shares of themselves.
 pub fn unlimited() -> Settings {
-    let mut settings = Settings::default();
+    let mut settings = Settings { pace: Pace::Full, ..Settings::default() };
     settings.ceilings.share = None;
     settings
 }

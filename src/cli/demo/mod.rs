@@ -136,8 +136,16 @@ async fn source(
     output::say(indent(&plan::text(&prepared, rules, &counts, lang)))?;
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
     let settings = cx.limits(workspace, id);
-    let request =
-        RunRequest { source: &source, prepared: &prepared, journal, fence, settings, watch: &Silent, trigger: Trigger::Command };
+    let request = RunRequest {
+        source: &source,
+        prepared: &prepared,
+        journal,
+        fence,
+        settings,
+        full_census: true,
+        watch: &Silent,
+        trigger: Trigger::Command,
+    };
     let outcome = enforce_run(request).await?;
     source.close().await;
     output::say(indent(&enforce::text(id, &outcome, lang)))?;

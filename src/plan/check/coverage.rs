@@ -35,7 +35,7 @@ pub fn unmapped_columns<'t>(resolved: &Resolved<'_>, data: &DataSet, table: &'t 
 fn declared_columns<'a>(resolved: &Resolved<'a>, data: &'a DataSet, table: &Table) -> BTreeSet<&'a str> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     names.extend(data.categories.iter().flat_map(|c| &c.columns).map(|c| c.name.as_str()));
-    names.extend(data.plain.iter().chain(&data.key).chain(&data.tenant).map(|c| c.as_str()));
+    names.extend(data.plain.iter().chain(&data.key).chain(&data.tenant).chain(&data.to_do).map(|c| c.as_str()));
     names.extend(data.parent.iter().flat_map(|p| &p.on).map(|(here, _)| here.as_str()));
     names.extend(data.events.iter().filter(|e| e.of.is_none()).map(|e| e.column.as_str()));
     names.extend(data.periods.iter().map(|p| p.column.as_str()));

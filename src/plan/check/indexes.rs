@@ -9,6 +9,7 @@ use crate::plan::action::ActionKind;
 use crate::plan::boolean::B;
 use crate::plan::dialect::Dialect;
 use crate::plan::schema::{Column, Engine, Index, Table, TableKind, TableName, TypeClass};
+use crate::plan::to_do::{self, ToDo};
 use crate::plan::touch::{Touch, lookups};
 use crate::policy::located::{Faults, Span};
 use crate::policy::map::{DataSet, Event};
@@ -19,9 +20,15 @@ use crate::policy::start::{Combine, Start};
 
 pub(super) fn inspect(cx: &Inspection<'_>, touched: &BTreeMap<TableName, Touch>, faults: &mut Faults) {
     let mut advised: BTreeSet<(TableName, Vec<String>)> = BTreeSet::new();
+    for (data, table) in cx.mapped() {
+        to_do_column(cx, data, table, &touch(touched, &table.name), faults);
+    }
     for (data, table) in cx.mapped().filter(|(d, _)| cx.resolved.map.root_of(d).id == d.id) {
         for group in cx.purposes_of(data).flat_map(|p| start_columns(data, p)) {
-            let indexed = group.iter().any(|e| table.indexes.iter().any(|i| serves(i, &e.column, data)));
+            let first = to_do_of(cx, data);
+            // Where no index can be partial, one without the column reads what was masked in earlier years.
+            let wanting = first.is_none() && !touch(touched, &table.name).delete && to_do::expected(&cx.resolved, data).is_some();
+            let indexed = !wanting && group.iter().any(|e| table.indexes.iter().any(|i| serves(i, first, &e.column, data)));
             let Some(event) = group.first().filter(|_| !indexed) else { continue };
             let Some(column) = table.column(&event.column) else { continue };
             if advised.insert((table.name.clone(), vec![column.name.clone()])) {
@@ -78,8 +85,46 @@ fn start_columns<'d>(data: &'d DataSet, purpose: &Purpose) -> Vec<Vec<&'d Event>
     groups
 }
 
+/// The column that an index on a start must begin with, where the map names one.
+fn to_do_of<'a>(cx: &Inspection<'a>, data: &'a DataSet) -> Option<&'a str> {
+    let known = to_do::expected(&cx.resolved, data);
+    data.to_do.as_ref().map(|c| c.value.as_str()).filter(|name| known.is_some_and(|e| e.name == *name))
+}
+
+/// The column that says what is still to be masked: whether what the map names is it.
+fn to_do_column(cx: &Inspection<'_>, data: &DataSet, table: &Table, touch: &Touch, faults: &mut Faults) {
+    let Some(named) = &data.to_do else { return };
+    let expected = to_do::expected(&cx.resolved, data).filter(|_| !touch.delete);
+    let Some(expected) = expected else {
+        faults
+            .error(&named.at, format!("data set `{}` can have no to-do column", data.id))
+            .expected("MariaDB or MySQL, a data set that is masked and never deleted, and that nothing follows");
+        return;
+    };
+    if expected.name != named.value {
+        faults
+            .error(&named.at, format!("column `{}` was made for other masks than those of this map", shown(named)))
+            .expected(format!("to_do = \"{}\"", expected.name))
+            .help(create_to_do(cx.resolved.dialect, table, &expected));
+    } else if table.column(named).is_none_or(|c| !c.generated) {
+        faults
+            .error(&named.at, format!("table `{}` has no generated column `{}`", cx.name(&table.name), shown(named)))
+            .help(create_to_do(cx.resolved.dialect, table, &expected));
+    }
+}
+
+/// The statement that adds the column. It is computed when it is read, and `SELECT *` does not show it.
+fn create_to_do(d: Dialect, table: &Table, todo: &ToDo) -> String {
+    let (table, name) = (d.table(&table.name), d.ident(&todo.name));
+    format!("ALTER TABLE {table} ADD COLUMN {name} TINYINT(1) GENERATED ALWAYS AS ({}) VIRTUAL INVISIBLE;", todo.expression)
+}
+
 /// Whether an index finds rows by this start. A partial one does when it is about what is still to be masked.
-fn serves(index: &Index, column: &str, data: &DataSet) -> bool {
+fn serves(index: &Index, first: Option<&str>, column: &str, data: &DataSet) -> bool {
+    if let Some(first) = first {
+        let begins = index.columns.iter().map(String::as_str).take(2).eq([first, column]);
+        return index.usable && begins && index.predicate.is_none();
+    }
     let about_masks = |predicate: &String| {
         data.categories.iter().flat_map(|c| &c.columns).any(|personal| predicate.contains(personal.name.as_str()))
     };
@@ -103,22 +148,45 @@ fn start_index(
     faults: &mut Faults,
 ) {
     let d = cx.resolved.dialect;
-    let partial = if touch.delete { None } else { to_do(cx, data, table) };
+    let todo = if touch.delete { None } else { to_do::expected(&cx.resolved, data) };
+    let members: Vec<&str> = to_do_of(cx, data).into_iter().chain([column.name.as_str()]).collect();
     let fault = faults.warning(
         at,
         format!(
-            "no index of table `{}` begins with the start `{}`: every run reads the whole table",
+            "no index of table `{}` begins with {}: every run reads the whole table",
             cx.name(&table.name),
-            shown(&column.name)
+            if members.len() == 1 {
+                format!("the start `{}`", shown(&column.name))
+            } else {
+                format!("`{}` and the start `{}`", shown(members[0]), shown(&column.name))
+            }
         ),
     );
-    fault.help(create(d, table, &[column], partial.as_deref()));
-    if d.engine.is_mysql_family() && !touch.delete {
-        fault.expected(format!(
-            "an index on the start; {} has no partial indexes, so each run still reads what was masked in earlier years",
-            d.engine.name()
-        ));
+    match todo {
+        // Not there yet: the column first, then the index over both.
+        Some(todo) if members.len() == 1 => {
+            let index = index_over(d, table, &[&todo.name, &column.name]);
+            fault.help(format!("{}\n{index}", create_to_do(d, table, &todo)));
+            fault.expected(format!(
+                "to_do = \"{}\" in the map, a column that says what is still to be masked; without it each run reads what was masked in earlier years: {} has no partial indexes",
+                todo.name,
+                d.engine.name()
+            ));
+        }
+        Some(_) => {
+            fault.help(index_over(d, table, &members));
+        }
+        None => {
+            let partial = if touch.delete { None } else { to_do(cx, data, table) };
+            fault.help(create(d, table, &[column], partial.as_deref()));
+        }
     }
+}
+
+fn index_over(d: Dialect, table: &Table, columns: &[&str]) -> String {
+    let members: Vec<String> = columns.iter().map(|c| d.ident(c)).collect();
+    let name = d.ident(&index_name(&table.name.name, columns));
+    format!("CREATE INDEX {name} ON {} ({});", d.table(&table.name), members.join(", "))
 }
 
 /// What is still to be masked in the row itself, where every action of the data set rests on it and the engine has partial indexes.

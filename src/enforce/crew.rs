@@ -1,0 +1,105 @@
+//! One action from the first due row to the last, by one worker or several: each takes the next keys of a common queue, and whoever finds it empty
+//! fills it, while the others go on.
+
+use std::collections::HashSet;
+
+use futures_util::future::join_all;
+use tokio::sync::Mutex;
+
+use super::error::EnforceError;
+use super::outcome::ActionOutcome;
+use super::watch::Point;
+use super::work::Worker;
+use crate::plan::action::Action;
+use crate::plan::key::RecordKey;
+
+/// Candidates that nobody has taken yet, in key order.
+#[derive(Default)]
+struct Queue {
+    found: Vec<RecordKey>,
+    /// How many of them were taken.
+    taken: usize,
+    /// The last key ever found.
+    after: Option<RecordKey>,
+    /// Nothing more is to be looked for.
+    ended: bool,
+}
+
+impl Queue {
+    fn take(&mut self, n: usize) -> Vec<RecordKey> {
+        let from = self.taken;
+        self.taken = (from + n.max(1)).min(self.found.len());
+        self.found[from..self.taken].to_vec()
+    }
+}
+
+/// Does everything of one action that is due now.
+///
+/// # Errors
+/// What ends the run; what single rows refuse is in the outcome.
+pub async fn act(workers: &mut [Worker<'_>], action: &Action, out: &mut ActionOutcome) -> Result<(), EnforceError> {
+    let queue = Mutex::new(Queue::default());
+    let parts = join_all(workers.iter_mut().map(|worker| drain(worker, action, &queue))).await;
+    let mut missed = Vec::new();
+    for part in parts {
+        let (done, left_out) = part?;
+        out.changed += done.changed;
+        out.related += done.related;
+        out.failed += done.failed;
+        out.busy += done.busy;
+        out.too_large += done.too_large;
+        missed.extend(left_out);
+    }
+    missed.sort_unstable();
+    match workers.first_mut() {
+        Some(first) => first.left_out(action, &missed, out).await,
+        None => Ok(()),
+    }
+}
+
+/// One worker's part: what it did, and the keys that its batches left out.
+async fn drain(
+    worker: &mut Worker<'_>,
+    action: &Action,
+    queue: &Mutex<Queue>,
+) -> Result<(ActionOutcome, Vec<RecordKey>), EnforceError> {
+    let (mut out, mut missed) = (ActionOutcome::default(), Vec::new());
+    let result = async {
+        while !worker.common.stopping() && !worker.common.given_up(&out) {
+            let keys = next(worker, action, &mut *queue.lock().await).await?;
+            if keys.is_empty() {
+                break;
+            }
+            let batched = worker.batch(action, &keys, &mut out).await?;
+            let done: HashSet<&RecordKey> = batched.handled.iter().collect();
+            missed.extend(keys.iter().filter(|k| !done.contains(k)).cloned());
+            if batched.starved {
+                let mut queue = queue.lock().await;
+                let rest = queue.found.len();
+                missed.extend(queue.take(rest));
+                queue.ended = true;
+            }
+        }
+        Ok(())
+    };
+    let result = result.await;
+    if result.is_err() || worker.common.given_up(&out) {
+        // The others finish what they have in hand.
+        let mut queue = queue.lock().await;
+        queue.taken = queue.found.len();
+        queue.ended = true;
+    }
+    result.map(|()| (out, missed))
+}
+
+/// The next keys for a worker; none when nothing is left.
+async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Result<Vec<RecordKey>, EnforceError> {
+    if queue.taken == queue.found.len() && !queue.ended {
+        queue.found = worker.find(action, queue.after.as_ref()).await?;
+        queue.taken = 0;
+        worker.common.cx.watch.at(Point::Found, &action.id).await;
+        queue.ended = (queue.found.len() as u64) < worker.common.settings.chunk;
+        queue.after = queue.found.last().cloned();
+    }
+    Ok(queue.take(worker.size))
+}

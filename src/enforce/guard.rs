@@ -1,0 +1,50 @@
+//! Ceilings: how much one action may change before somebody must look at it.
+
+use super::outcome::Stopped;
+use super::settings::Ceilings;
+use crate::journal::Ceiling;
+
+/// Whether so many rows are too many.
+#[must_use]
+pub fn rows(ceilings: Ceilings, due: u64) -> Option<Stopped> {
+    ceilings.rows.filter(|limit| due > *limit).map(|limit| Stopped { ceiling: Ceiling::Rows, limit, found: due })
+}
+
+/// How far a table must be counted to know whether `due` is too large a share of it; `None` when it cannot be. More rows than that are enough,
+/// and a small share of a large table is known after counting little of it.
+#[must_use]
+pub fn share_needs(ceilings: Ceilings, due: u64) -> Option<u64> {
+    let limit = ceilings.share.filter(|limit| *limit < 1_000)?;
+    let enough = due.saturating_mul(1_000) / limit.max(1) + 1;
+    // A table with fewer rows than are measured, or with all that it takes.
+    (due > 0 && enough > ceilings.share_from_rows).then_some(enough)
+}
+
+/// Whether `due` of `records` rows is too large a share. `records` may be cut at what [`share_needs`] says.
+#[must_use]
+pub fn share(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
+    let found = due.saturating_mul(1_000).checked_div(records).unwrap_or(0);
+    let limit = ceilings.share.filter(|limit| records >= ceilings.share_from_rows && found > *limit)?;
+    Some(Stopped { ceiling: Ceiling::Share, limit, found })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counting_no_further_than_needed_answers_as_counting_everything() {
+        for limit in [1, 10, 333, 500, 999] {
+            for share_from_rows in [0, 1, 1_000] {
+                let ceilings = Ceilings { share: Some(limit), share_from_rows, ..Ceilings::default() };
+                for records in [0u64, 1, 2, 10, 999, 1_000, 1_001, 2_000, 100_000] {
+                    for due in (0..=records).step_by((records as usize / 97).max(1)) {
+                        let whole = share(ceilings, due, records);
+                        let cut = share_needs(ceilings, due).and_then(|most| share(ceilings, due, records.min(most)));
+                        assert_eq!(whole, cut, "{due} of {records}, limit {limit}, from {share_from_rows}");
+                    }
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! Every statement of a plan, for people: to be read, reviewed, and put behind an EXPLAIN.
+
+use super::action::{Action, Companion, Shape};
+use super::compile::Plan;
+use super::dialect::Dialect;
+use super::due::Of;
+use super::key::RecordKey;
+use super::schema::{Column, TypeClass};
+
+/// One statement of a plan.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Listed {
+    /// The action that it belongs to.
+    pub action: String,
+    /// What it is for.
+    pub step: Step,
+    /// Its text. Where it names records, it names two that stand for those of a batch.
+    pub sql: String,
+}
+
+/// What a statement is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Step {
+    /// Counts what is due, before and after a run.
+    Count,
+    /// Finds candidates.
+    Find,
+    /// Locks the rows of a batch.
+    Lock,
+    /// Locks what the predicate reads.
+    LockRead,
+    /// Finds rows that go with those of a batch.
+    FindCompanions,
+    /// Changes rows that go with those of a batch.
+    ActOnCompanions,
+    /// Changes the rows of a batch.
+    Act,
+}
+
+impl Step {
+    /// Its name.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Count => "count",
+            Self::Find => "find",
+            Self::Lock => "lock",
+            Self::LockRead => "lock what is read",
+            Self::FindCompanions => "find companions",
+            Self::ActOnCompanions => "act on companions",
+            Self::Act => "act",
+        }
+    }
+}
+
+/// The statements of a plan, in the order in which a run sends them. Fence, ledger and what opens and ends transactions are not among them.
+#[must_use]
+pub fn listing(plan: &Plan) -> Vec<Listed> {
+    let mut all = Vec::new();
+    for action in &plan.actions {
+        let mut list = |step, sql| all.push(Listed { action: action.id.clone(), step, sql });
+        let d = plan.dialect;
+        if let Some(census) = plan.due.iter().find(|c| c.data_set == action.data_set) {
+            list(Step::Count, census.count(d, action, Of::Due, false, &[]));
+        }
+        list(Step::Find, action.find(d, None, 1_000));
+        batch(d, action, &mut list);
+    }
+    all
+}
+
+fn batch(d: Dialect, action: &Action, list: &mut dyn FnMut(Step, String)) {
+    let (Some(one), Some(two)) = (sample(d, &action.key, 0), sample(d, &action.key, 1)) else { return };
+    let keys = [one, two];
+    match action.shape(d) {
+        Shape::Window => return list(Step::Act, action.act_window(d, &keys[0], &keys[1])),
+        Shape::Keys => return list(Step::Act, action.act_keys(d, &keys, false)),
+        Shape::LockFirst => {}
+    }
+    list(Step::Lock, action.lock(d, &keys, true));
+    action.lock_read_rows(d, &keys).into_iter().for_each(|sql| list(Step::LockRead, sql));
+    companions(d, &action.companions, (&action.table, &action.key), &keys, list);
+    list(Step::Act, action.act_keys(d, &keys, action.repeats_predicate(d)));
+}
+
+fn companions(
+    d: Dialect,
+    all: &[Companion],
+    above: (&super::schema::TableName, &[Column]),
+    keys: &[RecordKey],
+    list: &mut dyn FnMut(Step, String),
+) {
+    for companion in all {
+        list(Step::FindCompanions, companion.find(d, above.0, above.1, keys));
+        let (Some(one), Some(two)) = (sample(d, &companion.key, 0), sample(d, &companion.key, 1)) else { continue };
+        let keys = [one, two];
+        companions(d, &companion.companions, (&companion.table, &companion.key), &keys, list);
+        list(Step::ActOnCompanions, companion.act(d, &keys));
+    }
+}
+
+/// A key that stands for one of a batch.
+fn sample(d: Dialect, columns: &[Column], n: usize) -> Option<RecordKey> {
+    let parts = columns.iter().map(|c| {
+        let text = match c.class {
+            TypeClass::Integer | TypeClass::Decimal | TypeClass::Bit => ["1", "2"][n],
+            TypeClass::Boolean => ["false", "true"][n],
+            TypeClass::Uuid => ["00000000-0000-4000-8000-000000000001", "00000000-0000-4000-8000-000000000002"][n],
+            TypeClass::Binary => ["00000000000000000000000000000001", "00000000000000000000000000000002"][n],
+            TypeClass::Date => ["2001-01-01", "2001-01-02"][n],
+            TypeClass::DateTime | TypeClass::Instant => ["2001-01-01 00:00:00", "2001-01-02 00:00:00"][n],
+            _ => ["a", "b"][n],
+        };
+        d.typed_part(c, text)
+    });
+    parts.collect::<Option<Vec<_>>>().map(RecordKey)
+}
