@@ -185,7 +185,7 @@ impl Lane<'_> {
         let fence = fence::take(source, &self.fixture.state, journal, &prepared.plan.source, server, None).await?;
         self.director.reached(0).await;
         let (settings, trigger) = (unlimited(), Trigger::Command);
-        let request = RunRequest { source, prepared, journal, fence, settings, watch: self.oracle, trigger };
+        let request = RunRequest { source, prepared, journal, fence, settings, full_census: false, watch: self.oracle, trigger };
         let run = enforce::run(request);
         tokio::pin!(run);
         loop {

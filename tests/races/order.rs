@@ -16,7 +16,7 @@ async fn the_tenth_ledger_row_is_newer_than_the_ninth_and_slots_are_locked_in_th
         let fixture = Fixture::new(engine, &db, "crm", fixture_now()).await;
         let d = Dialect { engine };
         let fence_table = if engine == Engine::Postgres { "retentiond.fence" } else { "retentiond_fence" };
-        let slots = (1..12).rev().map(|slot| format!("('crm', {slot}, 0, '', '')")).collect::<Vec<_>>().join(", ");
+        let slots = (4..12).rev().map(|slot| format!("('crm', {slot}, 0, '', '')")).collect::<Vec<_>>().join(", ");
         db.run_sql(&format!("INSERT INTO {fence_table} (source, slot, epoch, token, server_id) VALUES {slots}")).await;
         for seq in 1..=12 {
             let text = format!("{seq:032x}");
