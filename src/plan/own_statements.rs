@@ -150,9 +150,10 @@ impl Dialect {
     pub fn lock_all_slots(self, source: &str) -> String {
         let fence = self.own(OwnTable::Fence);
         format!(
-            "SELECT {}, {}, token, server_id FROM {fence} WHERE source = {} ORDER BY slot{}",
-            self.as_text("slot"),
-            self.as_text("epoch"),
+            // Qualified: PostgreSQL takes a bare name for the column of the result, which is a text.
+            "SELECT {}, {}, f.token, f.server_id FROM {fence} AS f WHERE f.source = {} ORDER BY f.slot{}",
+            self.as_text("f.slot"),
+            self.as_text("f.epoch"),
             self.word(source),
             self.for_update()
         )
@@ -175,9 +176,10 @@ impl Dialect {
     pub fn newest_ledger_row(self, source: &str) -> String {
         let ledger = self.own(OwnTable::Ledger);
         format!(
-            "SELECT {}, {}, log_root, batch FROM {ledger} WHERE source = {} ORDER BY seq DESC LIMIT 1",
-            self.as_text("seq"),
-            self.as_text("log_size"),
+            // Qualified, as above: by text, 9 would be newer than 10.
+            "SELECT {}, {}, l.log_root, l.batch FROM {ledger} AS l WHERE l.source = {} ORDER BY l.seq DESC LIMIT 1",
+            self.as_text("l.seq"),
+            self.as_text("l.log_size"),
             self.word(source)
         )
     }

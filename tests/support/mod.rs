@@ -34,13 +34,22 @@ pub async fn database(engine: Engine) -> Option<TestDatabase> {
         eprintln!("SKIPPED: {variable} is not set, nothing was tested on {}", engine.name());
         return None;
     };
+    Some(database_on(engine, name, admin).await)
+}
+
+/// Creates a database on the server of this administrator.
+pub async fn database_at(engine: Engine, admin: &str) -> TestDatabase {
+    database_on(engine, format!("t_{:016x}", u64::from_be_bytes(random())), admin.to_owned()).await
+}
+
+async fn database_on(engine: Engine, name: String, admin: String) -> TestDatabase {
     let create = match engine {
         Engine::Postgres => format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"),
         _ => format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"),
     };
     run(engine, &admin, &create).await;
     let (base, _) = admin.rsplit_once('/').expect("a URL with a database");
-    Some(TestDatabase { url: format!("{base}/{name}"), engine, admin, name, _folder: None })
+    TestDatabase { url: format!("{base}/{name}"), engine, admin, name, _folder: None }
 }
 
 async fn sqlite(name: String) -> TestDatabase {
@@ -109,6 +118,7 @@ async fn every_test_has_a_database_of_its_own() {
         two.run_sql("CREATE TABLE t (a int)").await;
         assert_ne!((&one.url, &one.name), (&two.url, &two.name));
         if engine != Engine::Sqlite {
+            assert_ne!(database_at(engine, &one.admin).await.name, one.name);
             assert!(one.as_user("someone").contains("://someone:pw@") && one.as_user("x").ends_with(&one.name));
         }
     }

@@ -1,0 +1,239 @@
+//! Plays schedules: several lanes beside each other, each with databases of its own, since most of the time is spent waiting.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use retentiond::enforce::{self, Prepared, RunOutcome, RunRequest, fence};
+use retentiond::journal::{Event, Macs, Trigger};
+use retentiond::plan::schema::Engine;
+
+use crate::changes::hold_table;
+use crate::director::Director;
+use crate::enforcement::{Fixture, Rules, unlimited};
+use crate::oracle::Oracle;
+use crate::scene::{Shape, fixture_now};
+use crate::schedule::Schedule;
+use crate::support::database;
+
+/// What was seen over many schedules.
+#[derive(Debug, Default)]
+pub struct Tally {
+    pub played: usize,
+    /// Records that batches changed, and were right to.
+    pub touched: usize,
+    /// Foreign steps that waited for a lock.
+    pub waited: usize,
+    /// Foreign steps that were made early because the engine waited for them.
+    pub nudged: usize,
+    /// Foreign transactions that ended in an error, by its code.
+    pub errors: BTreeMap<String, usize>,
+    /// Foreign sessions that were the victims of a deadlock between themselves, as they are without the engine too.
+    pub own_deadlocks: usize,
+    /// Batches that were given up and tried again or not, by the journal's code.
+    pub aborted: BTreeMap<String, usize>,
+    pub wrong: Vec<String>,
+}
+
+impl Tally {
+    fn add(&mut self, other: Self) {
+        self.played += other.played;
+        self.touched += other.touched;
+        self.waited += other.waited;
+        self.nudged += other.nudged;
+        self.own_deadlocks += other.own_deadlocks;
+        for (code, n) in other.errors {
+            *self.errors.entry(code).or_default() += n;
+        }
+        for (code, n) in other.aborted {
+            *self.aborted.entry(code).or_default() += n;
+        }
+        self.wrong.extend(other.wrong);
+    }
+}
+
+/// How many schedules share a database and a journal: recovery reads the whole journal at every run.
+const CHAPTER: usize = 40;
+/// How many lanes work beside each other.
+const LANES: usize = 4;
+
+/// Codes by which a server says that it ended a transaction to break a deadlock.
+pub const DEADLOCKS: [&str; 2] = ["40P01", "1213"];
+
+/// Plays all schedules; `None` when the server is missing.
+pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
+    let mut by_shape: BTreeMap<Shape, Vec<Schedule>> = BTreeMap::new();
+    for schedule in schedules {
+        by_shape.entry(schedule.shape).or_default().push(schedule);
+    }
+    let chapters: VecDeque<(Shape, Vec<Schedule>)> = by_shape
+        .into_iter()
+        .flat_map(|(shape, all)| all.chunks(CHAPTER).map(|c| (shape, c.to_vec())).collect::<Vec<_>>())
+        .collect();
+    let (queue, total) = (Arc::new(Mutex::new(chapters)), Arc::new(Mutex::new(Some(Tally::default()))));
+    let lanes: Vec<_> = (0..LANES)
+        .map(|_| {
+            let (queue, total) = (queue.clone(), total.clone());
+            std::thread::spawn(move || {
+                let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+                loop {
+                    let next = queue.lock().unwrap().pop_front();
+                    let Some((shape, schedules)) = next else { return };
+                    let tally = runtime.block_on(chapter(engine, shape, &schedules));
+                    let mut total = total.lock().unwrap();
+                    match (total.as_mut(), tally) {
+                        (Some(all), Some(tally)) => all.add(tally),
+                        _ => *total = None,
+                    }
+                }
+            })
+        })
+        .collect();
+    for lane in lanes {
+        lane.join().unwrap();
+    }
+    total.lock().unwrap().take()
+}
+
+async fn chapter(engine: Engine, shape: Shape, schedules: &[Schedule]) -> Option<Tally> {
+    let db = database(engine).await?;
+    db.run_sql(&shape.schema(engine)).await;
+    let fixture = Fixture::new(engine, &db, "crm", fixture_now()).await;
+    let director = Director::new(engine, &db.url).await;
+    let oracle = Oracle::new(engine, shape, &db.url, &fixture.journal, &director).await;
+    let mut lane =
+        Lane { fixture: &fixture, director: &director, oracle: &oracle, rules: shape.rules(), plans: BTreeMap::new(), read: 0 };
+    let mut tally = Tally::default();
+    for schedule in schedules {
+        lane.schedule(schedule, &mut tally).await;
+    }
+    Some(tally)
+}
+
+struct Lane<'l> {
+    fixture: &'l Fixture<'l>,
+    director: &'l Director,
+    oracle: &'l Oracle<'l>,
+    rules: Rules,
+    /// By whether an order stood when the plan was made.
+    plans: BTreeMap<bool, Prepared>,
+    /// Entries of the journal that were read.
+    read: u64,
+}
+
+impl Lane<'_> {
+    async fn schedule(&mut self, schedule: &Schedule, tally: &mut Tally) {
+        let engine = self.fixture.engine;
+        let init = schedule.foreign.iter().map(|t| t.change.init.as_str()).find(|i| !i.is_empty()).unwrap_or_default();
+        self.oracle.begin(&schedule.action, init).await;
+        self.director.begin(engine, schedule).await;
+        let ordered = init.contains(hold_table(engine));
+        let first = self.run(ordered).await;
+        let ended = self.director.end().await;
+        let quiet = self.run(true).await;
+        let mut verdict = self.oracle.verdict().await;
+        if let Err(e) = first {
+            verdict.wrong.push(format!("the run ended: {e}"));
+        }
+        match quiet {
+            Ok(outcome) if outcome.failed() + outcome.busy() > 0 => {
+                verdict.wrong.push(format!("in quiet: {:?}", outcome.actions));
+            }
+            Err(e) => verdict.wrong.push(format!("the quiet run ended: {e}")),
+            Ok(_) => {}
+        }
+        for (table, id, fate) in self.oracle.snapshot().await.due(schedule.shape) {
+            verdict.wrong.push(format!("{table} {id} is still due: {fate:?}"));
+        }
+        self.journal(&verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
+        let victims = |r: &crate::session::Report| r.error.as_deref().is_some_and(|e| DEADLOCKS.contains(&e));
+        if ended.reports.iter().any(victims) {
+            if self.without_engine(schedule).await.iter().any(victims) {
+                tally.own_deadlocks += 1;
+            } else {
+                verdict.wrong.push("the application was the victim of a deadlock".to_owned());
+            }
+        }
+        tally.played += 1;
+        tally.touched += verdict.touched;
+        tally.nudged += ended.nudges;
+        for report in ended.reports {
+            tally.waited += report.waited;
+            if let Some(code) = report.error {
+                *tally.errors.entry(code).or_default() += 1;
+            }
+        }
+        tally.wrong.extend(verdict.wrong.into_iter().map(|w| format!("{} {schedule}: {w}", engine.name())));
+    }
+
+    /// One run; whether an order stands decides which plan.
+    async fn run(&mut self, ordered: bool) -> Result<RunOutcome, enforce::EnforceError> {
+        if !self.plans.contains_key(&ordered) {
+            let mut prepared = self.fixture.prepare(&self.rules).await;
+            if prepared.moment.orders != ordered {
+                // The quiet run's plan looks for orders whether one stands or not.
+                prepared.moment.orders = ordered;
+                let (map, policies) = (&self.rules.map, &self.rules.policies);
+                let documents = [prepared.documents.policy.as_str(), prepared.documents.map.as_str()];
+                prepared.plan = retentiond::plan::compile::compile(map, policies, &prepared.schema, &prepared.moment, &documents);
+            }
+            self.plans.insert(ordered, prepared);
+        }
+        let prepared = &self.plans[&ordered];
+        let (source, journal) = (&self.fixture.source, &self.fixture.journal);
+        let server = &prepared.schema.server.id;
+        let fence = fence::take(source, &self.fixture.state, journal, &prepared.plan.source, server, None).await?;
+        self.director.reached(0).await;
+        let (settings, trigger) = (unlimited(), Trigger::Command);
+        let request = RunRequest { source, prepared, journal, fence, settings, full_census: false, watch: self.oracle, trigger };
+        let run = enforce::run(request);
+        tokio::pin!(run);
+        loop {
+            tokio::select! {
+                outcome = &mut run => return outcome,
+                () = tokio::time::sleep(Duration::from_millis(20)) => self.director.nudge().await,
+            }
+        }
+    }
+
+    /// Each ledger row has exactly one `applied` with the same MACs, and the other way round.
+    async fn journal(&mut self, batches: &[(String, Macs)], wrong: &mut Vec<String>, aborted: &mut BTreeMap<String, usize>) {
+        let mut applied: Vec<(String, Macs)> = Vec::new();
+        let mut open = std::collections::BTreeSet::new();
+        loop {
+            let page = self.fixture.journal.reader().entries(self.read, 1_000).await.unwrap();
+            let Some(last) = page.last() else { break };
+            self.read = last.seq + 1;
+            for entry in page {
+                match entry.event {
+                    Event::Intent { batch, .. } => drop(open.insert(batch)),
+                    Event::Aborted { batch, code, .. } => {
+                        open.remove(&batch);
+                        *aborted.entry(code.to_string()).or_default() += 1;
+                    }
+                    Event::Applied { batch, macs, .. } => {
+                        if !open.remove(&batch) {
+                            wrong.push(format!("{batch} was applied without an intent"));
+                        }
+                        applied.push((batch.to_string(), macs));
+                    }
+                    _ => {}
+                }
+            }
+        }
+        if applied != batches {
+            wrong.push(format!("the ledger has {} batches, the journal applied {}", batches.len(), applied.len()));
+        }
+        if !open.is_empty() {
+            wrong.push(format!("{} intents were never closed", open.len()));
+        }
+    }
+
+    /// The foreign steps alone, in the same order.
+    async fn without_engine(&self, schedule: &Schedule) -> Vec<crate::session::Report> {
+        let init = schedule.foreign.iter().map(|t| t.change.init.as_str()).find(|i| !i.is_empty()).unwrap_or_default();
+        self.oracle.begin("", init).await;
+        self.director.begin(self.fixture.engine, schedule).await;
+        self.director.end().await.reports
+    }
+}
