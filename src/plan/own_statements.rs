@@ -130,7 +130,7 @@ impl Dialect {
     pub fn lock_all_slots(self, source: &str) -> String {
         let fence = self.own(OwnTable::Fence);
         format!(
-            "SELECT {}, {}, token, server_id FROM {fence} WHERE source = {} ORDER BY slot{}",
+            "SELECT {}, {}, token, server_id FROM {fence} AS f WHERE source = {} ORDER BY f.slot{}",
             self.as_text("slot"),
             self.as_text("epoch"),
             self.word(source),
@@ -150,12 +150,13 @@ impl Dialect {
         )
     }
 
-    /// The newest ledger row of a source: seq, log_size, log_root.
+    /// The newest ledger row of a source: seq, log_size, log_root, batch. The order names its table: alone, `seq` would mean the text that is
+    /// returned under that name on PostgreSQL, where row 9 comes after row 10.
     #[must_use]
     pub fn newest_ledger_row(self, source: &str) -> String {
         let ledger = self.own(OwnTable::Ledger);
         format!(
-            "SELECT {}, {}, log_root, batch FROM {ledger} WHERE source = {} ORDER BY seq DESC LIMIT 1",
+            "SELECT {}, {}, log_root, batch FROM {ledger} AS l WHERE source = {} ORDER BY l.seq DESC LIMIT 1",
             self.as_text("seq"),
             self.as_text("log_size"),
             self.word(source)
