@@ -56,7 +56,15 @@ pub fn command(stage: &Stage, before: &[String]) -> Command {
     };
     command
         .args(["--exact", "child::child_that_enforces_until_something_happens", "--nocapture", "--test-threads=1"])
-        .env(CHILD, format!("{}\n{}{}", stage.url(), stage.state_dir().display(), if before.is_empty() { "" } else { "\nalone\nalone\nalone" }))
+        .env(
+            CHILD,
+            format!(
+                "{}\n{}{}",
+                stage.url(),
+                stage.state_dir().display(),
+                if before.is_empty() { "" } else { "\nalone\nalone\nalone" }
+            ),
+        )
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null());

@@ -33,7 +33,12 @@ async fn a_run_killed_at_any_system_call_is_finished_by_the_next_and_nothing_is_
             }
             *tally.entry(judge(&stage, Mark::default()).await).or_default() += 1;
         }
-        println!("{}: {} of {} points for {total} calls ({calls:?}), {missed} not met; {tally:?}", engine.name(), chosen.len(), all.len());
+        println!(
+            "{}: {} of {} points for {total} calls ({calls:?}), {missed} not met; {tally:?}",
+            engine.name(),
+            chosen.len(),
+            all.len()
+        );
         assert!(missed * 4 <= chosen.len(), "most points are met");
     }
 }
