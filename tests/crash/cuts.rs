@@ -15,19 +15,18 @@ use crate::stage::{Inside, Stage, asked, batches, engines};
 /// Longer than a run with all its patience; a run that takes longer hangs.
 const FOR_EVER: Duration = Duration::from_secs(60);
 
-/// How a run through the proxy ended.
-async fn through(proxy: &Proxy, stage: &Stage) -> Result<(), EnforceError> {
+/// How a run ended whose connections lead through a proxy.
+pub async fn through(proxy: &Proxy, url: &str, stage: &Stage) -> Result<(), EnforceError> {
     let limit = Duration::from_secs(2);
-    let target = Target { answer_timeout: limit, connect_timeout: limit, ..Target::new(proxy.url(stage.url())) };
+    let target = Target { answer_timeout: limit, connect_timeout: limit, ..Target::new(url) };
     let run = async {
         let inside = Inside::open(&stage.state_dir(), &target).await?;
         let result = inside.enforce(&stage.rules, batches(4, 16)).await;
         inside.leave().await;
         result.map(drop)
     };
-    tokio::time::timeout(FOR_EVER, run)
-        .await
-        .unwrap_or_else(|_| panic!("a run ends, whatever becomes of its connection: {:?}", proxy.seen()))
+    let ended = tokio::time::timeout(FOR_EVER, run).await;
+    ended.unwrap_or_else(|_| panic!("a run ends, whatever becomes of its connection: {:?}", proxy.seen()))
 }
 
 /// Which messages are cut in this way: all of them, or one of each of so many parts of the run.
@@ -46,7 +45,8 @@ async fn a_run_whose_connection_is_cut_at_any_message_goes_on_or_says_so_and_not
         let Some(stage) = Stage::new(engine, 8).await else { continue };
         let proxy = Proxy::new(stage.url());
         let mut chance = Chance::new(asked("RETENTIOND_SEED", 1));
-        through(&proxy, &stage).await.unwrap();
+        let url = proxy.url(stage.url());
+        through(&proxy, &url, &stage).await.unwrap();
         let (messages, _) = proxy.seen();
         for cut in CUTS {
             // Patience takes its time.
@@ -55,7 +55,7 @@ async fn a_run_whose_connection_is_cut_at_any_message_goes_on_or_says_so_and_not
             for nth in &chosen {
                 stage.reset().await;
                 proxy.arm(Some((cut, *nth)));
-                match through(&proxy, &stage).await {
+                match through(&proxy, &url, &stage).await {
                     Ok(()) => complete += 1,
                     Err(EnforceError::Source(e)) if e.class() == Class::Lost => {}
                     Err(e) => panic!("{cut:?} {nth}: {e}"),

@@ -34,13 +34,18 @@ pub async fn database(engine: Engine) -> Option<TestDatabase> {
         eprintln!("SKIPPED: {variable} is not set, nothing was tested on {}", engine.name());
         return None;
     };
+    Some(database_on(engine, admin, name).await)
+}
+
+/// Creates a database on the server of an administrator's URL.
+pub async fn database_on(engine: Engine, admin: String, name: String) -> TestDatabase {
     let create = match engine {
         Engine::Postgres => format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"),
         _ => format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"),
     };
     run(engine, &admin, &create).await;
     let (base, _) = admin.rsplit_once('/').expect("a URL with a database");
-    Some(TestDatabase { url: format!("{base}/{name}"), engine, admin, name, _folder: None })
+    TestDatabase { url: format!("{base}/{name}"), engine, admin, name, _folder: None }
 }
 
 async fn sqlite(name: String) -> TestDatabase {
