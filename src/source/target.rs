@@ -70,7 +70,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target with the usual limits: 10 s to connect, no statement time-out, 15 minutes for an answer, 1 s for locks, 4 connections, default TLS.
+    /// A target with the usual limits: 10 s to connect, no statement time-out, half an hour for an answer, 1 s for locks, 4 connections, default TLS.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -79,7 +79,7 @@ impl Target {
             ca_file: None,
             connect_timeout: Duration::from_secs(10),
             statement_timeout: None,
-            answer_timeout: Duration::from_secs(900),
+            answer_timeout: Duration::from_secs(1800),
             lock_timeout: Duration::from_secs(1),
             connections: 4,
         }

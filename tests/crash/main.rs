@@ -5,8 +5,9 @@
 //! |---|---|---|
 //! | `RETENTIOND_KILLS` | random kills, for each engine | 30 |
 //! | `RETENTIOND_SEED` | where chance begins | 1 |
-//! | `RETENTIOND_STRACE` | `all`, or at how many calls of each kind the process is killed or the disk fails | 3 |
-//! | `RETENTIOND_CUTS` | `all`, or at how many messages the connection is cut in each way | 6 |
+//! | `RETENTIOND_STRACE` | `all`, or at how many system calls the process is killed or the disk fails | 8 and 4 |
+//! | `RETENTIOND_CUTS` | `all`, or at how many messages the connection is cut in each way | 3, silently 1 |
+//! | `RETENTIOND_CUT_WAYS` | only these ways: `Before`, `During`, `Reply`, `Late`, `Silent`, `SilentReply` | all |
 //! | `RETENTIOND_SERVER_KILLS` | how often each server is killed | 2 |
 //! | `RETENTIOND_CRASH_ENGINES` | `postgres`, `mariadb`, `mysql`, `sqlite`, separated by commas | all but `mysql` |
 
@@ -30,6 +31,5 @@ mod chance;
 #[expect(dead_code, reason = "fixtures and orders of the reference model belong to other tests")]
 #[path = "../support/enforcement.rs"]
 mod enforcement;
-#[expect(dead_code, reason = "engines and roles of other tests")]
 #[path = "../support/mod.rs"]
 mod support;

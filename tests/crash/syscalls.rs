@@ -23,7 +23,7 @@ async fn a_run_killed_at_any_system_call_is_finished_by_the_next_and_nothing_is_
             n
         });
         let (mut tally, mut missed) = (Tally::new(), 0);
-        let chosen = chosen(&all, 10, seed);
+        let chosen = chosen(&all, 8, seed);
         for point in &chosen {
             stage.reset().await;
             match strike(&stage, point, Effect::Kill) {
