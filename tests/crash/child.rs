@@ -11,6 +11,10 @@ use crate::stage::{Inside, Stage, batches};
 
 const CHILD: &str = "RETENTIOND_TEST_CRASH_CHILD";
 
+/// What a child says when it begins, and when plan and fence are ready.
+pub const STARTING: &str = "starting";
+pub const WORKING: &str = "working";
+
 /// The exit code of a run that ended with an error, as opposed to a panic.
 pub const FAILED: i32 = 70;
 
@@ -20,7 +24,7 @@ fn child_that_enforces_until_something_happens() {
     let Ok(args) = std::env::var(CHILD) else { return };
     let mut args = args.lines();
     let (url, state) = (args.next().unwrap(), args.next().unwrap());
-    println!("ready");
+    println!("{STARTING}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
         let inside = Inside::open(Path::new(state), &Target::new(url)).await?;
@@ -29,7 +33,13 @@ fn child_that_enforces_until_something_happens() {
         while args.next() == Some("alone") && others.len() < 3 {
             others.push(inside.state.pool().acquire().await.unwrap());
         }
-        let result = inside.enforce(&scene_rules(), batches(4, 16)).await;
+        let result = match inside.prepare(&scene_rules()).await {
+            Ok((prepared, fence)) => {
+                println!("{WORKING}");
+                inside.work(&prepared, fence, batches(4, 16)).await
+            }
+            Err(e) => Err(e),
+        };
         drop(others);
         inside.leave().await;
         result
@@ -71,14 +81,14 @@ pub fn command(stage: &Stage, before: &[String]) -> Command {
     command
 }
 
-/// Starts a child and waits until it begins to work.
-pub fn start(stage: &Stage) -> Child {
+/// Starts a child and waits until it says that word.
+pub fn start(stage: &Stage, until: &str) -> Child {
     let mut child = command(stage, &[]).spawn().unwrap();
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
-    while !line.contains("ready") {
+    while !line.contains(until) {
         line.clear();
-        assert!(lines.read_line(&mut line).unwrap() > 0, "the child says that it begins");
+        assert!(lines.read_line(&mut line).unwrap() > 0, "the child says that it is {until}");
     }
     // What else it says is not waited for, but must not find a closed pipe.
     child.stdout = Some(lines.into_inner());

@@ -16,7 +16,7 @@ async fn a_run_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_
     for engine in engines() {
         let Some(stage) = Stage::new(engine, 24).await else { continue };
         let mut chance = Chance::new(seed);
-        let mut whole = duration(&stage);
+        let mut lengths = Lengths::of(&stage);
         let (mut tally, mut killed, mut twice) = (Tally::new(), 0, 0);
         let mut since = Mark::default();
         let mut round = 0;
@@ -29,14 +29,14 @@ async fn a_run_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_
             }
             round += 1;
             assert!(round < kills * 10 + 100, "most runs end before they can be killed");
-            if !kill(&stage, &mut chance, &mut whole) {
+            if !kill(&stage, &mut chance, &mut lengths) {
                 stage.refill().await;
                 since = mark(&stage).await;
                 continue;
             }
             killed += 1;
             // The next one may die while it clears up.
-            while chance.percent(25) && killed < kills && kill(&stage, &mut chance, &mut whole) {
+            while chance.percent(25) && killed < kills && kill(&stage, &mut chance, &mut lengths) {
                 killed += 1;
                 twice += 1;
             }
@@ -48,29 +48,46 @@ async fn a_run_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_
     }
 }
 
-/// How long an undisturbed run takes; puts everything back.
-fn duration(stage: &Stage) -> Duration {
-    let mut child = child::start(stage);
-    let begun = Instant::now();
-    assert!(child.wait().unwrap().success());
-    begun.elapsed()
+/// The two parts of a run, and how long each lasts.
+struct Lengths {
+    starting: Duration,
+    working: Duration,
 }
 
-/// Kills a run at a moment of its usual duration; whether it still ran then.
-fn kill(stage: &Stage, chance: &mut Chance, whole: &mut Duration) -> bool {
-    // Most of them behind the start, which is much of so short a run.
-    let thousandths = if chance.percent(20) { chance.between(0, 400) } else { chance.between(400, 1_000) };
-    let delay = whole.mul_f64(f64::from(u32::try_from(thousandths).unwrap()) / 1_000.0);
-    let mut child = child::start(stage);
+impl Lengths {
+    /// Of undisturbed runs; the first one finds nothing done, the second nothing to do.
+    fn of(stage: &Stage) -> Self {
+        let mut child = child::start(stage, child::WORKING);
+        let begun = Instant::now();
+        assert!(child.wait().unwrap().success());
+        let working = begun.elapsed();
+        let begun = Instant::now();
+        let mut child = child::start(stage, child::WORKING);
+        let starting = begun.elapsed();
+        assert!(child.wait().unwrap().success());
+        Self { starting, working }
+    }
+}
+
+/// Kills a run at a moment of its usual duration, one in six while it starts; whether it still ran then.
+fn kill(stage: &Stage, chance: &mut Chance, lengths: &mut Lengths) -> bool {
+    let starting = chance.percent(16);
+    let whole = if starting { lengths.starting } else { lengths.working };
+    let delay = whole.mul_f64(f64::from(u32::try_from(chance.between(0, 1_000)).unwrap()) / 1_000.0);
+    let mut child = child::start(stage, if starting { child::STARTING } else { child::WORKING });
     let begun = Instant::now();
     while begun.elapsed() < delay {
         if let Some(status) = child.try_wait().unwrap() {
             assert!(status.success(), "{status}");
-            *whole = (*whole + begun.elapsed()) / 2;
+            lengths.working = lengths.working.mul_f64(0.9);
             return false;
         }
         std::thread::sleep(delay.saturating_sub(begun.elapsed()).min(Duration::from_millis(1)));
     }
     let _ = child.kill();
-    !child.wait().unwrap().success()
+    let killed = !child.wait().unwrap().success();
+    if killed && !starting {
+        lengths.working = lengths.working.mul_f64(1.02);
+    }
+    killed
 }

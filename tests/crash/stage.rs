@@ -3,9 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::run::take_fence;
-use retentiond::enforce::{EnforceError, RunOutcome, RunRequest, Settings, Silent, run};
+use retentiond::enforce::{EnforceError, Prepared, RunOutcome, RunRequest, Settings, Silent, run};
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::plan::resolve::Resolved;
@@ -136,23 +137,26 @@ impl Inside {
 
     /// One run, as the command does it.
     pub async fn enforce(&self, rules: &Rules, settings: Settings) -> Result<RunOutcome, EnforceError> {
+        let (prepared, fence) = self.prepare(rules).await?;
+        self.work(&prepared, fence, settings).await
+    }
+
+    /// What comes before a run: the plan, the fence.
+    pub async fn prepare(&self, rules: &Rules) -> Result<(Prepared, Fence), EnforceError> {
         let mut faults = retentiond::policy::located::Faults::default();
         let mut session = self.source.session().await?;
         let documents = rules.documents.clone();
-        let prepared = retentiond::enforce::Prepared::read(
-            &self.source,
-            &mut session,
-            &rules.map,
-            &rules.policies,
-            documents,
-            now(),
-            &mut faults,
-        )
-        .await?;
+        let (map, policies) = (&rules.map, &rules.policies);
+        let prepared = Prepared::read(&self.source, &mut session, map, policies, documents, now(), &mut faults).await?;
         session.done().await?;
         let prepared = prepared.unwrap_or_else(|| panic!("{:#?}", faults.sorted()));
         let fence = take_fence(&self.source, &self.state, &self.journal, &prepared).await?;
-        let (prepared, trigger) = (&prepared, Trigger::Command);
+        Ok((prepared, fence))
+    }
+
+    /// The run itself.
+    pub async fn work(&self, prepared: &Prepared, fence: Fence, settings: Settings) -> Result<RunOutcome, EnforceError> {
+        let trigger = Trigger::Command;
         run(RunRequest { source: &self.source, prepared, journal: &self.journal, fence, settings, watch: &Silent, trigger }).await
     }
 
