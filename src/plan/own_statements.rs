@@ -59,7 +59,8 @@ pub struct OrderRow {
 }
 
 impl Dialect {
-    /// Statements that open a transaction as the engine's batch protocol demands.
+    /// Statements that open a transaction as the engine's batch protocol demands. If nothing more is heard of us, the server ends it within
+    /// seconds: a network that swallows packets must not hold the fence and the application's rows.
     #[must_use]
     pub fn begin(self) -> Vec<&'static str> {
         match self.engine {
@@ -71,9 +72,17 @@ impl Dialect {
                 "SET LOCAL synchronous_commit = on",
             ],
             // autocommit is off: the next statement opens the transaction.
-            Engine::MariaDb | Engine::MySql => {
-                vec!["SET SESSION innodb_lock_wait_timeout = 1", "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"]
-            }
+            Engine::MariaDb => vec![
+                "SET SESSION innodb_lock_wait_timeout = 1",
+                "SET SESSION idle_transaction_timeout = 5",
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            ],
+            // It bounds idle transactions only together with idle connections; the pool opens new ones.
+            Engine::MySql => vec![
+                "SET SESSION innodb_lock_wait_timeout = 1",
+                "SET SESSION wait_timeout = 10",
+                "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ",
+            ],
             Engine::Sqlite => vec!["BEGIN IMMEDIATE"],
         }
     }
@@ -107,12 +116,16 @@ impl Dialect {
         }
     }
 
-    /// Statements that open a transaction whose first lock is the fence, and which may wait for it: it holds nothing else yet.
+    /// Statements that open a transaction whose first lock is the fence, and which may wait for it: it holds nothing else yet. It waits longer than
+    /// the server lets a dead worker's transaction live.
     #[must_use]
     pub fn begin_patiently(self) -> Vec<&'static str> {
         let mut statements = self.begin();
-        if self.engine == Engine::Postgres {
-            statements.push("SET LOCAL lock_timeout = '10s'");
+        match self.engine {
+            Engine::Postgres => statements.push("SET LOCAL lock_timeout = '10s'"),
+            Engine::MariaDb => statements.insert(1, "SET SESSION innodb_lock_wait_timeout = 10"),
+            Engine::MySql => statements.insert(1, "SET SESSION innodb_lock_wait_timeout = 15"),
+            Engine::Sqlite => {}
         }
         statements
     }
@@ -171,7 +184,8 @@ impl Dialect {
         )
     }
 
-    /// The newest ledger row of a source: seq, log_size, log_root.
+    /// The newest ledger row of a source: seq, log_size, log_root, batch. The order names its table: alone, `seq` would mean the text that is
+    /// returned under that name on PostgreSQL, where row 9 comes after row 10.
     #[must_use]
     pub fn newest_ledger_row(self, source: &str) -> String {
         let ledger = self.own(OwnTable::Ledger);

@@ -12,7 +12,7 @@ use sqlx::{Database, SqliteConnection, SqlitePool};
 use super::error::{ConfigFault, SourceError};
 use super::fault;
 use super::names::Names;
-use super::session::{Session, Wire};
+use super::session::{FAREWELL, Session, Wire, in_time};
 use super::target::{Options, Reach, Target};
 use crate::plan::schema::Engine;
 
@@ -30,6 +30,7 @@ pub struct Source {
     engine: Engine,
     pub(super) names: Names,
     pub(super) reach: Reach,
+    patience: Duration,
 }
 
 /// PostgreSQL settings that decide what statements mean, with the value that this program's SQL is written for, and whether
@@ -70,7 +71,7 @@ impl Source {
             }
             Options::Sqlite(options) => (Pool::Sqlite(sqlite(target, options, &names).await?), Engine::Sqlite),
         };
-        Ok(Self { pool, engine, names, reach })
+        Ok(Self { pool, engine, names, reach, patience: target.answer_timeout })
     }
 
     /// The engine that answered.
@@ -90,14 +91,14 @@ impl Source {
             Pool::MySql(pool) => Wire::MySql(pool.acquire().await.map_err(reduce)?),
             Pool::Sqlite(pool) => Wire::Sqlite(pool.acquire().await.map_err(reduce)?),
         };
-        Ok(Session::new(wire, self.engine, self.names.clone()))
+        Ok(Session::new(wire, self.engine, self.names.clone(), self.patience))
     }
 
-    /// Closes all connections, waiting for those that are still in use.
+    /// Closes all connections, waiting for those that are still in use, though not for servers that have gone silent.
     pub async fn close(self) {
         match self.pool {
-            Pool::Postgres(pool) => pool.close().await,
-            Pool::MySql(pool) => pool.close().await,
+            Pool::Postgres(pool) => drop(tokio::time::timeout(FAREWELL, pool.close()).await),
+            Pool::MySql(pool) => drop(tokio::time::timeout(FAREWELL, pool.close()).await),
             Pool::Sqlite(pool) => pool.close().await,
         }
     }
@@ -135,7 +136,8 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
         };
     let values: Vec<String> = POSTGRES_SETTINGS.iter().map(|(name, _, _)| format!("current_setting('{name}')")).collect();
     let probe = format!("SELECT current_setting('server_version_num'), {}", values.join(", "));
-    let row = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(probe))).await.map_err(reduce)?;
+    let asked = connection.fetch_one(sqlx::raw_sql(AssertSqlSafe(probe)));
+    let row = in_time(target.connect_timeout, asked).await?.map_err(reduce)?;
     let value = |i: usize| row.try_get_unchecked::<String, _>(i).unwrap_or_default();
     if value(0).parse::<u32>().unwrap_or(0) < 130_000 {
         return Err(SourceError::Config(ConfigFault::TooOld));
@@ -155,7 +157,7 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
             return Err(SourceError::Config(ConfigFault::Setting(name)));
         }
     }
-    let _ = connection.close().await;
+    let _ = tokio::time::timeout(FAREWELL, connection.close()).await;
     let options_of_pool: PgPoolOptions = pool_options(target);
     let pool = options_of_pool
         .before_acquire(|connection, _| {
@@ -171,8 +173,8 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
 
 async fn mysql(target: &Target, options: MySqlConnectOptions, names: &Names) -> Result<(MySqlPool, Engine), SourceError> {
     let mut connection: MySqlConnection = first(target.connect_timeout, &options, Engine::MySql, names).await?;
-    let row = connection.fetch_one(sqlx::raw_sql("SELECT VERSION()")).await;
-    let row = row.map_err(|e| fault::reduce(&e, Engine::MySql, names))?;
+    let asked = connection.fetch_one(sqlx::raw_sql("SELECT VERSION()"));
+    let row = in_time(target.connect_timeout, asked).await?.map_err(|e| fault::reduce(&e, Engine::MySql, names))?;
     let version = row.try_get_unchecked::<String, _>(0).unwrap_or_default();
     let mariadb = version.contains("MariaDB");
     let engine = if mariadb { Engine::MariaDb } else { Engine::MySql };
@@ -180,9 +182,9 @@ async fn mysql(target: &Target, options: MySqlConnectOptions, names: &Names) -> 
         return Err(SourceError::Config(ConfigFault::TooOld));
     }
     let setup = target.mysql_setup(mariadb);
-    let tried = connection.execute(sqlx::raw_sql(AssertSqlSafe(setup.as_str()))).await;
-    tried.map_err(|e| fault::reduce(&e, engine, names))?;
-    let _ = connection.close().await;
+    let tried = connection.execute(sqlx::raw_sql(AssertSqlSafe(setup.as_str())));
+    in_time(target.connect_timeout, tried).await?.map_err(|e| fault::reduce(&e, engine, names))?;
+    let _ = tokio::time::timeout(FAREWELL, connection.close()).await;
     let options_of_pool: MySqlPoolOptions = pool_options(target);
     let pool = options_of_pool
         .after_connect(move |connection, _| {
@@ -203,7 +205,7 @@ async fn sqlite(target: &Target, options: SqliteConnectOptions, names: &Names) -
     let mut connection: SqliteConnection = first(target.connect_timeout, &options, Engine::Sqlite, names).await?;
     let read = connection.fetch_one(sqlx::raw_sql("SELECT count(*) FROM sqlite_master")).await;
     read.map_err(|e| fault::reduce(&e, Engine::Sqlite, names))?;
-    let _ = connection.close().await;
+    let _ = tokio::time::timeout(FAREWELL, connection.close()).await;
     let options_of_pool: SqlitePoolOptions = pool_options(target);
     Ok(options_of_pool.connect_lazy_with(options))
 }

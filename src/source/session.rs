@@ -1,6 +1,8 @@
 //! One dedicated connection: complete statements out, rows of text back.
 
+use std::future::Future;
 use std::ops::ControlFlow;
+use std::pin::Pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
@@ -16,7 +18,7 @@ use crate::plan::schema::Engine;
 pub type Row = Vec<Option<String>>;
 
 /// How long a connection may take to say goodbye.
-const FAREWELL: Duration = Duration::from_secs(2);
+pub(super) const FAREWELL: Duration = Duration::from_secs(2);
 
 /// What one statement answered.
 #[derive(Clone, Default, PartialEq, Eq)]
@@ -51,6 +53,7 @@ pub struct Session {
     names: Names,
     spent: bool,
     round_trips: u64,
+    patience: Duration,
 }
 
 enum Event {
@@ -59,8 +62,9 @@ enum Event {
 }
 
 impl Session {
-    pub(super) fn new(wire: Wire, engine: Engine, names: Names) -> Self {
-        Self { wire: Some(wire), engine, names, spent: false, round_trips: 0 }
+    /// `patience` is the longest silence of a server before it is given up; a file is never silent.
+    pub(super) fn new(wire: Wire, engine: Engine, names: Names, patience: Duration) -> Self {
+        Self { wire: Some(wire), engine, names, spent: false, round_trips: 0, patience }
     }
 
     /// The engine at the other end.
@@ -157,11 +161,11 @@ impl Session {
             return Err(SourceError::Spent);
         }
         self.round_trips += 1;
-        let (engine, names) = (self.engine, &self.names);
+        let (engine, names, patience) = (self.engine, &self.names, self.patience);
         macro_rules! drive {
-            ($connection:expr, $text:path) => {{
+            ($connection:expr, $text:path, $next:path) => {{
                 let mut stream = (&mut **$connection).fetch_many(sqlx::raw_sql(AssertSqlSafe(sql)));
-                while let Some(item) = stream.next().await {
+                while let Some(item) = $next(patience, stream.next()).await? {
                     let event = match item.map_err(|e| fault::reduce(&e, engine, names))? {
                         Either::Left(done) => Event::Done(done.rows_affected()),
                         Either::Right(row) => {
@@ -184,9 +188,9 @@ impl Session {
             }};
         }
         match &mut self.wire {
-            Some(Wire::Postgres(c)) => drive!(c, postgres_text),
-            Some(Wire::MySql(c)) => drive!(c, mysql_text),
-            Some(Wire::Sqlite(c)) => drive!(c, sqlite_text),
+            Some(Wire::Postgres(c)) => drive!(c, postgres_text, in_time),
+            Some(Wire::MySql(c)) => drive!(c, mysql_text, in_time),
+            Some(Wire::Sqlite(c)) => drive!(c, sqlite_text, in_any_time),
             None => return Err(SourceError::Spent),
         }
         self.spent = false;
@@ -209,13 +213,14 @@ impl Session {
             // Fails when nothing is open, which is the usual case.
             Engine::Sqlite => drop(self.rows("ROLLBACK").await),
         }
-        // At once, so that the very next session finds it.
-        match self.wire.take() {
-            Some(Wire::Postgres(mut c)) => c.return_to_pool().await,
-            Some(Wire::MySql(mut c)) => c.return_to_pool().await,
-            Some(Wire::Sqlite(mut c)) => c.return_to_pool().await,
-            None => {}
-        }
+        // At once, so that the very next session finds it; the pool asks the server for a sign of life first, and whoever gives none is left.
+        let back: Pin<Box<dyn Future<Output = ()> + Send>> = match self.wire.take() {
+            Some(Wire::Postgres(mut c)) => Box::pin(async move { c.return_to_pool().await }),
+            Some(Wire::MySql(mut c)) => Box::pin(async move { c.return_to_pool().await }),
+            Some(Wire::Sqlite(mut c)) => Box::pin(async move { c.return_to_pool().await }),
+            None => Box::pin(std::future::ready(())),
+        };
+        let _ = tokio::time::timeout(FAREWELL, back).await;
         Ok(())
     }
 
@@ -256,6 +261,16 @@ impl std::fmt::Debug for Session {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Session({}, {} round trips, spent: {})", self.engine.name(), self.round_trips, self.spent)
     }
+}
+
+/// Waits for a server's next word as long as it may be silent.
+pub(super) async fn in_time<T>(patience: Duration, next: impl Future<Output = T>) -> Result<T, SourceError> {
+    tokio::time::timeout(patience, next).await.map_err(|_| SourceError::Lost("no answer within the answer time-out"))
+}
+
+/// The library answers or fails: nothing can swallow its word on the way.
+async fn in_any_time<T>(_: Duration, next: impl Future<Output = T>) -> Result<T, SourceError> {
+    Ok(next.await)
 }
 
 /// Whether a statement is of a kind that changes rows, by its first word.

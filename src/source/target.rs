@@ -59,6 +59,9 @@ pub struct Target {
     /// Longest run of one statement, enforced by the server: PostgreSQL any statement, MariaDB any statement, MySQL `SELECT` only,
     /// SQLite none. On PostgreSQL it is a start-up option, which PgBouncer refuses: leave it out there.
     pub statement_timeout: Option<Duration>,
+    /// Longest silence of a server that was asked something. A network that swallows packets closes no connection: without this limit a run
+    /// would wait for ever. It must be longer than the longest count of a large table.
+    pub answer_timeout: Duration,
     /// Longest wait for a lock: InnoDB rounds up to whole seconds, SQLite waits this long for the file. PostgreSQL's is set by each
     /// transaction for itself.
     pub lock_timeout: Duration,
@@ -67,7 +70,7 @@ pub struct Target {
 }
 
 impl Target {
-    /// A target with the usual limits: 10 s to connect, no statement time-out, 1 s for locks, 4 connections, default TLS.
+    /// A target with the usual limits: 10 s to connect, no statement time-out, half an hour for an answer, 1 s for locks, 4 connections, default TLS.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -76,6 +79,7 @@ impl Target {
             ca_file: None,
             connect_timeout: Duration::from_secs(10),
             statement_timeout: None,
+            answer_timeout: Duration::from_secs(1800),
             lock_timeout: Duration::from_secs(1),
             connections: 4,
         }

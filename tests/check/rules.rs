@@ -196,7 +196,13 @@ async fn a_partial_index_is_advised_where_it_is_used() {
         let statement = found.warning(&["begins with the start `last_contact`"]).help.clone().unwrap();
         assert_eq!(statement.contains(" WHERE "), !engine.is_mysql_family(), "{statement}");
         place.database.run_sql(&statement).await;
-        place.check(true).await.silent(&["no index"]);
+        let after = place.check(true).await;
+        after.silent(&["no index"]);
+        if engine.is_mysql_family() {
+            // What it stands for there is shown by `tests/to_do.rs`.
+            after.warning(&["does not name its to-do column"]);
+            continue;
+        }
         let plan = found.checked.plan.unwrap();
         let action = plan.actions.iter().find(|a| a.kind == ActionKind::Anonymise).unwrap();
         let find = action.count(plan.dialect);

@@ -34,15 +34,16 @@ pub async fn database(engine: Engine) -> Option<TestDatabase> {
         eprintln!("SKIPPED: {variable} is not set, nothing was tested on {}", engine.name());
         return None;
     };
-    Some(database_on(engine, name, admin).await)
+    Some(database_on(engine, admin, name).await)
 }
 
 /// Creates a database on the server of this administrator.
 pub async fn database_at(engine: Engine, admin: &str) -> TestDatabase {
-    database_on(engine, format!("t_{:016x}", u64::from_be_bytes(random())), admin.to_owned()).await
+    database_on(engine, admin.to_owned(), format!("t_{:016x}", u64::from_be_bytes(random()))).await
 }
 
-async fn database_on(engine: Engine, name: String, admin: String) -> TestDatabase {
+/// Creates a database of this name on the server of an administrator's URL.
+pub async fn database_on(engine: Engine, admin: String, name: String) -> TestDatabase {
     let create = match engine {
         Engine::Postgres => format!("CREATE DATABASE {name} ENCODING 'UTF8' TEMPLATE template0"),
         _ => format!("CREATE DATABASE {name} CHARACTER SET utf8mb4"),

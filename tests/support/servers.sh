@@ -76,6 +76,7 @@ start_mariadb() {
     fi
     # A Unix socket's path is limited to 107 bytes, however deep DIR is.
     local sockets
+    [ ! -s "$home/sockets" ] || rm -rf "$(cat "$home/sockets")"
     sockets=$(as "$user" mktemp -d /tmp/rtd-mdb.XXXXXX)
     as "$user" sh -c 'echo "$1" >"$2"' sh "$sockets" "$home/sockets"
     for _ in 1 2 3; do

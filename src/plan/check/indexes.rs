@@ -20,21 +20,33 @@ use crate::policy::start::{Combine, Start};
 
 pub(super) fn inspect(cx: &Inspection<'_>, touched: &BTreeMap<TableName, Touch>, faults: &mut Faults) {
     let mut advised: BTreeSet<(TableName, Vec<String>)> = BTreeSet::new();
+    let mut unnamed: BTreeMap<String, (Span, String)> = BTreeMap::new();
     for (data, table) in cx.mapped() {
         to_do_column(cx, data, table, &touch(touched, &table.name), faults);
     }
     for (data, table) in cx.mapped().filter(|(d, _)| cx.resolved.map.root_of(d).id == d.id) {
         for group in cx.purposes_of(data).flat_map(|p| start_columns(data, p)) {
-            let first = to_do_of(cx, data);
-            // Where no index can be partial, one without the column reads what was masked in earlier years.
-            let wanting = first.is_none() && !touch(touched, &table.name).delete && to_do::expected(&cx.resolved, data).is_some();
-            let indexed = !wanting && group.iter().any(|e| table.indexes.iter().any(|i| serves(i, first, &e.column, data)));
+            // Where no index can be partial, one that does not begin with the to-do column reads what was masked in earlier years.
+            let delete = touch(touched, &table.name).delete;
+            let todo = to_do::expected(&cx.resolved, data).filter(|_| !delete).map(|e| e.name);
+            let indexed = group.iter().any(|e| table.indexes.iter().any(|i| serves(i, todo.as_deref(), &e.column, data)));
+            if let (true, Some(name), None) = (indexed, &todo, &data.to_do) {
+                unnamed.insert(data.id.value.clone(), (data.table.at.clone(), name.clone()));
+            }
             let Some(event) = group.first().filter(|_| !indexed) else { continue };
             let Some(column) = table.column(&event.column) else { continue };
             if advised.insert((table.name.clone(), vec![column.name.clone()])) {
                 start_index(cx, data, table, column, &touch(touched, &table.name), &event.column.at, faults);
             }
         }
+    }
+    for (id, (at, name)) in unnamed {
+        faults
+            .warning(
+                &at,
+                format!("data set `{id}` does not name its to-do column: every run reads what was masked in earlier years"),
+            )
+            .expected(format!("to_do = \"{name}\""));
     }
     for (name, columns) in lookups(cx.plan) {
         let Some(table) = cx.resolved.schema.table(&name).filter(|t| t.kind != TableKind::View) else { continue };

@@ -1,0 +1,93 @@
+//! `kill -9` at random moments of a run, and now and then of the run after it too.
+
+use std::time::{Duration, Instant};
+
+use crate::chance::Chance;
+use crate::child;
+use crate::oracle::{Mark, Phase, Tally, judge, mark};
+use crate::stage::{Stage, asked, engines};
+
+/// How often everything is put back: in between, kills pile up in one journal.
+const RESET: u64 = 5;
+
+#[tokio::test]
+async fn a_run_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_or_done_twice() {
+    let (kills, seed) = (asked("RETENTIOND_KILLS", 30), asked("RETENTIOND_SEED", 1));
+    for engine in engines() {
+        let Some(stage) = Stage::new(engine, 24).await else { continue };
+        let mut chance = Chance::new(seed);
+        let mut lengths = Lengths::of(&stage);
+        let (mut tally, mut killed, mut twice) = (Tally::new(), 0, 0);
+        let mut since = Mark::default();
+        let mut round = 0;
+        while killed < kills {
+            if round % RESET == 0 {
+                stage.reset().await;
+                since = Mark::default();
+            } else {
+                stage.refill().await;
+            }
+            round += 1;
+            assert!(round < kills * 10 + 100, "most runs end before they can be killed");
+            if !kill(&stage, &mut chance, &mut lengths) {
+                stage.refill().await;
+                since = mark(&stage).await;
+                continue;
+            }
+            killed += 1;
+            // The next one may die while it clears up.
+            while chance.percent(25) && killed < kills && kill(&stage, &mut chance, &mut lengths) {
+                killed += 1;
+                twice += 1;
+            }
+            *tally.entry(judge(&stage, since).await).or_default() += 1;
+            since = mark(&stage).await;
+        }
+        println!("{}: {killed} kills, {twice} of them of the run after a kill; {tally:?}", engine.name());
+        assert!(tally.keys().any(|p| matches!(p, Phase::Aborted | Phase::Recovered)), "some kills hit a batch");
+    }
+}
+
+/// The two parts of a run, and how long each lasts.
+struct Lengths {
+    starting: Duration,
+    working: Duration,
+}
+
+impl Lengths {
+    /// Of undisturbed runs; the first one finds nothing done, the second nothing to do.
+    fn of(stage: &Stage) -> Self {
+        let mut child = child::start(stage, child::WORKING);
+        let begun = Instant::now();
+        assert!(child.wait().unwrap().success());
+        let working = begun.elapsed();
+        let begun = Instant::now();
+        let mut child = child::start(stage, child::WORKING);
+        let starting = begun.elapsed();
+        assert!(child.wait().unwrap().success());
+        Self { starting, working }
+    }
+}
+
+/// Kills a run at a moment of its usual duration, one in six while it starts; whether it still ran then.
+fn kill(stage: &Stage, chance: &mut Chance, lengths: &mut Lengths) -> bool {
+    let starting = chance.percent(16);
+    let whole = if starting { lengths.starting } else { lengths.working };
+    let delay = whole.mul_f64(f64::from(u32::try_from(chance.between(0, 1_000)).unwrap()) / 1_000.0);
+    let mut child = child::start(stage, if starting { child::STARTING } else { child::WORKING });
+    let begun = Instant::now();
+    while begun.elapsed() < delay {
+        if let Some(status) = child.try_wait().unwrap() {
+            assert!(status.success(), "{status}");
+            lengths.working = lengths.working.mul_f64(0.9);
+            return false;
+        }
+        std::thread::sleep(delay.saturating_sub(begun.elapsed()).min(Duration::from_millis(1)));
+    }
+    let _ = child.kill();
+    let killed = !child.wait().unwrap().success();
+    if killed && !starting {
+        lengths.working = lengths.working.mul_f64(1.02);
+    }
+    killed
+}

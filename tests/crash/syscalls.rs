@@ -1,0 +1,44 @@
+//! The process killed at every system call by which it changes or learns something: writes, syncs and truncations of the state store and of an
+//! SQLite source (whose COMMIT is the removal of its journal), messages to and from a server.
+
+use std::collections::BTreeMap;
+
+use crate::oracle::{Mark, Tally, judge};
+use crate::stage::{Stage, asked, engines};
+use crate::trace::{Effect, End, available, chosen, points, strike};
+
+const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate,unlink,rename,sendto,recvfrom";
+
+#[tokio::test]
+async fn a_run_killed_at_any_system_call_is_finished_by_the_next_and_nothing_is_lost_or_done_twice() {
+    if !available() {
+        return;
+    }
+    let seed = asked("RETENTIOND_SEED", 1);
+    for engine in engines() {
+        let Some(stage) = Stage::new(engine, 8).await else { continue };
+        let (all, total) = points(&stage, CALLS);
+        let calls = all.iter().fold(BTreeMap::<&str, usize>::new(), |mut n, p| {
+            *n.entry(&p.call).or_default() += 1;
+            n
+        });
+        let (mut tally, mut missed) = (Tally::new(), 0);
+        let chosen = chosen(&all, 8, seed);
+        for point in &chosen {
+            stage.reset().await;
+            match strike(&stage, point, Effect::Kill) {
+                End::Killed => {}
+                End::Complete => missed += 1,
+                End::Error => panic!("{point:?}: an error instead of death"),
+            }
+            *tally.entry(judge(&stage, Mark::default()).await).or_default() += 1;
+        }
+        println!(
+            "{}: {} of {} points for {total} calls ({calls:?}), {missed} not met; {tally:?}",
+            engine.name(),
+            chosen.len(),
+            all.len()
+        );
+        assert!(missed * 4 <= chosen.len(), "most points are met");
+    }
+}
