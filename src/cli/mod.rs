@@ -7,7 +7,7 @@ mod demo;
 mod enforce;
 mod exit;
 mod explain;
-mod faults;
+pub mod faults;
 mod init;
 mod journal;
 mod locate;
