@@ -37,14 +37,18 @@ pub fn quote(data: &[u8]) {
 fn in_a_statement(engine: Engine, text: &str, mark: char) {
     let (Ok(literal), name) = (text_literal(engine, text), identifier(engine, text)) else { return };
     let sql = format!("SELECT {name} FROM x WHERE y={literal}AND 1=1");
-    let tokens: Vec<Token> =
-        tokens(engine, &sql).expect("a statement has tokens").into_iter().filter(|t| !matches!(t, Token::Whitespace(_))).collect();
+    let tokens: Vec<Token> = tokens(engine, &sql)
+        .expect("a statement has tokens")
+        .into_iter()
+        .filter(|t| !matches!(t, Token::Whitespace(_)))
+        .collect();
     assert!(matches!(&tokens[1], Token::Word(w) if w.quote_style == Some(mark)), "{:?} on {}", tokens.get(1), engine.name());
     let after: Vec<String> = tokens.iter().skip(2).take(5).map(ToString::to_string).collect();
     assert_eq!(after[..4], ["FROM", "x", "WHERE", "y"], "on {}", engine.name());
     let end: Vec<String> = tokens.iter().rev().take(4).rev().map(ToString::to_string).collect();
     assert_eq!(end, ["AND", "1", "=", "1"], "on {}", engine.name());
-    assert!(tokens.len() <= 15, "{} tokens on {}", tokens.len(), engine.name());
+    // The literal is one token, two with a character set before it, six in a CAST.
+    assert!([12, 13, 17].contains(&tokens.len()), "{} tokens on {}", tokens.len(), engine.name());
 }
 
 /// The tokens of a statement, or nothing when it is none.

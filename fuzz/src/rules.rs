@@ -82,13 +82,7 @@ fn whole(map_text: &str, policy_text: &str, variant: usize) {
     said(&found, &files);
 }
 
-fn compiled(
-    map: &DataMap,
-    policies: &[retentiond::policy::purpose::Policy],
-    engine: Engine,
-    variant: usize,
-    found: &mut Faults,
-) {
+fn compiled(map: &DataMap, policies: &[retentiond::policy::purpose::Policy], engine: Engine, variant: usize, found: &mut Faults) {
     let schema = fitting(map, engine, variant);
     let resolved = Resolved::new(map, &schema);
     let mut own = Faults::default();

@@ -97,8 +97,7 @@ fn whole(
     name: &dyn Fn(&TableRef) -> TableName,
 ) -> Table {
     let primary_key: Vec<String> = data.map(|d| d.key.iter().map(|k| k.value.clone()).collect()).unwrap_or_default();
-    let index =
-        Index { name: "pk".to_owned(), columns: primary_key.clone(), unique: true, predicate: None, usable: true };
+    let index = Index { name: "pk".to_owned(), columns: primary_key.clone(), unique: true, predicate: None, usable: true };
     let parent = data.and_then(|d| d.parent.as_ref());
     let foreign_keys = parent
         .and_then(|p| Some((p, map.data_set(&p.data)?)))
