@@ -104,9 +104,14 @@ impl Workspace {
 
 fn read_file(path: &Path, at: Option<&Span>, files: &mut Vec<File>, faults: &mut Faults) -> Option<usize> {
     let size = std::fs::metadata(path).map(|m| m.len());
+    let name = path.display().to_string();
+    let name = match name.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
+    };
     let text = match size {
         Ok(n) if n > LARGEST_FILE as u64 => {
-            noted(faults, at, format!("{} is {n} bytes long", path.display())).expected(format!("at most {LARGEST_FILE} bytes"));
+            noted(faults, at, format!("{name} is {n} bytes long")).expected(format!("at most {LARGEST_FILE} bytes"));
             return None;
         }
         Ok(_) => std::fs::read_to_string(path),
@@ -118,7 +123,7 @@ fn read_file(path: &Path, at: Option<&Span>, files: &mut Vec<File>, faults: &mut
             Some(files.len() - 1)
         }
         Err(e) => {
-            noted(faults, at, format!("{} cannot be read: {e}", path.display()));
+            noted(faults, at, format!("{name} cannot be read: {e}"));
             None
         }
     }
