@@ -82,7 +82,7 @@ fn bent(input: &[u8], other: &[u8], words: &[Vec<u8>], chance: &mut Chance) -> V
 #[test]
 fn no_input_that_chance_makes_of_the_corpus_breaks_a_rule() {
     let number = |variable: &str| std::env::var(variable).ok().map(|text| text.parse::<u64>().unwrap());
-    let (inputs, seed) = (number("RETENTIOND_FUZZ_INPUTS").unwrap_or(200), number("RETENTIOND_SEED").unwrap_or(1));
+    let (inputs, seed) = (number("RETENTIOND_FUZZ_INPUTS").unwrap_or(100), number("RETENTIOND_SEED").unwrap_or(1));
     let only = std::env::var("RETENTIOND_FUZZ_TARGET").ok();
     for (name, target) in targets::TARGETS.into_iter().filter(|(name, _)| only.as_deref().is_none_or(|o| o == *name)) {
         let (corpus, words) = (corpus(name), dictionary(name));
