@@ -15,8 +15,11 @@ pub use journal::{export_verify, journal_entry, note};
 pub use quoting::quote;
 pub use rules::{expression, policy_and_map, settings};
 
+/// A target.
+pub type Target = fn(&[u8]);
+
 /// Every target with its name, which is also the name of its corpus.
-pub const TARGETS: [(&str, fn(&[u8])); 7] = [
+pub const TARGETS: [(&str, Target); 7] = [
     ("policy_and_map", policy_and_map),
     ("expression", expression),
     ("settings", settings),

@@ -98,7 +98,7 @@ fn compiled(map: &DataMap, policies: &[retentiond::policy::purpose::Policy], eng
             periods.insert((data.id.value.clone(), period.name.value.clone()), [0, 6, 1_200, u32::MAX].into());
         }
     }
-    let moment = Moment { now, periods, orders: variant % 2 == 0 };
+    let moment = Moment { now, periods, orders: variant.is_multiple_of(2) };
     let plan = compile(map, policies, &schema, &moment, &["policy", "map"]);
     assert_eq!(plan.hash.len(), 64);
     statements(&plan, engine);
