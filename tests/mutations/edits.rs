@@ -68,7 +68,7 @@ fn blind(log: &Log, export: Vec<u8>) -> Option<Edited> {
         let differs = log
             .lines
             .iter()
-            .position(|line| !lines.next().is_some_and(|new| new.strip_suffix(b"\n").is_some_and(|new| new == line.as_slice())));
+            .position(|line| lines.next().is_none_or(|new| new.strip_suffix(b"\n").is_none_or(|new| new != line.as_slice())));
         match differs {
             Some(at) => Expected::Entry(at as u64),
             None => Expected::EntryOrFile(log.lines.len() as u64),
