@@ -9,7 +9,7 @@ use super::exit::Failure;
 use super::{Format, output};
 use crate::config::File;
 use crate::policy::located::{Fault, Faults, Severity};
-use crate::policy::reader::inert;
+use crate::policy::reader::{hostile, inert};
 
 /// Prints all faults on standard error (text) or standard output (JSON), sorted by place.
 ///
@@ -55,10 +55,14 @@ fn one(fault: &Fault, files: &[File]) -> String {
             if excerpt.line.len() > LONGEST_LINE {
                 return unquoted(fault, &path, line_column(&file.text, excerpt.start + excerpt.span.start));
             } else {
+                let excerpt = excerpt.visible();
                 let annotation = AnnotationKind::Primary.span(excerpt.span);
                 let annotation = expected.into_iter().fold(annotation, |a, e| a.label(e));
                 title.element(
-                    Snippet::source(without_password(excerpt.line)).line_start(excerpt.number).path(path).annotation(annotation),
+                    Snippet::source(without_password(&excerpt.line).into_owned())
+                        .line_start(excerpt.number)
+                        .path(path)
+                        .annotation(annotation),
                 )
             }
         }
@@ -88,7 +92,7 @@ fn unquoted(fault: &Fault, path: &str, (line, column): (usize, usize)) -> String
 
 /// The first line of a place, with what is marked in it: a span over many lines (a whole table) is shown by its first.
 struct Excerpt<'t> {
-    line: &'t str,
+    line: Cow<'t, str>,
     number: usize,
     start: usize,
     span: Range<usize>,
@@ -100,7 +104,23 @@ impl<'t> Excerpt<'t> {
         let start = text[..from].rfind('\n').map_or(0, |n| n + 1);
         let end = text[from..].find('\n').map_or(text.len(), |n| from + n);
         let to = text.floor_char_boundary(range.end).clamp(from, end);
-        Self { line: &text[start..end], number: text[..start].matches('\n').count() + 1, start, span: from - start..to - start }
+        Self {
+            line: Cow::Borrowed(&text[start..end]),
+            number: text[..start].matches('\n').count() + 1,
+            start,
+            span: from - start..to - start,
+        }
+    }
+}
+
+impl Excerpt<'_> {
+    /// With a mark in the place of every character that hides or reorders others. (The renderer shows ASCII control characters itself.)
+    fn visible(self) -> Self {
+        let mark = |c: char| if hostile(c) && !c.is_ascii() { char::REPLACEMENT_CHARACTER } else { c };
+        let shown = |text: &str| text.chars().map(mark).collect::<String>();
+        let (before, marked) = (shown(&self.line[..self.span.start]), shown(&self.line[self.span.clone()]));
+        let span = before.len()..before.len() + marked.len();
+        Self { line: Cow::Owned(format!("{before}{marked}{}", shown(&self.line[self.span.end..]))), span, ..self }
     }
 }
 

@@ -3,11 +3,12 @@
 mod adopt;
 mod check;
 mod context;
+mod core_dump;
 mod demo;
 mod enforce;
 mod exit;
 mod explain;
-mod faults;
+pub mod faults;
 mod init;
 mod journal;
 mod locate;
@@ -97,6 +98,9 @@ enum Command {
 
 /// Parses the command line and runs it.
 pub fn main() -> Exit {
+    if let Err(e) = core_dump::forbid() {
+        eprintln!("retentiond: a crash might leave a copy of the memory behind, which this system does not let us forbid: {e}");
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(e) => {

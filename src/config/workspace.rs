@@ -1,6 +1,7 @@
 //! Settings, data maps and policies, read together so that all faults of all files appear in one go.
 
 use std::collections::BTreeMap;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use super::load::{LoadError, load_located};
@@ -55,7 +56,7 @@ impl Workspace {
             read_file(path, None, files, faults);
             return Err(LoadError::Faults);
         }
-        let text = std::fs::read_to_string(path).map_err(LoadError::Unreadable)?;
+        let text = read_bounded(path).map_err(LoadError::Unreadable)?;
         files.push(File { path: path.to_owned(), text });
         let (settings, shape) = load_located(&files[0].text, 0, path, faults)?;
         let base = path.parent().unwrap_or(Path::new(".")).to_owned();
@@ -104,12 +105,17 @@ impl Workspace {
 
 fn read_file(path: &Path, at: Option<&Span>, files: &mut Vec<File>, faults: &mut Faults) -> Option<usize> {
     let size = std::fs::metadata(path).map(|m| m.len());
+    let name = path.display().to_string();
+    let name = match name.char_indices().nth(300) {
+        Some((end, _)) => format!("{}…", &name[..end]),
+        None => name,
+    };
     let text = match size {
         Ok(n) if n > LARGEST_FILE as u64 => {
-            noted(faults, at, format!("{} is {n} bytes long", path.display())).expected(format!("at most {LARGEST_FILE} bytes"));
+            noted(faults, at, format!("{name} is {n} bytes long")).expected(format!("at most {LARGEST_FILE} bytes"));
             return None;
         }
-        Ok(_) => std::fs::read_to_string(path),
+        Ok(_) => read_bounded(path),
         Err(e) => Err(e),
     };
     match text {
@@ -118,10 +124,17 @@ fn read_file(path: &Path, at: Option<&Span>, files: &mut Vec<File>, faults: &mut
             Some(files.len() - 1)
         }
         Err(e) => {
-            noted(faults, at, format!("{} cannot be read: {e}", path.display()));
+            noted(faults, at, format!("{name} cannot be read: {e}"));
             None
         }
     }
+}
+
+/// The text of a file whose size is not known before it is read: a device or a pipe can go on for ever.
+fn read_bounded(path: &Path) -> std::io::Result<String> {
+    let mut text = String::new();
+    std::fs::File::open(path)?.take(LARGEST_FILE as u64 + 1).read_to_string(&mut text)?;
+    if text.len() > LARGEST_FILE { Err(std::io::ErrorKind::FileTooLarge.into()) } else { Ok(text) }
 }
 
 fn noted<'f>(faults: &'f mut Faults, at: Option<&Span>, message: String) -> &'f mut Fault {

@@ -1,5 +1,6 @@
 //! Writing the journal out as one self-contained file; `docs/journal-format.md` describes its form.
 
+use std::collections::BTreeSet;
 use std::io::Write;
 
 use super::error::JournalError;
@@ -35,8 +36,12 @@ pub async fn export(reader: &Reader, out: &mut (dyn Write + Send)) -> Result<Exp
         return Err(JournalError::NotCreated);
     };
     let mut checkpoints = store.checkpoints().await?;
-    checkpoints.retain(|checkpoint| checkpoint.size <= size);
-    let documents = store.document_hashes().await?;
+    // A head that was signed twice is signed the same.
+    let mut seen = BTreeSet::new();
+    checkpoints.retain(|checkpoint| checkpoint.size <= size && seen.insert(checkpoint.note.clone()));
+    let named = named_documents(reader, size).await?;
+    let mut documents = store.document_hashes().await?;
+    documents.retain(|hash| named.contains(hash));
     writeln!(out, "{EXPORT_MAGIC}")?;
     writeln!(out, "origin {origin}")?;
     writeln!(out, "checkpoints {}", checkpoints.len())?;
@@ -72,4 +77,19 @@ pub async fn export(reader: &Reader, out: &mut (dyn Write + Send)) -> Result<Exp
     out.flush()?;
     let signed = checkpoints.last().map_or(0, |checkpoint| checkpoint.size);
     Ok(Exported { entries: size, checkpoints: checkpoints.len() as u64, documents: documents.len() as u64, signed })
+}
+
+/// The documents that the first `size` entries name: those of a run that began since are left out with it.
+async fn named_documents(reader: &Reader, size: u64) -> Result<BTreeSet<[u8; 32]>, JournalError> {
+    let (mut named, mut from) = (BTreeSet::new(), 0);
+    loop {
+        let page = reader.entries_of("run_started", from, PAGE).await?;
+        let Some(last) = page.last() else { return Ok(named) };
+        from = last.seq + 1;
+        for entry in page.iter().filter(|entry| entry.seq < size) {
+            if let Event::RunStarted { policy_hash, map_hash, schema_hash, .. } = &entry.event {
+                named.extend([policy_hash.0, map_hash.0, schema_hash.0]);
+            }
+        }
+    }
 }

@@ -60,6 +60,13 @@ impl UncheckedCheckpoint {
         self.checkpoint.hash().0
     }
 
+    /// How many signatures it bears.
+    #[must_use]
+    pub fn signatures(&self) -> usize {
+        let bytes = self.note.to_bytes();
+        bytes[self.note.text().len()..].iter().filter(|b| **b == b'\n').count().saturating_sub(1)
+    }
+
     /// Checks the signature of one key.
     #[must_use]
     pub fn signed_by(&self, key: &VerifierKey) -> SignatureState {

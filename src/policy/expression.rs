@@ -104,6 +104,10 @@ fn fault(message: impl Into<String>) -> ExpressionFault {
     ExpressionFault { message: message.into(), expected: ALLOWED }
 }
 
+fn comment() -> ExpressionFault {
+    ExpressionFault { message: "a comment inside an expression".into(), expected: "comments in TOML: `# …`" }
+}
+
 /// Reads a condition.
 ///
 /// # Errors
@@ -128,13 +132,15 @@ pub fn parse(text: &str) -> Result<Expr, ExpressionFault> {
                 return Err(ExpressionFault { message: "a second statement".into(), expected: "one expression without `;`" });
             }
             Token::Whitespace(Whitespace::SingleLineComment { .. } | Whitespace::MultiLineComment(_)) => {
-                return Err(ExpressionFault {
-                    message: "a comment inside an expression".into(),
-                    expected: "comments in TOML: `# …`",
-                });
+                return Err(comment());
             }
             _ => {}
         }
+    }
+    // A comment of MySQL that carries code (`/*! … */`) leaves no token of its own: what it holds would be read as if it stood outside.
+    let quoted: usize = tokens.iter().map(|t| t.to_string().matches("/*!").count()).sum();
+    if text.matches("/*!").count() != quoted {
+        return Err(comment());
     }
     let mut parser = Parser::new(&dialect).with_recursion_limit(40).with_tokens(tokens);
     let parsed = parser.parse_expr().map_err(|_| fault("not an expression"))?;
@@ -156,6 +162,9 @@ fn convert(e: &ast::Expr) -> Result<Expr, ExpressionFault> {
     let boxed = |e: &ast::Expr| convert(e).map(Box::new);
     let negate = |negated: bool, e: Expr| if negated { Expr::Not(Box::new(e)) } else { e };
     Ok(match e {
+        E::Identifier(name) if name.quote_style.is_none() && name.value.contains(['@', '#', '$']) => {
+            return Err(fault("a variable or parameter; a column of that name stands in quotation marks"));
+        }
         E::Identifier(name) => Expr::Column(name.value.clone()),
         E::CompoundIdentifier(_) => return Err(fault("a qualified name: an expression sees the columns of one row only")),
         E::Nested(inner) => convert(inner)?,
@@ -349,6 +358,18 @@ fn is_negation(x: &Expr, y: &Expr) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_hides_in_a_comment_or_reads_a_variable_is_refused() {
+        for text in
+            ["a = 1 /*!50000 OR b IS NULL */", "a = '/*!' /*! OR b = 2 */", "a = @b", "a = @@version", "a = #b", "a = b$c"]
+        {
+            assert!(parse(text).is_err(), "{text}");
+        }
+        for text in ["a = '/*! x */'", "\"/*!\" = 1", "\"@a\" = 1", "`a#b` = 1"] {
+            assert!(parse(text).is_ok(), "{text}");
+        }
+    }
 
     #[test]
     fn what_the_language_has_is_read() {

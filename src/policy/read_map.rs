@@ -364,8 +364,8 @@ pub(super) fn title(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Title> {
     t.finish(faults);
     let (fr, en) = (fr?, en?);
     for text in [&fr, &en] {
-        if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(char::is_control) {
-            faults.error(&text.at, "not a title").expected("one line of 1 to 200 characters");
+        if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(reader::hostile) {
+            faults.error(&text.at, "not a title").expected("one line of 1 to 200 visible characters");
             return None;
         }
     }

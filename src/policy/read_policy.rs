@@ -80,9 +80,9 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
         .required_text("legal_basis", "a legal basis of Art. 6(1) GDPR", faults)
         .and_then(|t| word(&t, &LegalBasis::WORDS, "a legal basis", faults));
     let reference = r.text("reference", faults).and_then(|t| {
-        let right = t.chars().count() <= 200 && !t.chars().any(char::is_control);
+        let right = t.chars().count() <= 200 && !t.chars().any(reader::hostile);
         if !right {
-            faults.error(&t.at, "not a reference").expected("one line of at most 200 characters");
+            faults.error(&t.at, "not a reference").expected("one line of at most 200 visible characters");
         }
         right.then_some(t.value)
     });

@@ -14,6 +14,9 @@ pub const LARGEST_FILE: usize = 4 * 1024 * 1024;
 /// The deepest nesting of tables and arrays that is followed.
 const DEEPEST: usize = 32;
 
+/// The most entries of a list or table: more than any table has columns or any organisation has tables, and few enough to compare each with each.
+const MOST_ITEMS: usize = 10_000;
+
 /// A parsed value with its place.
 pub type Value<'t> = Spanned<DeValue<'t>>;
 
@@ -102,6 +105,10 @@ impl<'a, 't> Reader<'a, 't> {
     pub fn of(value: &'a Value<'t>, file: usize, faults: &mut Faults) -> Option<Self> {
         let at = Span { file, range: value.span() };
         match value.get_ref() {
+            DeValue::Table(table) if table.len() > MOST_ITEMS => {
+                too_many(&at, table.len(), faults);
+                None
+            }
             DeValue::Table(table) => Some(Self::new(table, at)),
             other => {
                 faults.error(&at, format!("{} where a table belongs", describe(other))).expected("a table: `{ key = value }`");
@@ -197,9 +204,17 @@ pub fn text_of(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Lo
     }
 }
 
+fn too_many(at: &Span, found: usize, faults: &mut Faults) {
+    faults.error(at, format!("{found} entries")).expected(format!("at most {MOST_ITEMS}"));
+}
+
 /// A list of strings.
 pub fn texts_of(value: &Value<'_>, file: usize, faults: &mut Faults) -> Vec<Located<String>> {
     match value.get_ref() {
+        DeValue::Array(items) if items.len() > MOST_ITEMS => {
+            too_many(&Span { file, range: value.span() }, items.len(), faults);
+            Vec::new()
+        }
         DeValue::Array(items) => items.iter().filter_map(|item| text_of(item, file, faults)).collect(),
         other => {
             let at = Span { file, range: value.span() };

@@ -45,6 +45,70 @@ fn settings_of_five_megabytes_are_not_read() {
 }
 
 #[test]
+fn files_of_ten_megabytes_of_any_content_are_not_read() {
+    for content in ["a", "\0", "[", "\u{202e}", "\u{feff}"] {
+        for file in ["map.toml", "policy.toml", "retentiond.toml"] {
+            let text = written(file, &content.repeat(10 * 1024 * 1024 / content.len()));
+            assert!(text.contains("bytes long") && text.contains("at most 4194304 bytes"), "{text}");
+        }
+    }
+}
+
+#[test]
+fn a_device_that_never_ends_is_not_read_to_its_end() {
+    let dir = workspace();
+    let settings = std::fs::read_to_string(dir.path().join("retentiond.toml")).expect("the settings");
+    for (from, to) in [("map.toml", "/dev/zero"), ("\"policy.toml\"", "\"/dev/zero\"")] {
+        std::fs::write(dir.path().join("retentiond.toml"), settings.replace(from, to)).expect("settings");
+        let text = bounded_check(dir.path());
+        assert!(text.contains("/dev/zero cannot be read: file too large"), "{text}");
+    }
+    std::fs::remove_file(dir.path().join("retentiond.toml")).expect("removed");
+    std::os::unix::fs::symlink("/dev/zero", dir.path().join("retentiond.toml")).expect("a link");
+    let text = bounded_check(dir.path());
+    assert!(text.starts_with("retentiond: retentiond.toml: file too large"), "{text}");
+}
+
+#[test]
+fn files_of_another_encoding_are_refused_where_they_are_read() {
+    let policy = std::fs::read_to_string(workspace().path().join("policy.toml")).expect("the policy");
+    let utf16: Vec<u8> = policy.encode_utf16().flat_map(u16::to_le_bytes).collect();
+    for bytes in [
+        [&[0xff, 0xfe], utf16.as_slice()].concat(),
+        utf16,
+        policy.replace("Politique", "Politiqu\u{e9}").chars().map(|c| c as u8).collect(),
+    ] {
+        let dir = workspace();
+        std::fs::write(dir.path().join("policy.toml"), bytes).expect("a file");
+        let text = bounded_check(dir.path());
+        assert!(text.contains("policy.toml cannot be read: ") || text.contains("policy.toml:1:"), "{text}");
+    }
+}
+
+#[test]
+fn a_hundred_thousand_values_of_every_kind_are_bounded() {
+    let names: String = (0..150_000).map(|n| format!("\"n{n}\", ")).collect();
+    for (file, from, to) in [
+        ("policy.toml", "needs = \"all\"", format!("needs = [{names}]")),
+        ("policy.toml", "at_most = [", format!("at_most = [{names}")),
+        ("policy.toml", "ended_by = [", format!("ended_by = [{names}")),
+        ("map.toml", "plain = [", format!("plain = [{names}")),
+        ("map.toml", "free_of_personal_data = [", format!("free_of_personal_data = [{names}")),
+        ("map.toml", "columns = [\"first_name\"]", format!("columns = [{names}]")),
+        ("map.toml", "key = [\"id\"]", format!("key = [{names}\"id\", \"id\"]")),
+        ("retentiond.toml", "actors = [", format!("actors = [\"A\", {names}")),
+        ("retentiond.toml", "policies = [", format!("policies = [{names}")),
+    ] {
+        let dir = workspace();
+        let text = std::fs::read_to_string(dir.path().join(file)).expect("a base file");
+        assert!(text.contains(from), "{from}");
+        std::fs::write(dir.path().join(file), text.replacen(from, &to, 1)).expect("a file");
+        let said = bounded_check(dir.path());
+        assert!(said.contains(&format!("{file}:")), "{from}: {}", &said[..said.len().min(500)]);
+    }
+}
+
+#[test]
 fn a_hundred_thousand_brackets_are_refused_before_anything_recurses() {
     for open in ["[", "{ a = ", "[\n"] {
         for file in ["map.toml", "policy.toml", "retentiond.toml"] {

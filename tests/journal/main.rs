@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails must stop its test")]
 
 mod fixture;
+mod kept;
 mod life;
 mod mail;
 mod proof;

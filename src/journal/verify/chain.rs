@@ -140,6 +140,13 @@ impl Chain {
         self.candidates.insert(size, candidates);
     }
 
+    /// Whether every signature of a checkpoint that bears several is one of this log's keys.
+    fn wholly_signed(&self, checkpoint: &UncheckedCheckpoint) -> bool {
+        let count = checkpoint.signatures();
+        let valid = || self.keys.iter().filter(|key| checkpoint.signed_by(key) == SignatureState::Valid).count();
+        count == 1 || valid() == count
+    }
+
     pub(super) fn finish(mut self, entries: u64) -> Verdict {
         let mut verdict = Verdict {
             faults: std::mem::take(&mut self.faults),
@@ -172,6 +179,9 @@ impl Chain {
                 }
                 SignatureState::Valid => {}
             }
+            if !candidate.witness && !self.wholly_signed(&candidate.checkpoint) {
+                verdict.faults.push(Fault { at: At::Checkpoint(size), kind: FaultKind::BadSignature });
+            }
             match candidate.fits {
                 None if size == 0 => {}
                 None => beyond = Some(size),
@@ -201,6 +211,11 @@ impl Chain {
         }
         if let Some(expected) = beyond {
             verdict.faults.push(Fault { at: At::Entry(entries), kind: FaultKind::Truncated { expected } });
+            if verdict.signed < entries && verdict.data_covers_all {
+                // What is signed over these entries reaches beyond them and can be compared with nothing.
+                let at = At::Between { from: verdict.signed, to: entries };
+                verdict.faults.push(Fault { at, kind: FaultKind::Unconfirmed });
+            }
         }
         if !self.trusted_signed {
             let kind = if self.keys.is_empty() || self.keys.contains(&self.trusted) {

@@ -43,6 +43,8 @@ pub enum FaultKind {
         /// How many entries there should be at least.
         expected: u64,
     },
+    /// The log ends before what was signed, and no checkpoint that fits covers these entries either: they may differ too.
+    Unconfirmed,
     /// A validly signed checkpoint belongs to another history than this log.
     Fork,
     /// A checkpoint is not signed by a key that this log and the given key vouch for.
@@ -76,6 +78,7 @@ impl Fault {
     /// Sorts by place, and at one place causes before consequences.
     pub(super) fn rank(&self) -> (u64, u8) {
         let place = match self.at {
+            At::Between { to, .. } if self.kind == FaultKind::Unconfirmed => to,
             At::Entry(seq) => seq,
             At::Between { from, .. } => from,
             At::Checkpoint(size) => size,
@@ -117,6 +120,7 @@ impl std::fmt::Display for FaultKind {
             Self::Removed => f.write_str("missing, later entries are there"),
             Self::Inserted => f.write_str("does not belong here"),
             Self::Truncated { expected } => write!(f, "the log ends here, at least {expected} entries were written"),
+            Self::Unconfirmed => f.write_str("covered by no checkpoint that fits; may differ from what was signed"),
             Self::Fork => f.write_str("a valid signature exists for another history: the log was forked"),
             Self::ForeignKey => f.write_str("not signed by a key of this log"),
             Self::BadSignature => f.write_str("the signature is wrong"),

@@ -10,7 +10,7 @@ mod parse;
 mod places;
 mod rules;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::BufRead;
 
 pub use fault::{At, Fault, FaultKind, MAX_FAULTS, Report};
@@ -22,6 +22,7 @@ use self::rules::Rules;
 use super::append::DocumentKind;
 use super::entry::Entry;
 use super::event::Event;
+use super::note::UncheckedCheckpoint;
 use super::tree::Growing;
 use super::value::{Hash, VerifierKey};
 
@@ -50,7 +51,10 @@ pub fn verify(export: &mut dyn BufRead, key: &VerifierKey, witnesses: &[String])
 struct Check {
     report: Report,
     announced: u64,
-    documents: HashMap<Hash, DocumentKind>,
+    /// Hashes of the export's checkpoints.
+    notes: BTreeSet<Hash>,
+    /// With whether a run names them.
+    documents: BTreeMap<Hash, (DocumentKind, bool)>,
     data: Growing,
     claimed: Growing,
     rules: Rules,
@@ -63,7 +67,8 @@ impl Check {
         Self {
             report: Report::default(),
             announced: 0,
-            documents: HashMap::new(),
+            notes: BTreeSet::new(),
+            documents: BTreeMap::new(),
             data: Growing::new(),
             claimed: Growing::new(),
             rules: Rules::default(),
@@ -84,8 +89,14 @@ impl Check {
         let header = parse::header(export)?;
         self.announced = header.entries;
         self.report.origin.clone_from(&header.origin);
+        let mut before = None;
         for _ in 0..header.checkpoints {
             let note = parse::checkpoint(export)?;
+            let size = UncheckedCheckpoint::parse(&note).map(|c| c.size());
+            if size.is_some_and(|_| size < before) || !self.notes.insert(Hash::of(note.as_bytes())) {
+                self.fault(At::File, FaultKind::Malformed("checkpoints that are not in order"));
+            }
+            before = size.or(before);
             if let Some(fault) = self.chain.own(&note, &header.origin) {
                 self.report.faults.push(fault);
             }
@@ -96,9 +107,10 @@ impl Check {
             if !intact {
                 self.fault(At::File, FaultKind::DocumentEdited(hash));
             }
-            if self.documents.insert(hash, kind).is_some() {
-                self.fault(At::File, FaultKind::Malformed("a document that stands there twice"));
+            if self.documents.last_key_value().is_some_and(|(last, _)| *last >= hash) {
+                self.fault(At::File, FaultKind::Malformed("documents that are not in order"));
             }
+            self.documents.insert(hash, (kind, false));
         }
         self.entries(export)
     }
@@ -121,6 +133,9 @@ impl Check {
             self.fault(At::Entry(read), FaultKind::Truncated { expected: self.announced });
         } else if read > self.announced {
             self.fault(At::File, FaultKind::Malformed("more entries than announced"));
+        }
+        if self.documents.values().any(|(_, named)| !named) {
+            self.fault(At::File, FaultKind::Malformed("a document that no run names"));
         }
         Ok(())
     }
@@ -169,8 +184,9 @@ impl Check {
                 let named =
                     [(policy_hash, DocumentKind::Policy), (map_hash, DocumentKind::Map), (schema_hash, DocumentKind::Schema)];
                 for (hash, kind) in named {
-                    if self.documents.get(hash) != Some(&kind) {
-                        self.fault(At::Entry(position), FaultKind::MissingDocument(*hash));
+                    match self.documents.get_mut(hash) {
+                        Some((known, named)) if *known == kind => *named = true,
+                        _ => self.fault(At::Entry(position), FaultKind::MissingDocument(*hash)),
                     }
                 }
             }

@@ -45,8 +45,9 @@ fn text<'a>(input: &mut dyn BufRead, buffer: &'a mut Vec<u8>, missing: &'static 
     std::str::from_utf8(buffer).map_err(|_| Stop::Form(FaultKind::Malformed(missing)))
 }
 
+/// A number in its one form: digits without a sign or leading zeros.
 fn number(text: &str, what: &'static str) -> Result<u64, Stop> {
-    text.parse().map_err(|_| Stop::Form(FaultKind::Malformed(what)))
+    text.parse().ok().filter(|n: &u64| n.to_string() == text).ok_or(Stop::Form(FaultKind::Malformed(what)))
 }
 
 pub(super) fn header(input: &mut dyn BufRead) -> Result<Header, Stop> {
