@@ -6,7 +6,7 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How a connection breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -119,7 +119,7 @@ fn serve(mut client: TcpStream, shared: &Arc<Mutex<Shared>>) {
             Some(Cut::Late) => {
                 state.swallow.store(true, Ordering::SeqCst);
                 let _ = client.shutdown(Shutdown::Both);
-                std::thread::sleep(Duration::from_millis(150));
+                wait(shared);
                 let _ = server.write_all(message);
                 // It is carried out before the connection ends.
                 std::thread::sleep(Duration::from_millis(150));
@@ -154,6 +154,15 @@ fn next(shared: &Mutex<Shared>) -> Option<Cut> {
     let cut = shared.cut.filter(|(_, nth)| *nth == shared.messages).map(|(cut, _)| cut);
     shared.met |= cut.is_some();
     cut
+}
+
+/// Waits until the client, on other connections, has drawn its conclusions, or waits for the connection that was cut.
+fn wait(shared: &Mutex<Shared>) {
+    let seen = || shared.lock().unwrap().messages;
+    let (from, begun) = (seen(), Instant::now());
+    while seen() < from + 8 && begun.elapsed() < Duration::from_millis(1_500) {
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }
 
 #[derive(Default)]

@@ -14,7 +14,7 @@ use retentiond::plan::schema::Engine;
 use retentiond::policy::purpose::OrderKind;
 use retentiond::source::setup::{SetupRequest, script};
 use retentiond::source::{Session, Source, Target};
-use retentiond::state::State;
+use retentiond::state::{State, StateError};
 
 use crate::enforcement::{Rules, TestClock, prepare, unlimited};
 use crate::scene::{HELD, Rows, Scene, TABLES, before, now, read_all, scene_rules, schema};
@@ -123,13 +123,23 @@ impl Stage {
 
     /// What a new process opens.
     pub async fn enter(&self) -> Inside {
-        Inside::open(&self.state_dir(), &Target::new(self.db.url.clone())).await.unwrap()
+        Inside::open(&self.state_dir(), &Target::new(self.db.url.clone()))
+            .await
+            .unwrap_or_else(|e| panic!("what a crash left cannot be opened: {e}"))
     }
 }
 
 impl Inside {
     pub async fn open(state: &Path, target: &Target) -> Result<Self, EnforceError> {
-        let state = State::open(state).await?;
+        // A process that another test starts at this very moment holds, until it becomes its own program, whatever this one has just closed.
+        let mut tries = 0;
+        let state = loop {
+            match State::open(state).await {
+                Err(StateError::Locked(_)) if tries < 200 => tries += 1,
+                other => break other?,
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        };
         let journal = Journal::open(&state, Arc::new(TestClock(Mutex::new(now())))).await?;
         let source = Source::connect(target).await?;
         Ok(Self { source, state, journal })
