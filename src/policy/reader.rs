@@ -43,7 +43,21 @@ pub fn parse<'t>(text: &'t str, file: usize, faults: &mut Faults) -> Option<Span
         }
         faults.error(&Span { file, range }, one_line(error.message()));
     }
+    if let Some((range, found)) = table.get_ref().iter().find_map(|(_, value)| long_list(value)) {
+        too_many(&Span { file, range }, found, faults);
+        return None;
+    }
     Some(table)
+}
+
+/// The first list with more entries than anybody writes, and how many it has. What reads lists compares their entries with each other.
+fn long_list(value: &Value<'_>) -> Option<(std::ops::Range<usize>, usize)> {
+    match value.get_ref() {
+        DeValue::Array(items) if items.len() > MOST_ITEMS => Some((value.span(), items.len())),
+        DeValue::Array(items) => items.iter().find_map(long_list),
+        DeValue::Table(table) => table.iter().find_map(|(_, value)| long_list(value)),
+        _ => None,
+    }
 }
 
 /// Brackets outside strings and comments, counted before the parser recurses over them.
@@ -211,10 +225,6 @@ fn too_many(at: &Span, found: usize, faults: &mut Faults) {
 /// A list of strings.
 pub fn texts_of(value: &Value<'_>, file: usize, faults: &mut Faults) -> Vec<Located<String>> {
     match value.get_ref() {
-        DeValue::Array(items) if items.len() > MOST_ITEMS => {
-            too_many(&Span { file, range: value.span() }, items.len(), faults);
-            Vec::new()
-        }
         DeValue::Array(items) => items.iter().filter_map(|item| text_of(item, file, faults)).collect(),
         other => {
             let at = Span { file, range: value.span() };

@@ -151,6 +151,8 @@ fn a_line_of_four_megabytes_is_not_printed() {
 #[test]
 fn a_hundred_thousand_wrong_purposes_are_bounded() {
     let text = written("policy.toml", &"[[purpose]]\nkeeps = \"7\"\n".repeat(100_000));
+    assert!(text.contains("100000 entries") && text.contains("at most 10000"), "{text}");
+    let text = written("policy.toml", &"[[purpose]]\nkeeps = \"7\"\n".repeat(9_000));
     assert!(text.contains("more"), "{}", &text[text.len() - 300..]);
 }
 
