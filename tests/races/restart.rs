@@ -67,7 +67,8 @@ impl Servers {
         }
         again.iter_mut().for_each(|c| drop(c.try_wait()));
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command.args(&words[1..]).env_remove("TMPDIR").process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if owner.uid() != std::fs::metadata("/proc/self").unwrap().uid() {
             command.uid(owner.uid()).gid(owner.gid());
         }
