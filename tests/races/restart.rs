@@ -78,9 +78,11 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        let _ = Command::new(&self.script).arg("stop").arg(&self.folder).status();
-        for child in self.again.get_mut().unwrap() {
-            let _ = child.wait();
+        let Ok(mut stop) = Command::new(&self.script).arg("stop").arg(&self.folder).spawn() else { return };
+        // A child that has ended still has its number until somebody asks how.
+        while matches!(stop.try_wait(), Ok(None)) {
+            self.again.get_mut().unwrap().iter_mut().for_each(|c| drop(c.try_wait()));
+            std::thread::sleep(Duration::from_millis(50));
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
