@@ -67,7 +67,8 @@ impl Servers {
         }
         again.iter_mut().for_each(|c| drop(c.try_wait()));
         let mut command = Command::new(words[0]);
-        command.args(&words[1..]).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).process_group(0);
+        command.args(&words[1..]).env_remove("TMPDIR").process_group(0);
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
         if owner.uid() != std::fs::metadata("/proc/self").unwrap().uid() {
             command.uid(owner.uid()).gid(owner.gid());
         }
@@ -77,9 +78,11 @@ impl Servers {
 
 impl Drop for Servers {
     fn drop(&mut self) {
-        let _ = Command::new(&self.script).arg("stop").arg(&self.folder).status();
-        for child in self.again.get_mut().unwrap() {
-            let _ = child.wait();
+        let Ok(mut stop) = Command::new(&self.script).arg("stop").arg(&self.folder).spawn() else { return };
+        // A child that has ended still has its number until somebody asks how.
+        while matches!(stop.try_wait(), Ok(None)) {
+            self.again.get_mut().unwrap().iter_mut().for_each(|c| drop(c.try_wait()));
+            std::thread::sleep(Duration::from_millis(50));
         }
         let _ = std::fs::remove_dir_all(&self.folder);
     }
