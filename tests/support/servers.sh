@@ -79,9 +79,11 @@ start_mariadb() {
     [ ! -s "$home/sockets" ] || rm -rf "$(cat "$home/sockets")"
     sockets=$(as "$user" mktemp -d /tmp/rtd-mdb.XXXXXX)
     as "$user" sh -c 'echo "$1" >"$2"' sh "$sockets" "$home/sockets"
+    # A directory of its own: a server that starts removes every temporary table of the shared one, those of running servers too.
+    as "$user" mkdir -p "$home/tmp"
     for _ in 1 2 3; do
         port=$(free_port)
-        as "$user" setsid --fork "$server" --no-defaults --user="$user" --datadir="$home/data" --socket="$sockets/s" --port="$port" \
+        as "$user" setsid --fork "$server" --no-defaults --user="$user" --datadir="$home/data" --socket="$sockets/s" --port="$port" --tmpdir="$home/tmp" \
             --bind-address=127.0.0.1 --pid-file="$home/pid" --log-error="$home/error.log" --general-log=1 \
             --general-log-file="$home/general.log" --innodb-buffer-pool-size=64M --innodb-log-file-size=64M --max-connections=120 \
             --skip-log-bin --skip-name-resolve --character-set-server=utf8mb4 --performance-schema=0 \
