@@ -39,8 +39,10 @@ pub struct Context<'a> {
 /// How a batch takes its rows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Take {
-    /// In one statement where that is right, which fails as a whole when somebody else holds a row.
+    /// In one statement where that is right, which fails as a whole when somebody else holds a row: over the window from the first key to the last.
     Window,
+    /// The same, over exactly these keys: they lie far apart.
+    Exact,
     /// By key; rows that somebody else holds are left out.
     Skipping,
     /// One row, waiting for it as long as the engine's lock time-out says.
@@ -228,7 +230,8 @@ impl Transaction<'_, '_> {
 
         let changed = match (self.asked.take, action.shape(d)) {
             (Take::Window, Shape::Window) => self.by_window().await?,
-            (Take::Window, Shape::Keys) => self.by_exact_keys().await?,
+            (Take::Exact, Shape::Window) => self.by_scattered_keys().await?,
+            (Take::Window | Take::Exact, Shape::Keys) => self.by_exact_keys().await?,
             _ => self.by_key().await?,
         };
         if changed.is_empty() {
@@ -276,6 +279,14 @@ impl Transaction<'_, '_> {
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         self.cx.watch.at(Point::Locked, &action.id).await;
         let rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
+        Ok(self.keys(&rows)?)
+    }
+
+    /// Finds and acts in one statement over exact keys, which answers with the keys that it changed.
+    async fn by_scattered_keys(&mut self) -> Result<Vec<RecordKey>, Failure> {
+        let Batch { action, keys, .. } = self.asked;
+        self.cx.watch.at(Point::Locked, &action.id).await;
+        let rows = self.session.rows(&action.act_keys(self.cx.dialect, keys, true)).await?;
         Ok(self.keys(&rows)?)
     }
 

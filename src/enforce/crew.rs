@@ -6,10 +6,11 @@ use std::collections::HashSet;
 use futures_util::future::join_all;
 use tokio::sync::Mutex;
 
+use super::batch::Take;
 use super::error::EnforceError;
 use super::outcome::ActionOutcome;
 use super::watch::Point;
-use super::work::Worker;
+use super::work::{Worker, taken};
 use crate::plan::action::Action;
 use crate::plan::key::RecordKey;
 
@@ -23,9 +24,12 @@ struct Queue {
     after: Option<RecordKey>,
     /// Nothing more is to be looked for.
     ended: bool,
+    /// They were found in the database's own order.
+    in_order: bool,
 }
 
 impl Queue {
+    /// The next keys.
     fn take(&mut self, n: usize) -> Vec<RecordKey> {
         let from = self.taken;
         self.taken = (from + n.max(1)).min(self.found.len());
@@ -33,12 +37,18 @@ impl Queue {
     }
 }
 
-/// Does everything of one action that is due now.
+/// Does everything of one action that is due now: `due` rows by the last count.
 ///
 /// # Errors
 /// What ends the run; what single rows refuse is in the outcome.
-pub async fn act(workers: &mut [Worker<'_>], action: &Action, out: &mut ActionOutcome) -> Result<(), EnforceError> {
-    let queue = Mutex::new(Queue::default());
+pub async fn act(workers: &mut [Worker<'_>], action: &Action, due: u64, out: &mut ActionOutcome) -> Result<(), EnforceError> {
+    let mut queue = Queue::default();
+    if let Some(first) = workers.first_mut().filter(|w| due < w.common.settings.chunk && !w.common.stopping()) {
+        queue.found = first.find_all(action).await?;
+        queue.ended = true;
+        first.common.cx.watch.at(Point::Found, &action.id).await;
+    }
+    let queue = Mutex::new(queue);
     let parts = join_all(workers.iter_mut().map(|worker| drain(worker, action, &queue))).await;
     let mut missed = Vec::new();
     for part in parts {
@@ -66,11 +76,11 @@ async fn drain(
     let (mut out, mut missed) = (ActionOutcome::default(), Vec::new());
     let result = async {
         while !worker.common.stopping() && !worker.common.given_up(&out) {
-            let keys = next(worker, action, &mut *queue.lock().await).await?;
+            let (keys, take) = next(worker, action, &mut *queue.lock().await).await?;
             if keys.is_empty() {
                 break;
             }
-            let batched = worker.batch(action, &keys, &mut out).await?;
+            let batched = worker.batch(action, &keys, take, &mut out).await?;
             let done: HashSet<&RecordKey> = batched.handled.iter().collect();
             missed.extend(keys.iter().filter(|k| !done.contains(k)).cloned());
             if batched.starved {
@@ -92,14 +102,17 @@ async fn drain(
     result.map(|()| (out, missed))
 }
 
-/// The next keys for a worker; none when nothing is left.
-async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Result<Vec<RecordKey>, EnforceError> {
+/// The next keys for a worker, and how to take them; none when nothing is left.
+async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Result<(Vec<RecordKey>, Take), EnforceError> {
     if queue.taken == queue.found.len() && !queue.ended {
         queue.found = worker.find(action, queue.after.as_ref()).await?;
         queue.taken = 0;
         worker.common.cx.watch.at(Point::Found, &action.id).await;
         queue.ended = (queue.found.len() as u64) < worker.common.settings.chunk;
         queue.after = queue.found.last().cloned();
+        queue.in_order = true;
     }
-    Ok(queue.take(worker.size))
+    let keys = queue.take(worker.size);
+    let take = taken(&keys, queue.in_order);
+    Ok((keys, take))
 }

@@ -21,6 +21,8 @@ use crate::source::{Class, Session, Source, SourceError};
 pub(super) const TRIES: u32 = 5;
 /// How often the pieces of one batch may lose before what is left of it is taken one by one.
 const LOSSES: u32 = 64;
+/// How many rows a window may read for each that it takes.
+const READ_FOR_ONE: i128 = 50;
 /// Tries for a connection.
 const RECONNECTS: u32 = 5;
 
@@ -153,6 +155,18 @@ impl<'a> Worker<'a> {
         keys_of(d, &action.key, &rows)
     }
 
+    /// All candidates of an action, in the order of their keys where these are numbers.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn find_all(&mut self, action: &Action) -> Result<Vec<RecordKey>, EnforceError> {
+        let d = self.common.cx.dialect;
+        let rows = self.look(&action.find_all(d)).await?;
+        let mut keys = keys_of(d, &action.key, &rows)?;
+        keys.sort_by_cached_key(RecordKey::number);
+        Ok(keys)
+    }
+
     /// How many of these records are due, each looked at now.
     ///
     /// # Errors
@@ -169,10 +183,16 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// What ends the run; what single rows refuse is in the outcome.
-    pub async fn batch(&mut self, action: &Action, keys: &[RecordKey], out: &mut ActionOutcome) -> Result<Batched, EnforceError> {
+    pub async fn batch(
+        &mut self,
+        action: &Action,
+        keys: &[RecordKey],
+        first: Take,
+        out: &mut ActionOutcome,
+    ) -> Result<Batched, EnforceError> {
         let mut all = Batched::default();
         let mut losses = 0;
-        let mut pieces: Vec<(Vec<RecordKey>, Take, u32)> = vec![(keys.to_vec(), Take::Window, 0)];
+        let mut pieces: Vec<(Vec<RecordKey>, Take, u32)> = vec![(keys.to_vec(), first, 0)];
         while let Some((piece, take, tries)) = pieces.pop() {
             match self.once(action, &piece, take).await {
                 Ok(done) => {
@@ -335,6 +355,18 @@ impl<'a> Worker<'a> {
             });
         }
         Ok(())
+    }
+}
+
+/// How keys are taken: over a window when they lie so close together that it reads little else. `in_order` says that they come in the database's order.
+#[must_use]
+pub fn taken(keys: &[RecordKey], in_order: bool) -> Take {
+    match (keys.first().and_then(RecordKey::number), keys.last().and_then(RecordKey::number)) {
+        (Some(first), Some(last)) if (0..=keys.len() as i128 * READ_FOR_ONE).contains(&(last - first)) => Take::Window,
+        (Some(_), Some(_)) => Take::Exact,
+        // Whoever found them in the order of such keys read everything between them once, too.
+        _ if in_order => Take::Window,
+        _ => Take::Exact,
     }
 }
 

@@ -165,6 +165,12 @@ impl Action {
         )
     }
 
+    /// All candidates, in no order: for a few of them, which an index finds. Asked for in key order, planners read the table in that order.
+    #[must_use]
+    pub fn find_all(&self, d: Dialect) -> String {
+        format!("SELECT {} FROM {} AS {ROW} WHERE {}", self.key_columns(d), d.table(&self.table), self.candidates.render())
+    }
+
     /// Which of these keys are due, without locking anything.
     #[must_use]
     pub fn look(&self, d: Dialect, keys: &[RecordKey]) -> String {

@@ -52,6 +52,15 @@ impl std::fmt::Debug for RecordKey {
 }
 
 impl RecordKey {
+    /// The key as a number, where it is one whole number.
+    #[must_use]
+    pub fn number(&self) -> Option<i128> {
+        match self.0.as_slice() {
+            [part] if part.kind == KeyKind::Integer => part.text.parse().ok(),
+            _ => None,
+        }
+    }
+
     /// An injective byte form, over which the record's MAC is computed: for each part its kind (one byte), the length of
     /// its text (u32, big-endian) and the text.
     #[must_use]
