@@ -65,8 +65,8 @@ pub struct Done {
 pub enum Failure {
     /// The database said no; the transaction is undone for certain.
     Source(SourceError),
-    /// The connection was lost while committing: the ledger knows.
-    Unknown,
+    /// The connection was lost while committing, for this position of the ledger: the ledger knows.
+    Unknown(u64),
     /// What the rows were chosen by changed before they could be locked: they are looked at again.
     Moved,
     /// The database left out, without an error, rows that were locked and due: a trigger's silent veto.
@@ -186,7 +186,7 @@ pub async fn run(
             Ok(Done::default())
         }
         // The batch stays open in the journal: the ledger decides.
-        Err(Failure::Unknown) => Err(Failure::Unknown),
+        Err(Failure::Unknown(seq)) => Err(Failure::Unknown(seq)),
         Err(failure) => {
             let code = match &failure {
                 Failure::Source(e) => e.code().unwrap_or("connection").to_owned(),
@@ -241,13 +241,14 @@ impl Transaction<'_, '_> {
         cx.watch.at(Point::Acted, &action.id).await;
         let macs = macs(cx, &action.data_set, &changed)?;
         let (log_size, log_root) = cx.journal.head().await.map_err(EnforceError::from)?;
+        let seq = cx.fence.next_seq();
         let row = LedgerRow {
             batch: batch.to_string(),
             source: cx.fence.source.clone(),
             run: cx.run.to_string(),
             epoch: cx.fence.epoch,
             slot,
-            seq: cx.fence.next_seq(),
+            seq,
             data_set: action.data_set.clone(),
             action: action.id.clone(),
             n: changed.len() as u64,
@@ -264,8 +265,11 @@ impl Transaction<'_, '_> {
         last.push(d.commit());
         match self.session.script(&last).await {
             Ok(_) => Ok(Some(Change { keys: changed, macs, related: self.related })),
-            Err(e) if e.class() == crate::source::Class::Lost => Err(Failure::Unknown),
-            Err(e) => Err(Failure::Source(e)),
+            Err(e) if e.class() == crate::source::Class::Lost => Err(Failure::Unknown(seq)),
+            Err(e) => {
+                cx.fence.give_back(seq);
+                Err(Failure::Source(e))
+            }
         }
     }
 

@@ -28,10 +28,16 @@ pub struct Fence {
 }
 
 impl Fence {
-    /// A position in the source's ledger that no other batch has. A batch that comes to nothing leaves a gap.
+    /// A position in the source's ledger that no other batch has.
     #[must_use]
     pub fn next_seq(&self) -> u64 {
         self.seq.fetch_add(1, Ordering::Relaxed)
+    }
+
+    /// Gives a position back whose row was certainly not committed. Where another worker has taken the next one meanwhile, a gap stays.
+    pub fn give_back(&self, seq: u64) {
+        // Failing is that gap.
+        let _ = self.seq.compare_exchange(seq + 1, seq, Ordering::Relaxed, Ordering::Relaxed);
     }
 }
 

@@ -52,7 +52,7 @@ impl Worker<'_> {
                     out.too_large += 1;
                     return Ok(());
                 }
-                Err(Failure::Unknown) => self.settle(out).await?,
+                Err(Failure::Unknown(seq)) => self.settle(seq, out).await?,
                 // Due before and after, locked, and yet left out, twice.
                 Err(Failure::Vetoed) if vetoes == 1 => return self.failed(action, &keys, &Failure::Vetoed, out),
                 Err(Failure::Vetoed) => {

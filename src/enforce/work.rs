@@ -209,8 +209,8 @@ impl<'a> Worker<'a> {
                     out.too_large += 1;
                     all.handled.extend(piece);
                 }
-                Err(Failure::Unknown) => {
-                    self.settle(out).await?;
+                Err(Failure::Unknown(seq)) => {
+                    self.settle(seq, out).await?;
                     if tries < TRIES {
                         pieces.push((piece, take, tries + 1));
                     }
@@ -281,7 +281,7 @@ impl<'a> Worker<'a> {
     }
 
     /// A COMMIT without an answer: the ledger knows.
-    pub(super) async fn settle(&mut self, out: &mut ActionOutcome) -> Result<(), EnforceError> {
+    pub(super) async fn settle(&mut self, seq: u64, out: &mut ActionOutcome) -> Result<(), EnforceError> {
         self.drop_session().await;
         let open = self.common.cx.journal.reader().open_batches().await?;
         for entry in open {
@@ -296,6 +296,8 @@ impl<'a> Worker<'a> {
             if let Event::Applied { rows, related, .. } = &event {
                 out.changed += rows;
                 out.related += related.iter().map(|r| r.rows).sum::<u64>();
+            } else {
+                self.common.cx.fence.give_back(seq);
             }
             self.common.cx.journal.append(Append::from(event)).await?;
         }
@@ -382,7 +384,7 @@ pub(super) fn class_of(failure: &Failure) -> Class {
         Failure::Source(e) => e.class(),
         Failure::Moved => Class::Retry,
         Failure::Vetoed => Class::Row,
-        Failure::Unknown | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
+        Failure::Unknown(_) | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
     }
 }
 

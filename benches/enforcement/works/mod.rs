@@ -1,5 +1,6 @@
 //! One file for each work.
 
+pub mod advice;
 pub mod application;
 pub mod census;
 pub mod cold_start;

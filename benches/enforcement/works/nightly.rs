@@ -2,20 +2,19 @@
 
 use std::time::Instant;
 
-use retentiond::enforce::check;
 use retentiond::plan::schema::Engine;
-use retentiond::policy::located::Faults;
 use serde_json::{Value, json};
 
+use super::advice::{advice, follow};
 use crate::Outcome;
 use crate::args::Args;
 use crate::base::Base;
 use crate::client::Client;
 use crate::data::Shape;
-use crate::product::{Product, now};
+use crate::product::Product;
 use crate::reference;
 use crate::report::{Series, emit, median, rounded, series_json};
-use crate::rules::{Rules, Task, rules, with_to_do};
+use crate::rules::{Rules, Task, rules};
 
 /// How often a single statement is asked.
 const REPEATS: usize = 5;
@@ -38,16 +37,10 @@ async fn one_size(args: &Args, size: u64) -> Outcome<()> {
         client.run("ALTER DATABASE run SET pg_stat_statements.track = 'top'").await?;
         client.run("ALTER DATABASE run SET pg_stat_statements.track_planning = on").await?;
     }
-    let mut rules = rules(Task::Anonymise, None)?;
+    let rules = rules(Task::Anonymise, None)?;
     let product = Product::new(&base, args.workers).await?;
     let advice = advice(&product, &rules).await?;
-    for sql in &advice {
-        client.run(sql).await?;
-        // A column that is advised is named in the map.
-        if let Some(column) = sql.split('`').find(|word| word.starts_with("retentiond_todo_")) {
-            rules = with_to_do(column)?;
-        }
-    }
+    let rules = follow(&mut client, &advice).await?.unwrap_or(rules);
     match base.engine {
         Engine::Postgres => drop(client.run("VACUUM (ANALYZE) customers").await?),
         Engine::Sqlite => drop(client.run("ANALYZE").await?),
@@ -107,18 +100,6 @@ fn say(args: &Args, size: u64, advice: &[String], nothing: &Series, some: &Serie
         "variants": series_json(&[("nothing_due", nothing), ("newly_due", some)]),
     });
     emit(args, figures, &people)
-}
-
-/// The statements that `check` advises.
-async fn advice(product: &Product, rules: &Rules) -> Outcome<Vec<String>> {
-    let mut faults = Faults::default();
-    check(&product.source, &rules.map, &rules.policies, now(), false, &mut faults).await?;
-    let helps = faults.sorted().into_iter().filter_map(|f| f.help.clone());
-    let advice: Vec<String> = helps.filter(|h| h.starts_with("CREATE INDEX") || h.starts_with("ALTER TABLE")).collect();
-    if advice.is_empty() {
-        eprintln!("bench: `check` advises no index");
-    }
-    Ok(advice)
 }
 
 /// What a run that finds nothing asks of the table, one by one, in milliseconds as the driver sees them.
