@@ -39,6 +39,8 @@ pub async fn export(reader: &Reader, out: &mut (dyn Write + Send)) -> Result<Exp
     // A head that was signed twice is signed the same.
     let mut seen = BTreeSet::new();
     checkpoints.retain(|checkpoint| checkpoint.size <= size && seen.insert(checkpoint.note.clone()));
+    // Several over one size are in the order of their bytes: an export has one form.
+    checkpoints.sort_by(|a, b| (a.size, &a.note).cmp(&(b.size, &b.note)));
     let named = named_documents(reader, size).await?;
     let mut documents = store.document_hashes().await?;
     documents.retain(|hash| named.contains(hash));

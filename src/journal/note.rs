@@ -1,6 +1,6 @@
 //! Checkpoints: tree heads (C2SP tlog-checkpoint) as signed notes (C2SP signed-note).
 
-use signed_note::{Note, NoteError, Signer, StandardVerifier, VerificationError, Verifier as _, VerifierList};
+use signed_note::{Note, NoteError, Signature, Signer, StandardVerifier, VerificationError, Verifier as _, VerifierList};
 use tlog_tiles::{Checkpoint, Hash};
 
 use super::error::JournalError;
@@ -60,11 +60,18 @@ impl UncheckedCheckpoint {
         self.checkpoint.hash().0
     }
 
-    /// How many signatures it bears.
+    /// The ids of the keys whose signatures it bears, in their order.
     #[must_use]
-    pub fn signatures(&self) -> usize {
+    pub fn signers(&self) -> Vec<u32> {
         let bytes = self.note.to_bytes();
-        bytes[self.note.text().len()..].iter().filter(|b| **b == b'\n').count().saturating_sub(1)
+        let lines = bytes[self.note.text().len()..].split(|b| *b == b'\n').filter(|line| !line.is_empty());
+        lines.filter_map(|line| Some(Signature::from_bytes(line).ok()?.id())).collect()
+    }
+
+    /// The id of a key in signatures.
+    #[must_use]
+    pub fn id_of(key: &VerifierKey) -> Option<u32> {
+        StandardVerifier::new(key.as_str()).ok().map(|verifier| verifier.key_id())
     }
 
     /// Checks the signature of one key.

@@ -140,11 +140,12 @@ impl Chain {
         self.candidates.insert(size, candidates);
     }
 
-    /// Whether every signature of a checkpoint that bears several is one of this log's keys.
+    /// Whether every signature of a checkpoint that bears several is one of this log's keys, in the order in which the log took them.
     fn wholly_signed(&self, checkpoint: &UncheckedCheckpoint) -> bool {
-        let count = checkpoint.signatures();
-        let valid = || self.keys.iter().filter(|key| checkpoint.signed_by(key) == SignatureState::Valid).count();
-        count == 1 || valid() == count
+        let signers = checkpoint.signers();
+        let valid = |key: &&VerifierKey| checkpoint.signed_by(key) == SignatureState::Valid;
+        let known = || self.keys.iter().filter(valid).filter_map(UncheckedCheckpoint::id_of);
+        signers.len() == 1 || known().eq(signers.iter().copied())
     }
 
     pub(super) fn finish(mut self, entries: u64) -> Verdict {

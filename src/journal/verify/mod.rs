@@ -10,7 +10,7 @@ mod parse;
 mod places;
 mod rules;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::io::BufRead;
 
 pub use fault::{At, Fault, FaultKind, MAX_FAULTS, Report};
@@ -51,8 +51,6 @@ pub fn verify(export: &mut dyn BufRead, key: &VerifierKey, witnesses: &[String])
 struct Check {
     report: Report,
     announced: u64,
-    /// Hashes of the export's checkpoints.
-    notes: BTreeSet<Hash>,
     /// With whether a run names them.
     documents: BTreeMap<Hash, (DocumentKind, bool)>,
     data: Growing,
@@ -67,7 +65,6 @@ impl Check {
         Self {
             report: Report::default(),
             announced: 0,
-            notes: BTreeSet::new(),
             documents: BTreeMap::new(),
             data: Growing::new(),
             claimed: Growing::new(),
@@ -89,14 +86,16 @@ impl Check {
         let header = parse::header(export)?;
         self.announced = header.entries;
         self.report.origin.clone_from(&header.origin);
-        let mut before = None;
+        let mut before: Option<(u64, String)> = None;
         for _ in 0..header.checkpoints {
             let note = parse::checkpoint(export)?;
-            let size = UncheckedCheckpoint::parse(&note).map(|c| c.size());
-            if size.is_some_and(|_| size < before) || !self.notes.insert(Hash::of(note.as_bytes())) {
-                self.fault(At::File, FaultKind::Malformed("checkpoints that are not in order"));
+            if let Some(size) = UncheckedCheckpoint::parse(&note).map(|c| c.size()) {
+                let place = (size, note.clone());
+                if before.as_ref().is_some_and(|before| place <= *before) {
+                    self.fault(At::File, FaultKind::Malformed("checkpoints that are not in order"));
+                }
+                before = Some(place);
             }
-            before = size.or(before);
             if let Some(fault) = self.chain.own(&note, &header.origin) {
                 self.report.faults.push(fault);
             }
