@@ -23,6 +23,7 @@ use crate::journal::{
     Append, Ceiling, DocumentKind, Event, Hash, Id128, Instant, Journal, Name, Outcome, Phase, Trigger, program_version,
 };
 use crate::plan::action::{Action, ActionKind};
+use crate::plan::census::Counts;
 use crate::plan::due::DueCounts;
 use crate::plan::schema::Engine;
 use crate::source::Source;
@@ -110,7 +111,7 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     session.done().await?;
     let mut out_of_time = Vec::new();
     for (action, out) in plan.actions.iter().zip(&mut actions) {
-        out.due_after = due_of(&after, action);
+        out.due_after = due_of(&after, action).max(full.as_deref().map_or(0, |full| counted(full, action)));
         if common.out_of_time() && out.stopped.is_none() && out.due_after > out.failed + out.busy + out.too_large {
             let limit = settings.ceilings.time.map_or(0, |t| t.as_secs());
             let over = deadline.map_or(0, |d| d.elapsed().as_secs());
@@ -236,6 +237,15 @@ async fn guard(workers: &mut [Worker<'_>], action: &Action, out: &mut ActionOutc
 
 fn due_of(counts: &[(String, DueCounts)], action: &Action) -> u64 {
     let of_set = counts.iter().find(|(id, _)| *id == action.data_set);
+    of_set.and_then(|(_, c)| c.actions.iter().find(|(id, _)| *id == action.id)).map_or(0, |(_, n)| *n)
+}
+
+/// What a full census, which trusts no to-do column, says of an action. Of deletions it tells the end of a run, not what is left after one.
+fn counted(census: &[(String, Counts)], action: &Action) -> u64 {
+    if matches!(action.kind, ActionKind::Delete | ActionKind::Empty) {
+        return 0;
+    }
+    let of_set = census.iter().find(|(id, _)| *id == action.data_set);
     of_set.and_then(|(_, c)| c.actions.iter().find(|(id, _)| *id == action.id)).map_or(0, |(_, n)| *n)
 }
 

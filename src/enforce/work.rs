@@ -15,7 +15,7 @@ use crate::journal::{Append, Code, Event, Mac, Name};
 use crate::plan::action::Action;
 use crate::plan::key::RecordKey;
 use crate::plan::schema::Engine;
-use crate::source::{Class, Session, Source, SourceError};
+use crate::source::{Class, Row, Session, Source, SourceError};
 
 /// Tries for a batch that lost to somebody else (deadlock, serialisation failure, lock time-out).
 pub(super) const TRIES: u32 = 5;
@@ -133,8 +133,18 @@ impl<'a> Worker<'a> {
         Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
     }
 
-    /// Reads outside any batch.
-    async fn look(&mut self, sql: &str) -> Result<Vec<crate::source::Row>, EnforceError> {
+    /// Reads outside any batch, once more over a new connection when the old one turns out to be gone: servers end those that were idle.
+    async fn look(&mut self, sql: &str) -> Result<Vec<Row>, EnforceError> {
+        match self.look_once(sql).await {
+            Err(EnforceError::Source(e)) if matches!(e.class(), Class::Lost) => {
+                self.drop_session().await;
+                self.look_once(sql).await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn look_once(&mut self, sql: &str) -> Result<Vec<Row>, EnforceError> {
         let mysql = self.common.cx.dialect.engine.is_mysql_family();
         let session = self.session().await?;
         let rows = session.rows(sql).await?;

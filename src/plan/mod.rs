@@ -24,3 +24,4 @@ pub mod terms;
 pub mod to_do;
 pub mod touch;
 pub mod waiting;
+mod writer;

@@ -14,6 +14,7 @@ mod rivals;
 mod rows;
 mod scene;
 mod silence;
+mod workers;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
 #[path = "../support/enforcement.rs"]
