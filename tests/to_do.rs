@@ -10,7 +10,7 @@ mod support;
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use enforcement::{Fixture, Rules, rules, unlimited};
-use retentiond::enforce::{Silent, check, take_census, take_due_census};
+use retentiond::enforce::{Expecting, Silent, check, take_census, take_due_census};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::located::{Fault, Faults};
 use support::database;
@@ -76,10 +76,10 @@ async fn what_check_advises_is_created_named_and_found_by() {
         let prepared = fixture.prepare(&named).await;
         let action = prepared.plan.actions.iter().find(|a| a.id == "contract.anonymise").unwrap();
         let mut session = fixture.source.session().await.unwrap();
-        let explained = session.rows(&format!("EXPLAIN {}", action.count(prepared.plan.dialect))).await.unwrap();
+        let explained = session.rows(&format!("EXPLAIN {}", action.find_all(prepared.plan.dialect))).await.unwrap();
         let shown: Vec<&str> = explained[0].iter().flatten().map(String::as_str).collect();
         assert!(shown.iter().any(|c| c.contains(&name)), "{shown:?}");
-        let due = take_due_census(&mut session, &prepared.plan, false).await.unwrap();
+        let due = take_due_census(&fixture.source, &prepared.plan, false, Expecting::Anything).await.unwrap();
         let full = take_census(&mut session, &prepared.plan).await.unwrap();
         session.done().await.unwrap();
         assert_eq!(due[0].1.actions, [("contract.anonymise".to_owned(), 3)]);

@@ -43,6 +43,8 @@ pub enum Take {
     Window,
     /// The same, over exactly these keys: they lie far apart.
     Exact,
+    /// As over a window, whose ends are the first and the last number of a stretch and need not be keys: nobody looked up what is due between them.
+    Stretch,
     /// By key; rows that somebody else holds are left out.
     Skipping,
     /// One row, waiting for it as long as the engine's lock time-out says.
@@ -229,7 +231,7 @@ impl Transaction<'_, '_> {
         cx.watch.at(Point::Fenced, &action.id).await;
 
         let changed = match (self.asked.take, action.shape(d)) {
-            (Take::Window, Shape::Window) => self.by_window().await?,
+            (Take::Window | Take::Stretch, Shape::Window) => self.by_window().await?,
             (Take::Exact, Shape::Window) => self.by_scattered_keys().await?,
             (Take::Window | Take::Exact, Shape::Keys) => self.by_exact_keys().await?,
             _ => self.by_key().await?,
@@ -279,10 +281,13 @@ impl Transaction<'_, '_> {
 
     /// Finds and acts in one statement over a window of keys, which answers with the keys that it changed.
     async fn by_window(&mut self) -> Result<Vec<RecordKey>, Failure> {
-        let Batch { action, keys, .. } = self.asked;
+        let Batch { action, keys, most_rows, take } = self.asked;
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         self.cx.watch.at(Point::Locked, &action.id).await;
         let rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
+        if take == Take::Stretch && rows.len() > most_rows {
+            return Err(Failure::TooLarge);
+        }
         Ok(self.keys(&rows)?)
     }
 

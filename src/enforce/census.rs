@@ -5,7 +5,11 @@ use crate::plan::action::Action;
 use crate::plan::census::Counts;
 use crate::plan::compile::Plan;
 use crate::plan::due::{AsideKind, DueCounts, Of};
-use crate::source::Session;
+use crate::plan::schema::Engine;
+use crate::source::{Class, Session, Source};
+
+/// What is due, by data set.
+pub type DueCensuses = Vec<(String, DueCounts)>;
 
 /// The figures of every root data set of the plan, in its order. Reads only, and whole tables.
 ///
@@ -13,18 +17,56 @@ use crate::source::Session;
 /// [`EnforceError::Source`].
 pub async fn take(session: &mut Session, plan: &Plan) -> Result<Vec<(String, Counts)>, EnforceError> {
     let mut all = Vec::new();
+    if session.engine() == Engine::Postgres {
+        // As many as a stock server lends to one query: everything is read.
+        session.rows("SET max_parallel_workers_per_gather = 2").await?;
+    }
     for census in &plan.censuses {
         let rows = session.rows(&census.sql).await?;
         all.push((census.data_set.clone(), census.read(&rows)));
     }
+    if session.engine() == Engine::Postgres {
+        session.rows("RESET max_parallel_workers_per_gather").await?;
+    }
     Ok(all)
 }
 
-/// What is due, in every root data set of the plan, in its order. Reads only, by the indexes that find what is due.
+/// What a due census expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expecting {
+    /// Anything.
+    Anything,
+    /// Next to nothing, since everything was just done. PostgreSQL's statistics do not know that yet: left to them it reads the whole table.
+    Little,
+}
+
+/// What is due, in every root data set of the plan, in its order. Reads only, by the indexes that find what is due. Asked once more over a new
+/// connection when the old one turns out to be gone.
 ///
 /// # Errors
 /// [`EnforceError::Source`].
-pub async fn due(session: &mut Session, plan: &Plan, orders: bool) -> Result<Vec<(String, DueCounts)>, EnforceError> {
+pub async fn due(source: &Source, plan: &Plan, orders: bool, expecting: Expecting) -> Result<DueCensuses, EnforceError> {
+    match due_once(source, plan, orders, expecting).await {
+        Err(EnforceError::Source(e)) if e.class() == Class::Lost => due_once(source, plan, orders, expecting).await,
+        answer => answer,
+    }
+}
+
+async fn due_once(source: &Source, plan: &Plan, orders: bool, expecting: Expecting) -> Result<DueCensuses, EnforceError> {
+    let mut session = source.session().await?;
+    let by_index = session.engine() == Engine::Postgres && expecting == Expecting::Little;
+    if by_index {
+        session.rows("SET enable_seqscan = off").await?;
+    }
+    let all = count(&mut session, plan, orders).await?;
+    if by_index {
+        session.rows("RESET enable_seqscan").await?;
+    }
+    session.done().await?;
+    Ok(all)
+}
+
+async fn count(session: &mut Session, plan: &Plan, orders: bool) -> Result<DueCensuses, EnforceError> {
     let mut all = Vec::new();
     for census in &plan.due {
         let mut counts = census.nothing();

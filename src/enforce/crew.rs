@@ -9,6 +9,7 @@ use tokio::sync::Mutex;
 use super::batch::Take;
 use super::error::EnforceError;
 use super::outcome::ActionOutcome;
+use super::stretch;
 use super::watch::Point;
 use super::work::{Worker, taken};
 use crate::plan::action::Action;
@@ -16,7 +17,7 @@ use crate::plan::key::RecordKey;
 
 /// Candidates that nobody has taken yet, in key order.
 #[derive(Default)]
-struct Queue {
+pub(super) struct Queue {
     found: Vec<RecordKey>,
     /// How many of them were taken.
     taken: usize,
@@ -29,6 +30,11 @@ struct Queue {
 }
 
 impl Queue {
+    /// Exactly these, in the database's own order.
+    pub(super) fn of(found: Vec<RecordKey>) -> Self {
+        Self { found, ended: true, in_order: true, ..Self::default() }
+    }
+
     /// The next keys.
     fn take(&mut self, n: usize) -> Vec<RecordKey> {
         let from = self.taken;
@@ -42,24 +48,21 @@ impl Queue {
 /// # Errors
 /// What ends the run; what single rows refuse is in the outcome.
 pub async fn act(workers: &mut [Worker<'_>], action: &Action, due: u64, out: &mut ActionOutcome) -> Result<(), EnforceError> {
-    let mut queue = Queue::default();
-    if let Some(first) = workers.first_mut().filter(|w| due < w.common.settings.chunk && !w.common.stopping()) {
-        queue.found = first.find_all(action).await?;
-        queue.ended = true;
-        first.common.cx.watch.at(Point::Found, &action.id).await;
-    }
-    let queue = Mutex::new(queue);
-    let parts = join_all(workers.iter_mut().map(|worker| drain(worker, action, &queue))).await;
-    let mut missed = Vec::new();
-    for part in parts {
-        let (done, left_out) = part?;
-        out.changed += done.changed;
-        out.related += done.related;
-        out.failed += done.failed;
-        out.busy += done.busy;
-        out.too_large += done.too_large;
-        missed.extend(left_out);
-    }
+    let mut missed = match stretch::road(workers, action, due).await? {
+        Some(road) => {
+            let so_far = out.changed;
+            let missed = sum(stretch::act(workers, action, road).await, out)?;
+            let changed = out.changed - so_far;
+            // A stretch does not say which rows it left out: a trigger's silent veto is found key by key.
+            if changed + out.failed + out.busy + out.too_large + missed.len() as u64 >= due {
+                missed
+            } else {
+                (out.failed, out.busy, out.too_large) = (0, 0, 0);
+                sum(by_keys(workers, action, due - changed).await?, out)?
+            }
+        }
+        None => sum(by_keys(workers, action, due).await?, out)?,
+    };
     missed.sort_unstable();
     match workers.first_mut() {
         Some(first) => first.left_out(action, &missed, out).await,
@@ -67,12 +70,34 @@ pub async fn act(workers: &mut [Worker<'_>], action: &Action, due: u64, out: &mu
     }
 }
 
-/// One worker's part: what it did, and the keys that its batches left out.
-async fn drain(
-    worker: &mut Worker<'_>,
-    action: &Action,
-    queue: &Mutex<Queue>,
-) -> Result<(ActionOutcome, Vec<RecordKey>), EnforceError> {
+/// Adds up what the workers did; the keys that they left out.
+fn sum(parts: Vec<Part>, out: &mut ActionOutcome) -> Result<Vec<RecordKey>, EnforceError> {
+    let mut missed = Vec::new();
+    for part in parts {
+        let (done, left_out) = part?;
+        out.add(&done);
+        missed.extend(left_out);
+    }
+    Ok(missed)
+}
+
+/// What one worker did, and the keys that its batches left out.
+pub(super) type Part = Result<(ActionOutcome, Vec<RecordKey>), EnforceError>;
+
+/// All workers on one queue of keys.
+async fn by_keys(workers: &mut [Worker<'_>], action: &Action, due: u64) -> Result<Vec<Part>, EnforceError> {
+    let mut queue = Queue::default();
+    if let Some(first) = workers.first_mut().filter(|w| due < w.common.settings.chunk && !w.common.stopping()) {
+        queue.found = first.find_all(action).await?;
+        queue.ended = true;
+        first.common.cx.watch.at(Point::Found, &action.id).await;
+    }
+    let queue = Mutex::new(queue);
+    Ok(join_all(workers.iter_mut().map(|worker| drain(worker, action, &queue))).await)
+}
+
+/// One worker's part.
+pub(super) async fn drain(worker: &mut Worker<'_>, action: &Action, queue: &Mutex<Queue>) -> Part {
     let (mut out, mut missed) = (ActionOutcome::default(), Vec::new());
     let result = async {
         while !worker.common.stopping() && !worker.common.given_up(&out) {

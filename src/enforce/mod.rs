@@ -25,12 +25,13 @@ pub mod recover;
 mod restore;
 pub mod run;
 mod settings;
+mod stretch;
 mod surroundings;
 mod tail;
 mod watch;
 pub mod work;
 
-pub use census::{due as take_due_census, take as take_census};
+pub use census::{DueCensuses, Expecting, due as take_due_census, take as take_census};
 pub use check::{Checked, check};
 pub use draft::draft;
 pub use error::EnforceError;

@@ -45,6 +45,17 @@ pub struct ActionOutcome {
     pub stopped: Option<Stopped>,
 }
 
+impl ActionOutcome {
+    /// Adds what a part of the action did.
+    pub(super) fn add(&mut self, part: &Self) {
+        self.changed += part.changed;
+        self.related += part.related;
+        self.failed += part.failed;
+        self.busy += part.busy;
+        self.too_large += part.too_large;
+    }
+}
+
 /// What one run did.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct RunOutcome {

@@ -7,7 +7,7 @@ use std::time::Instant as Timer;
 use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::batch::{Context, word};
-use super::census;
+use super::census::{self, DueCensuses, Expecting};
 use super::crew;
 use super::entries;
 use super::error::EnforceError;
@@ -24,6 +24,7 @@ use crate::journal::{
 };
 use crate::plan::action::{Action, ActionKind};
 use crate::plan::census::Counts;
+use crate::plan::compile::Plan;
 use crate::plan::due::DueCounts;
 use crate::plan::schema::Engine;
 use crate::source::Source;
@@ -72,8 +73,8 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     if restored {
         actions.iter_mut().for_each(|a| a.candidates = a.predicate.clone());
     }
-    let before = census::due(&mut session, plan, orders).await?;
     session.done().await?;
+    let before = census::due(source, plan, orders, Expecting::Anything).await?;
     journal.append(Append::new().events(entries::due(id, &name, Phase::Before, &before)?)).await?;
 
     let slots = fence.slots.clone();
@@ -92,23 +93,26 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     let common = Common { source, cx, settings, deadline, named: Mutex::new(HashSet::new()) };
     let most = if plan.dialect.engine == Engine::Sqlite { 1 } else { settings.workers.max(1) };
     let mut workers: Vec<Worker<'_>> = slots.iter().take(most).map(|slot| Worker::new(&common, *slot)).collect();
-    let result = work(&mut workers, &actions, &before).await;
+    let result = work(&mut workers, plan, orders, &actions, &before).await;
     let waiting = workers.iter_mut().flat_map(|w| std::mem::take(&mut w.pending.0)).collect::<Vec<_>>();
     drop(workers);
     journal.append(Append::new().events(waiting)).await?;
-    let mut actions = match result {
-        Ok(actions) => actions,
+    let (mut actions, after) = match result {
+        Ok(done) => done,
         Err(e) => {
             journal.append(Event::RunFinished { run: id, outcome: Outcome::Failed, changed: 0, failed: 0, busy: 0 }).await?;
             return Err(e);
         }
     };
-    let mut session = source.session().await?;
-    // A run that came to act on nothing has just counted.
-    let idle = actions.iter().all(|a| a.due_before == 0 && a.changed + a.failed + a.busy + a.too_large == 0);
-    let after = if idle { before } else { census::due(&mut session, plan, orders).await? };
-    let full = if full_census { Some(census::take(&mut session, plan).await?) } else { None };
-    session.done().await?;
+    if plan.dialect.engine == Engine::Sqlite && actions.iter().any(|a| a.changed + a.related > 0) {
+        leave_no_old_pages(source).await?;
+    }
+    let mut full = None;
+    if full_census {
+        let mut session = source.session().await?;
+        full = Some(census::take(&mut session, plan).await?);
+        session.done().await?;
+    }
     let mut out_of_time = Vec::new();
     for (action, out) in plan.actions.iter().zip(&mut actions) {
         out.due_after = due_of(&after, action).max(full.as_deref().map_or(0, |full| counted(full, action)));
@@ -131,6 +135,15 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     };
     journal.append(entries::end(prepared, id, &name, &outcome, out_of_time)?).await?;
     Ok(outcome)
+}
+
+/// What SQLite has changed lies in its write-ahead log, and what it replaced in the file, until a checkpoint. A reader who keeps it from ending is
+/// not waited for longer than for a lock; whoever writes next goes on with it.
+async fn leave_no_old_pages(source: &Source) -> Result<(), EnforceError> {
+    let mut session = source.session().await?;
+    session.rows("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+    session.done().await?;
+    Ok(())
 }
 
 async fn start(
@@ -163,12 +176,16 @@ async fn start(
     Ok(())
 }
 
-/// All actions, repeated until a round changes nothing: what waits is emptied only once nothing else can go.
+/// All actions, repeated until a round changes nothing: what waits is emptied only once nothing else can go. Each round begins with a count of
+/// what is due; the last count of all, after which nothing was changed, comes with the outcomes.
 async fn work(
     workers: &mut [Worker<'_>],
+    plan: &Plan,
+    orders: bool,
     actions: &[Action],
-    before: &[(String, DueCounts)],
-) -> Result<Vec<ActionOutcome>, EnforceError> {
+    before: &DueCensuses,
+) -> Result<(Vec<ActionOutcome>, DueCensuses), EnforceError> {
+    let mut counts = before.clone();
     let mut outcomes: Vec<ActionOutcome> = Vec::new();
     for action in actions {
         let (action_id, data_set) = (action.id.clone(), action.data_set.clone());
@@ -186,14 +203,14 @@ async fn work(
     let Some(first) = workers.first() else { return Err(EnforceError::NotSetUp) };
     let common = first.common;
     for empties in [false, true] {
-        for round in 0..ROUNDS {
-            let mut progress = 0;
+        for _ in 0..ROUNDS {
+            let (mut progress, mut tried) = (0, false);
             for (action, out) in actions.iter().zip(&mut outcomes) {
                 let waits = action.kind == ActionKind::Empty;
                 if waits && !empties || out.stopped.is_some() || common.stopping() {
                     continue;
                 }
-                let due = if round == 0 && !empties { out.due_before } else { workers[0].count(action).await? };
+                let due = due_of(&counts, action);
                 // Rows that failed or were busy before stay due; they are not tried again in the same run.
                 if due <= out.failed + out.busy + out.too_large {
                     continue;
@@ -203,17 +220,21 @@ async fn work(
                     continue;
                 }
                 common.cx.watch.begins(&action.id, due);
+                tried = true;
                 let so_far = out.changed;
                 (out.failed, out.busy, out.too_large) = (0, 0, 0);
                 crew::act(workers, action, due, out).await?;
                 progress += out.changed - so_far;
+            }
+            if tried {
+                counts = census::due(common.source, plan, orders, Expecting::Little).await?;
             }
             if progress == 0 {
                 break;
             }
         }
     }
-    Ok(outcomes)
+    Ok((outcomes, counts))
 }
 
 /// Stops an action that would change more than a ceiling allows; says so in its outcome and in the journal.

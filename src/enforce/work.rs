@@ -22,7 +22,7 @@ pub(super) const TRIES: u32 = 5;
 /// How often the pieces of one batch may lose before what is left of it is taken one by one.
 const LOSSES: u32 = 64;
 /// How many rows a window may read for each that it takes.
-const READ_FOR_ONE: i128 = 50;
+pub(super) const READ_FOR_ONE: i128 = 50;
 /// Tries for a connection.
 const RECONNECTS: u32 = 5;
 
@@ -115,15 +115,6 @@ impl<'a> Worker<'a> {
         }
     }
 
-    /// How many rows an action would change now.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn count(&mut self, action: &Action) -> Result<u64, EnforceError> {
-        let rows = self.look(&action.count(self.common.cx.dialect)).await?;
-        Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
-    }
-
     /// How many rows the table of an action has, counted no further than `most`.
     ///
     /// # Errors
@@ -175,6 +166,27 @@ impl<'a> Worker<'a> {
         let mut keys = keys_of(d, &action.key, &rows)?;
         keys.sort_by_cached_key(RecordKey::number);
         Ok(keys)
+    }
+
+    /// All candidates of an action from one key to another.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn find_between(&mut self, action: &Action, ends: &[RecordKey; 2]) -> Result<Vec<RecordKey>, EnforceError> {
+        let d = self.common.cx.dialect;
+        let rows = self.look(&action.find_between(d, ends)).await?;
+        keys_of(d, &action.key, &rows)
+    }
+
+    /// The first and the last key of an action's table.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn first_and_last(&mut self, action: &Action) -> Result<[Option<RecordKey>; 2], EnforceError> {
+        let d = self.common.cx.dialect;
+        let first = self.look(&action.end(d, false)).await?;
+        let last = self.look(&action.end(d, true)).await?;
+        Ok([keys_of(d, &action.key, &first)?.pop(), keys_of(d, &action.key, &last)?.pop()])
     }
 
     /// How many of these records are due, each looked at now.
@@ -314,13 +326,15 @@ impl<'a> Worker<'a> {
         Ok(())
     }
 
-    fn adapt(&mut self, done: &batch::Done, tried: usize) {
+    pub(super) fn adapt(&mut self, done: &batch::Done, tried: usize) {
         if done.changed.len() * 2 < tried {
             return;
         }
         let (target, largest) = (self.common.settings.target_time, self.common.settings.largest_batch);
         if done.took > target * 2 {
             self.size = (self.size / 2).max(50).min(largest.max(1));
+        } else if done.took < target / 2 {
+            self.size = (self.size * 2).min(largest);
         } else if done.took < target {
             self.size = (self.size + self.size / 4 + 1).min(largest);
         }

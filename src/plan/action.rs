@@ -171,17 +171,43 @@ impl Action {
         format!("SELECT {} FROM {} AS {ROW} WHERE {}", self.key_columns(d), d.table(&self.table), self.candidates.render())
     }
 
+    /// All candidates from one key to another, in key order.
+    #[must_use]
+    pub fn find_between(&self, d: Dialect, [from, to]: &[RecordKey; 2]) -> String {
+        let between = self.between(d, from, to);
+        format!(
+            "SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {}",
+            self.key_columns(d),
+            d.table(&self.table),
+            B::and([between, self.candidates.clone()]).render(),
+            d.key_order(ROW, &self.key)
+        )
+    }
+
+    /// The first key of the table, or the last one: for keys of one column.
+    #[must_use]
+    pub fn end(&self, d: Dialect, last: bool) -> String {
+        let direction = if last { " DESC" } else { "" };
+        format!(
+            "SELECT {} FROM {} AS {ROW} ORDER BY {}{direction} LIMIT 1",
+            self.key_columns(d),
+            d.table(&self.table),
+            d.key_order(ROW, &self.key)
+        )
+    }
+
+    fn between(&self, d: Dialect, from: &RecordKey, to: &RecordKey) -> B {
+        B::and([
+            B::sql(d.key_compare(ROW, &self.key, KeyOrder::From, from)),
+            B::sql(d.key_compare(ROW, &self.key, KeyOrder::UpTo, to)),
+        ])
+    }
+
     /// Which of these keys are due, without locking anything.
     #[must_use]
     pub fn look(&self, d: Dialect, keys: &[RecordKey]) -> String {
         let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.predicate.clone()]);
         format!("SELECT {} FROM {} AS {ROW} WHERE {}", self.key_columns(d), d.table(&self.table), condition.render())
-    }
-
-    /// How many rows are due.
-    #[must_use]
-    pub fn count(&self, d: Dialect) -> String {
-        format!("SELECT {} FROM {} AS {ROW} WHERE {}", d.as_text("COUNT(*)"), d.table(&self.table), self.candidates.render())
     }
 
     /// How many rows the table has, counted no further than `most`.
@@ -194,11 +220,8 @@ impl Action {
     /// Acts on every due row of a window of keys and returns their keys: the one-statement shape.
     #[must_use]
     pub fn act_window(&self, d: Dialect, from: &RecordKey, to: &RecordKey) -> String {
-        let window = B::and([
-            B::sql(d.key_compare(ROW, &self.key, KeyOrder::From, from)),
-            B::sql(d.key_compare(ROW, &self.key, KeyOrder::UpTo, to)),
-        ]);
-        format!("{} RETURNING {}", self.act(d, &B::and([window, self.predicate.clone()])), self.returning(d))
+        let window = B::and([self.between(d, from, to), self.predicate.clone()]);
+        format!("{} RETURNING {}", self.act(d, &window), self.returning(d))
     }
 
     /// Locks the rows of these keys that are due, leaving out those that somebody else holds.

@@ -117,6 +117,12 @@ impl B {
         Self::and_all(std::iter::once(left).chain(common).collect())
     }
 
+    /// What is left to ask of rows that another predicate has chosen.
+    #[must_use]
+    pub fn where_holds(&self, chosen: &B) -> Self {
+        self.given(&Known { parts: [chosen.demands(), &[]], hold: true })
+    }
+
     /// What must hold for this to hold.
     fn demands(&self) -> &[B] {
         match self {

@@ -12,6 +12,7 @@ use super::boolean::B;
 use super::census::oldest_start;
 use super::dialect::Dialect;
 use super::record::Records;
+use super::schema::Engine;
 use super::to_do;
 use crate::policy::map::{DataSet, Missing};
 use crate::policy::purpose::Purpose;
@@ -24,7 +25,7 @@ pub struct DueCensus {
     /// Purpose ids, in the order of the columns.
     pub purposes: Vec<String>,
     /// Whether each purpose has ended for a row: without looking for orders, and with.
-    ended: [Vec<String>; 2],
+    ended: [Vec<B>; 2],
     oldest: Vec<String>,
     /// What belongs to one purpose alone.
     pub asides: Vec<Aside>,
@@ -81,7 +82,7 @@ impl DueCensus {
     #[must_use]
     pub fn new(light: &Records<'_>, full: &Records<'_>, records: &Records<'_>, data: &DataSet) -> Self {
         let own = full.own_purposes(data);
-        let ended = [light, full].map(|r| own.iter().map(|i| bit(&r.ended(*i, data, ROW))).collect());
+        let ended = [light, full].map(|r| own.iter().map(|i| r.ended(*i, data, ROW)).collect());
         let asides = own.iter().enumerate().flat_map(|(n, i)| asides(records, data, n, *i)).collect();
         Self {
             data_set: data.id.value.clone(),
@@ -108,8 +109,8 @@ impl DueCensus {
             Of::Due => a.candidates.clone(),
             Of::Held => a.held.clone(),
         }));
-        let mut columns = self.ended[usize::from(orders)].clone();
-        columns.push(bit(&before));
+        let bits = self.ended[usize::from(orders)].iter().chain([&before]);
+        let mut columns: Vec<String> = bits.map(|b| bit(&b.where_holds(condition))).collect();
         let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
         columns.extend(self.oldest.iter().cloned());
         columns.push(d.as_text("COUNT(*)"));
@@ -203,12 +204,19 @@ fn asides(records: &Records<'_>, data: &DataSet, n: usize, i: usize) -> Vec<Asid
     }
     let events: Vec<_> = purpose.starts.iter().flat_map(|s| &s.events).filter_map(|name| data.event(name)).collect();
     if purpose.keeps.is_some() && events.iter().all(|e| e.of.is_none()) {
-        let missing = B::or(events.iter().filter(|e| e.missing == Missing::Undated).filter_map(|event| {
-            let (column, form) = terms.resolved.event_form(data, event)?;
-            Some(d.missing(&d.column(ROW, &column.name), form, timed.run.zone))
-        }));
+        let missing = events.iter().filter(|e| e.missing == Missing::Undated).flat_map(|event| {
+            let found = terms.resolved.event_form(data, event);
+            found.map_or_else(Vec::new, |(column, form)| {
+                d.missing_ranges(&d.column(ROW, &column.name), column.nullable, form, timed.run.zone)
+            })
+        });
+        // SQLite goes by a partial index only where each alternative says what the index is about.
+        let narrowed = match d.engine {
+            Engine::Sqlite => B::or(missing.map(|m| B::sql(format!("({})", B::and([m, left.clone()]).render())))),
+            _ => B::and([B::or(missing), left.clone()]),
+        };
         let undated = B::sql(format!("{} = 'd'", terms.state(purpose, timed.run, data, ROW)));
-        let condition = B::and([missing, terms.covers(purpose, data, ROW), left, undated]);
+        let condition = B::and([narrowed, terms.covers(purpose, data, ROW), undated]);
         all.push(Aside { purpose: n, kind: AsideKind::Undated, sql: count(condition) });
     }
     all

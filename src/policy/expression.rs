@@ -171,10 +171,8 @@ fn convert(e: &ast::Expr) -> Result<Expr, ExpressionFault> {
         E::Value(value) => literal(&value.value)?,
         E::TypedString(typed) if typed.data_type == ast::DataType::Date => {
             let ast::Value::SingleQuotedString(text) = &typed.value.value else { return Err(fault("not a date literal")) };
-            Expr::Date(
-                NaiveDate::parse_from_str(text, "%Y-%m-%d")
-                    .map_err(|_| fault(format!("`{text}` is not a date of the form 2020-01-31")))?,
-            )
+            let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|date| date.to_string() == *text);
+            Expr::Date(date.ok_or_else(|| fault(format!("`{text}` is not a date of the form 2020-01-31")))?)
         }
         E::UnaryOp { op: ast::UnaryOperator::Not, expr } => Expr::Not(boxed(expr)?),
         E::UnaryOp { op: ast::UnaryOperator::Minus, expr } => match convert(expr)? {

@@ -205,7 +205,7 @@ async fn a_partial_index_is_advised_where_it_is_used() {
         }
         let plan = found.checked.plan.unwrap();
         let action = plan.actions.iter().find(|a| a.kind == ActionKind::Anonymise).unwrap();
-        let find = action.count(plan.dialect);
+        let find = action.find_all(plan.dialect);
         let explain = match engine {
             Engine::Postgres => format!("SET enable_seqscan = off; EXPLAIN {find}"),
             Engine::Sqlite => format!("EXPLAIN QUERY PLAN {find}"),

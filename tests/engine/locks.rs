@@ -29,9 +29,7 @@ async fn a_row_that_somebody_keeps_locked_is_busy_and_due_tomorrow_and_the_other
             let mut app = Foreign::connect(engine, &db.url).await;
             app.execute(begin(engine)).await.unwrap();
             app.execute(lock).await.unwrap();
-            let started = std::time::Instant::now();
             let outcome = fixture.run_with(&rules, unlimited(), &Silent).await.unwrap_or_else(|e| panic!("{lock}: {e}"));
-            assert!(started.elapsed() < Duration::from_secs(60), "{lock}: {:?}", started.elapsed());
             assert_eq!((outcome.failed(), outcome.busy()), (0, 1), "{} {lock}: {:?}", engine.name(), outcome.actions);
             let found = (
                 number(&fixture, "FROM log").await,

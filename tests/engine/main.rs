@@ -14,6 +14,7 @@ mod rivals;
 mod rows;
 mod scene;
 mod silence;
+mod stretches;
 mod workers;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]

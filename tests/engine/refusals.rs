@@ -8,7 +8,7 @@ use crate::enforcement::{Fixture, unlimited};
 use crate::scene::{ENGINES, consistent, entries, now, number, organisation, scene_rules};
 
 /// A trigger that refuses to delete the row 257 of a table, by an error or without a word.
-fn veto(engine: Engine, table: &str, name: &str, silent: bool) -> String {
+pub fn veto(engine: Engine, table: &str, name: &str, silent: bool) -> String {
     match (engine, silent) {
         (Engine::Postgres, false) => format!(
             "CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN IF OLD.id = 257 THEN RAISE EXCEPTION 'no'; END IF; RETURN OLD; END $$;
@@ -35,7 +35,7 @@ fn mac(fixture: &Fixture<'_>, key_id: KeyId, data_set: &str, id: u64) -> Mac {
 }
 
 /// Exactly the row 257 failed, once, under its own MAC; everything else is gone.
-async fn only_257_failed(fixture: &Fixture<'_>, data_set: &str) -> String {
+pub async fn only_257_failed(fixture: &Fixture<'_>, data_set: &str) -> String {
     assert_eq!(number(fixture, &format!("FROM {data_set}")).await, 1);
     assert_eq!(number(fixture, &format!("FROM {data_set} WHERE id = 257")).await, 1);
     let mut found = Vec::new();

@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use retentiond::enforce::take_census;
-use retentiond::plan::action::ActionKind;
+use retentiond::plan::action::{ActionKind, ROW};
 use serde_json::json;
 
 use crate::Outcome;
@@ -21,7 +21,13 @@ pub async fn measure(args: &Args) -> Outcome<()> {
     // One count of what a single purpose over all categories has due, whatever number of purposes is planned beside it.
     let product = Product::new(&base, args.workers).await?;
     let plan = product.prepare(&rules(Task::Anonymise, None)?).await?.plan;
-    let sql = plan.actions.iter().find(|a| a.kind == ActionKind::Anonymise).ok_or("no action")?.count(plan.dialect);
+    let action = plan.actions.iter().find(|a| a.kind == ActionKind::Anonymise).ok_or("no action")?;
+    let sql = format!(
+        "SELECT {} FROM {} AS {ROW} WHERE {}",
+        plan.dialect.as_text("COUNT(*)"),
+        plan.dialect.table(&action.table),
+        action.predicate.render()
+    );
     product.close().await;
     for (task, purposes) in [(Task::Anonymise, 1), (Task::ThreePurposes, 3)] {
         let rules = rules(task, None)?;

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use retentiond::plan::due::Of;
 use retentiond::plan::schema::Engine;
 use serde_json::{Value, json};
 
@@ -106,13 +107,24 @@ fn say(args: &Args, size: u64, advice: &[String], nothing: &Series, some: &Serie
 async fn statements(product: &Product, rules: &Rules, client: &mut Client) -> Outcome<Vec<(String, f64)>> {
     let plan = product.prepare(rules).await?.plan;
     let mut all = Vec::new();
-    for action in &plan.actions {
-        all.push((format!("{} count", action.id), timed(client, &action.count(plan.dialect)).await?));
+    let postgres = plan.dialect.engine == Engine::Postgres;
+    if postgres {
+        // As the product's own sessions are.
+        client.run("SET max_parallel_workers_per_gather = 0").await?;
+    }
+    for census in &plan.due {
+        for action in plan.actions.iter().filter(|a| a.data_set == census.data_set) {
+            let sql = census.count(plan.dialect, action, Of::Due, false, &[]);
+            all.push((format!("{} count", action.id), timed(client, &sql).await?));
+        }
     }
     for aside in plan.due.iter().flat_map(|census| &census.asides) {
         if let Some(sql) = &aside.sql {
             all.push((format!("{:?}", aside.kind), timed(client, sql).await?));
         }
+    }
+    if postgres {
+        client.run("RESET max_parallel_workers_per_gather").await?;
     }
     Ok(all)
 }

@@ -58,7 +58,9 @@ impl Day {
         if text.len() != 10 {
             return Err(InvalidValue("date"));
         }
-        NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| InvalidValue("date")).and_then(Self::try_from)
+        let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").map_err(|_| InvalidValue("date")).and_then(Self::try_from)?;
+        // The library also takes blanks and signs for digits.
+        if date.to_string() == text { Ok(date) } else { Err(InvalidValue("date")) }
     }
 
     /// The date.
@@ -98,7 +100,8 @@ impl Instant {
             return Err(InvalidValue("instant"));
         }
         let naive = NaiveDateTime::parse_from_str(text, "%Y-%m-%dT%H:%M:%SZ").map_err(|_| InvalidValue("instant"))?;
-        Self::try_from(naive.and_utc())
+        let at = Self::try_from(naive.and_utc())?;
+        if at.to_string() == text { Ok(at) } else { Err(InvalidValue("instant")) }
     }
 
     /// The instant.

@@ -29,14 +29,23 @@ pub(super) fn inspect(cx: &Inspection<'_>, touched: &BTreeMap<TableName, Touch>,
             // Where no index can be partial, one that does not begin with the to-do column reads what was masked in earlier years.
             let delete = touch(touched, &table.name).delete;
             let todo = to_do::expected(&cx.resolved, data).filter(|_| !delete).map(|e| e.name);
-            let indexed = group.iter().any(|e| table.indexes.iter().any(|i| serves(i, todo.as_deref(), &e.column, data)));
+            let partial = !delete && to_do(cx, data, table).is_some();
+            let found = |partial: bool| {
+                group.iter().any(|e| table.indexes.iter().any(|i| serves(i, todo.as_deref(), partial, &e.column, data)))
+            };
+            let indexed = found(partial);
             if let (true, Some(name), None) = (indexed, &todo, &data.to_do) {
                 unnamed.insert(data.id.value.clone(), (data.table.at.clone(), name.clone()));
             }
             let Some(event) = group.first().filter(|_| !indexed) else { continue };
             let Some(column) = table.column(&event.column) else { continue };
             if advised.insert((table.name.clone(), vec![column.name.clone()])) {
-                start_index(cx, data, table, column, &touch(touched, &table.name), &event.column.at, faults);
+                let at = &event.column.at;
+                if partial && found(false) {
+                    narrower_index(cx, data, table, column, at, faults);
+                } else {
+                    start_index(cx, data, table, column, &touch(touched, &table.name), at, faults);
+                }
             }
         }
     }
@@ -131,8 +140,9 @@ fn create_to_do(d: Dialect, table: &Table, todo: &ToDo) -> String {
     format!("ALTER TABLE {table} ADD COLUMN {name} TINYINT(1) GENERATED ALWAYS AS ({}) VIRTUAL INVISIBLE;", todo.expression)
 }
 
-/// Whether an index finds rows by this start. A partial one does when it is about what is still to be masked.
-fn serves(index: &Index, first: Option<&str>, column: &str, data: &DataSet) -> bool {
+/// Whether an index finds rows by this start. A partial one does when it is about what is still to be masked, and only such a one where masked rows
+/// stay and the engine has them.
+fn serves(index: &Index, first: Option<&str>, partial: bool, column: &str, data: &DataSet) -> bool {
     if let Some(first) = first {
         let begins = index.columns.iter().map(String::as_str).take(2).eq([first, column]);
         return index.usable && begins && index.predicate.is_none();
@@ -140,7 +150,7 @@ fn serves(index: &Index, first: Option<&str>, column: &str, data: &DataSet) -> b
     let about_masks = |predicate: &String| {
         data.categories.iter().flat_map(|c| &c.columns).any(|personal| predicate.contains(personal.name.as_str()))
     };
-    index.usable && index.columns.first().is_some_and(|c| c == column) && index.predicate.as_ref().is_none_or(about_masks)
+    index.usable && index.columns.first().is_some_and(|c| c == column) && index.predicate.as_ref().map_or(!partial, about_masks)
 }
 
 /// Whether an index finds rows by these columns.
@@ -148,6 +158,20 @@ fn joins(index: &Index, names: &[String]) -> bool {
     let leading = index.columns.iter().take(names.len());
     let within = leading.clone().all(|c| names.contains(c));
     index.usable && index.predicate.is_none() && within && (leading.count() == names.len() || index.unique)
+}
+
+/// There is an index on the start, over all rows.
+fn narrower_index(cx: &Inspection<'_>, data: &DataSet, table: &Table, column: &Column, at: &Span, faults: &mut Faults) {
+    let (name, start) = (cx.name(&table.name), shown(&column.name));
+    let partial = to_do(cx, data, table);
+    faults
+        .warning(
+            at,
+            format!(
+                "the index of table `{name}` on the start `{start}` also holds what was masked in earlier years: every run reads that"
+            ),
+        )
+        .help(create(cx.resolved.dialect, table, &[column], partial.as_deref()));
 }
 
 fn start_index(

@@ -165,6 +165,15 @@ impl Dialect {
         B::or([B::sql(format!("{expr} IS NULL")), sentinel])
     }
 
+    /// Stretches of an index that hold every missing date; other values may lie in them too. Only MariaDB's and MySQL's dates without a month or day
+    /// lie scattered among the others, where no index finds them.
+    #[must_use]
+    pub fn missing_ranges(self, expr: &str, nullable: bool, form: DateForm, policy_zone: Tz) -> Vec<B> {
+        let none = nullable.then(|| format!("{expr} IS NULL"));
+        let sentinels = self.sentinel_parts(expr, form, policy_zone).into_iter().filter(|s| s.in_order).map(|s| s.inclusion);
+        none.into_iter().chain(sentinels).chain([self.far_future(expr, form, policy_zone)]).map(B::sql).collect()
+    }
+
     /// Whether the value breaks its declared format; never for real date types.
     #[must_use]
     pub fn invalid(self, expr: &str, form: DateForm) -> B {
@@ -243,22 +252,28 @@ impl Dialect {
     fn sentinel_parts(self, expr: &str, form: DateForm, zone: Tz) -> Vec<Sentinel> {
         let mut parts = Vec::new();
         let (_, after_first) = self.day_literals(form, day(1, 1, 1), zone);
-        parts.push(Sentinel { inclusion: format!("{expr} < {after_first}"), exclusion: format!("{expr} >= {after_first}") });
+        parts.push(Sentinel {
+            inclusion: format!("{expr} < {after_first}"),
+            exclusion: format!("{expr} >= {after_first}"),
+            in_order: true,
+        });
         if self.engine.is_mysql_family() && matches!(form, DateForm::Date | DateForm::Local(_)) {
             parts.push(Sentinel {
                 inclusion: format!("MONTH({expr}) = 0 OR DAYOFMONTH({expr}) = 0"),
                 exclusion: format!("MONTH({expr}) <> 0 AND DAYOFMONTH({expr}) <> 0"),
+                in_order: false,
             });
         }
         for (y, m, d) in SENTINELS {
             let (from, to) = self.day_literals(form, day(y, m, d), zone);
             parts.push(match form {
                 DateForm::Date | DateForm::TextDate | DateForm::TextCompact => {
-                    Sentinel { inclusion: format!("{expr} = {from}"), exclusion: format!("{expr} <> {from}") }
+                    Sentinel { inclusion: format!("{expr} = {from}"), exclusion: format!("{expr} <> {from}"), in_order: true }
                 }
                 _ => Sentinel {
                     inclusion: format!("({expr} >= {from} AND {expr} < {to})"),
                     exclusion: format!("({expr} < {from} OR {expr} >= {to})"),
+                    in_order: true,
                 },
             });
         }
@@ -269,4 +284,6 @@ impl Dialect {
 struct Sentinel {
     inclusion: String,
     exclusion: String,
+    /// Whether an index on the date has them in one piece.
+    in_order: bool,
 }
