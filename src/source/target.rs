@@ -188,8 +188,6 @@ impl Target {
             .pragma("secure_delete", "ON")
             // In KiB: room for what a batch touches. The default of 2 MiB writes pages out and reads them back within one transaction.
             .pragma("cache_size", "-8192")
-            // In pages: batches of one run touch the same index pages again and again; the run itself checkpoints when it ends.
-            .pragma("wal_autocheckpoint", "4000")
             // The library hands rows over from a thread of its own, which waits when so many are not taken yet.
             .row_buffer_size(2_000)
             .busy_timeout(self.lock_timeout)

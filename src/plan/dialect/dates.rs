@@ -140,13 +140,15 @@ impl Dialect {
     pub fn before(self, expr: &str, form: DateForm, bound: Option<Bound>, policy_zone: Tz) -> B {
         let Some(literal) = bound.and_then(|b| self.bound_literal(form, b, policy_zone)) else { return B::False };
         // `T` sorts after the blank: within the bound's own day the texts must be of one form. A bound at midnight is that day's shortest text.
-        let value = match form {
-            DateForm::TextLocal(_) if literal.len() > "'0000-00-00'".len() => format!("REPLACE({expr}, 'T', ' ')"),
-            _ => expr.to_owned(),
-        };
+        let within_a_day = matches!(form, DateForm::TextLocal(_)) && literal.len() > "'0000-00-00'".len();
+        let value = if within_a_day { format!("REPLACE({expr}, 'T', ' ')") } else { expr.to_owned() };
+        // No index knows what is replaced: one finds the days up to the bound's by the first letter after `T`. Other engines compare texts in the
+        // order of some language.
+        let day = literal.get(..11).filter(|_| within_a_day && self.engine == Engine::Sqlite);
         let no_sentinel = self.sentinel_parts(expr, form, policy_zone).into_iter().map(|s| s.exclusion);
         B::and(
             std::iter::once(B::sql(format!("{value} < {literal}")))
+                .chain(day.map(|day| B::sql(format!("{expr} < {day}U'"))))
                 .chain(no_sentinel.map(B::sql))
                 .chain(self.valid(expr, form).map(B::sql)),
         )
