@@ -256,7 +256,7 @@ impl Transaction<'_, '_> {
             n: changed.len() as u64,
             related: serde_json::to_string(&self.related).unwrap_or_else(|_| "[]".to_owned()),
             key_id: cx.key_id.to_string(),
-            macs_hex: hex::encode(macs.as_bytes()),
+            macs: macs.as_bytes().to_vec(),
             log_size,
             log_root: log_root.to_string(),
             applied_at: cx.applied_at.clone(),
@@ -284,7 +284,11 @@ impl Transaction<'_, '_> {
         let Batch { action, keys, most_rows, take } = self.asked;
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         self.cx.watch.at(Point::Locked, &action.id).await;
-        let rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
+        let mut rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
+        if action.gathers_keys(self.cx.dialect) {
+            let all = rows.pop().and_then(|mut row| row.pop().flatten());
+            rows = all.iter().flat_map(|keys| keys.split(',')).map(|key| vec![Some(key.to_owned())]).collect();
+        }
         if take == Take::Stretch && rows.len() > most_rows {
             return Err(Failure::TooLarge);
         }

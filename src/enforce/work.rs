@@ -281,7 +281,9 @@ impl<'a> Worker<'a> {
         let before = session.statements();
         let asked = Batch { action, keys, take, most_rows };
         let result = batch::run(&mut session, &common.cx, self.slot, &mut self.pending, asked).await;
-        common.cx.watch.cost(&action.id, keys.len(), session.statements() - before);
+        // The ends of a stretch say nothing of what lies between them.
+        let rows = result.as_ref().ok().filter(|_| take == Take::Stretch).map_or(keys.len(), |done| done.changed.len());
+        common.cx.watch.cost(&action.id, rows, session.statements() - before);
         match &result {
             Ok(_) => self.session = Some(session),
             Err(_) => session.discard().await,

@@ -4,7 +4,7 @@ use super::boolean::B;
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::key::RecordKey;
-use super::schema::{Column, Engine, TableName};
+use super::schema::{Column, Engine, TableName, TypeClass};
 
 /// What is done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -221,7 +221,14 @@ impl Action {
     #[must_use]
     pub fn act_window(&self, d: Dialect, from: &RecordKey, to: &RecordKey) -> String {
         let window = B::and([self.between(d, from, to), self.predicate.clone()]);
-        format!("{} RETURNING {}", self.act(d, &window), self.returning(d))
+        let act = format!("{} RETURNING {}", self.act(d, &window), self.returning(d));
+        if self.gathers_keys(d) { format!("WITH acted (key) AS ({act}) SELECT string_agg(key, ',') FROM acted") } else { act }
+    }
+
+    /// Whether [`Self::act_window`] answers with all keys in one text, separated by commas: a message for each row costs as much as deleting it.
+    #[must_use]
+    pub fn gathers_keys(&self, d: Dialect) -> bool {
+        d.engine == Engine::Postgres && matches!(self.key.as_slice(), [key] if key.class == TypeClass::Integer)
     }
 
     /// Locks the rows of these keys that are due, leaving out those that somebody else holds.

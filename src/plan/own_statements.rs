@@ -1,5 +1,8 @@
 //! Statements over our own tables in a customer's database: fence, ledger, orders.
 
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
 use super::dialect::Dialect;
 use super::own_tables::OwnTable;
 use super::schema::Engine;
@@ -29,8 +32,8 @@ pub struct LedgerRow {
     pub related: String,
     /// The MAC key.
     pub key_id: String,
-    /// The MACs, hexadecimal.
-    pub macs_hex: String,
+    /// The MACs, one after the other.
+    pub macs: Vec<u8>,
     /// The journal's size when the intent was written.
     pub log_size: u64,
     /// Its root, hexadecimal.
@@ -219,8 +222,9 @@ impl Dialect {
     pub fn insert_ledger(self, row: &LedgerRow) -> String {
         let ledger = self.own(OwnTable::Ledger);
         let macs = match self.engine {
-            Engine::Postgres => format!("'\\x{}'::bytea", row.macs_hex),
-            _ => format!("x'{}'", row.macs_hex),
+            // A third shorter: its reader takes text a byte at a time.
+            Engine::Postgres => format!("decode('{}', 'base64')", BASE64_STANDARD.encode(&row.macs)),
+            _ => format!("x'{}'", hex::encode(&row.macs)),
         };
         format!(
             "INSERT INTO {ledger} (batch, source, run, epoch, slot, seq, data_set, action, n, related, key_id, macs, log_size, log_root, applied_at) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {macs}, {}, {}, {})",

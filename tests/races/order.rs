@@ -32,7 +32,7 @@ async fn the_tenth_ledger_row_is_newer_than_the_ninth_and_slots_are_locked_in_th
                 n: 0,
                 related: "[]".to_owned(),
                 key_id: text[24..].to_owned(),
-                macs_hex: String::new(),
+                macs: Vec::new(),
                 log_size: seq * 10,
                 log_root: text.repeat(2),
                 applied_at: "2026-11-22T08:00:00Z".to_owned(),
