@@ -43,6 +43,9 @@ pub enum Take {
     Window,
     /// The same, over exactly these keys: they lie far apart.
     Exact,
+    /// As exactly these keys, which are whole numbers one after the other: a range of them is the same, for a maintenance window. InnoDB also locks the
+    /// row behind a range, and whatever could be inserted before it.
+    Run,
     /// As over a window, whose ends are the first and the last number of a stretch and need not be keys: nobody looked up what is due between them.
     Stretch,
     /// By key; rows that somebody else holds are left out.
@@ -233,7 +236,7 @@ impl Transaction<'_, '_> {
         let changed = match (self.asked.take, action.shape(d)) {
             (Take::Window | Take::Stretch, Shape::Window) => self.by_window().await?,
             (Take::Exact, Shape::Window) => self.by_scattered_keys().await?,
-            (Take::Window | Take::Exact, Shape::Keys) => self.by_exact_keys().await?,
+            (Take::Window | Take::Exact | Take::Run, Shape::Keys) => self.by_exact_keys().await?,
             _ => self.by_key().await?,
         };
         if changed.is_empty() {
@@ -306,10 +309,13 @@ impl Transaction<'_, '_> {
     /// Acts on exact keys in one statement, which must find every one of them due and free: it waits for nobody. If it does not, nothing is
     /// known of any of them, and they are taken again by locking them first.
     async fn by_exact_keys(&mut self) -> Result<Vec<RecordKey>, Failure> {
-        let Batch { action, keys, .. } = self.asked;
+        let Batch { action, keys, take, .. } = self.asked;
         let d = self.cx.dialect;
         self.cx.watch.at(Point::Locked, &action.id).await;
-        let sql = action.act_keys(d, keys, false);
+        let sql = match (take, keys) {
+            (Take::Run, [first, .., last]) => action.act_run(d, first, last),
+            _ => action.act_keys(d, keys, false),
+        };
         let statements: Vec<&str> = d.wait_no_more().into_iter().chain([sql.as_str()]).collect();
         let matched = self.session.script(&statements).await?.pop().map_or(0, |a| a.count);
         if matched == keys.len() as u64 { Ok(keys.to_vec()) } else { Err(Failure::Moved) }

@@ -9,10 +9,11 @@ use tokio::sync::Mutex;
 use super::batch::Take;
 use super::error::EnforceError;
 use super::outcome::ActionOutcome;
+use super::settings::Pace;
 use super::stretch;
 use super::watch::Point;
 use super::work::{Worker, taken};
-use crate::plan::action::Action;
+use crate::plan::action::{Action, Shape};
 use crate::plan::key::RecordKey;
 
 /// Candidates that nobody has taken yet, in key order.
@@ -138,6 +139,32 @@ async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Re
         queue.in_order = true;
     }
     let keys = queue.take(worker.size);
-    let take = taken(&keys, queue.in_order);
+    let runs = worker.common.settings.pace == Pace::Full && action.shape(worker.common.cx.dialect) == Shape::Keys;
+    let take = if runs && consecutive(&keys) { Take::Run } else { taken(&keys, queue.in_order) };
     Ok((keys, take))
+}
+
+/// Whether these keys are whole numbers of which none is left out.
+fn consecutive(keys: &[RecordKey]) -> bool {
+    let mut numbers = keys.iter().map(RecordKey::number);
+    let first = numbers.next().flatten();
+    first.is_some_and(|first| (first + 1..).zip(numbers).all(|(expected, n)| n == Some(expected)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::plan::key::{KeyKind, KeyPart};
+
+    #[test]
+    fn keys_are_consecutive_when_no_number_between_them_is_left_out() {
+        let key = |kind, text: &str| RecordKey(vec![KeyPart { kind, text: text.to_owned() }]);
+        let numbers = |all: &[&str]| all.iter().map(|n| key(KeyKind::Integer, n)).collect::<Vec<_>>();
+        for (all, expected) in
+            [(&["-1", "0", "1"][..], true), (&["7"], true), (&["1", "3"], false), (&["2", "1"], false), (&[], false)]
+        {
+            assert_eq!(consecutive(&numbers(all)), expected, "{all:?}");
+        }
+        assert!(!consecutive(&[key(KeyKind::Integer, "1"), key(KeyKind::Text, "2")]));
+    }
 }

@@ -86,6 +86,7 @@ pub(super) async fn road(workers: &mut [Worker<'_>], action: &Action, due: u64) 
     let [Some(from), Some(to)] = first.first_and_last(action).await?.map(|key| key.as_ref().and_then(RecordKey::number)) else {
         return Ok(None);
     };
+    first.common.cx.watch.at(Point::Found, &action.id).await;
     let for_one = (to - from) / i128::from(due.max(1)) + 1;
     let rest = Stretch { from, to };
     Ok((for_one <= READ_FOR_ONE).then_some(Road { rest, due, for_one, lately: 1 }))

@@ -6,7 +6,7 @@ use std::pin::Pin;
 /// A moment between two steps of a batch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Point {
-    /// Candidates were found; nothing is locked.
+    /// Candidates were found, or the ends of the table between which a stretch finds its own; nothing is locked.
     Found,
     /// The intent is durable; no transaction is open.
     Intended,

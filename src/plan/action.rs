@@ -220,8 +220,7 @@ impl Action {
     /// Acts on every due row of a window of keys and returns their keys: the one-statement shape.
     #[must_use]
     pub fn act_window(&self, d: Dialect, from: &RecordKey, to: &RecordKey) -> String {
-        let window = B::and([self.between(d, from, to), self.predicate.clone()]);
-        let act = format!("{} RETURNING {}", self.act(d, &window), self.returning(d));
+        let act = format!("{} RETURNING {}", self.act_run(d, from, to), self.returning(d));
         if self.gathers_keys(d) { format!("WITH acted (key) AS ({act}) SELECT string_agg(key, ',') FROM acted") } else { act }
     }
 
@@ -282,6 +281,12 @@ impl Action {
         condition.push(if self.repeats_predicate(d) { self.predicate.clone() } else { self.own_todo.clone() });
         let act = self.act(d, &B::and(condition));
         if returning && !d.engine.is_mysql_family() { format!("{act} RETURNING {}", self.returning(d)) } else { act }
+    }
+
+    /// Acts on every due row of a window of keys, the predicate repeated, and tells only how many.
+    #[must_use]
+    pub fn act_run(&self, d: Dialect, from: &RecordKey, to: &RecordKey) -> String {
+        self.act(d, &B::and([self.between(d, from, to), self.predicate.clone()]))
     }
 
     fn act(&self, d: Dialect, condition: &B) -> String {

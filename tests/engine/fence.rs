@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use retentiond::enforce::fence::{self, Adopt, Fence};
 use retentiond::enforce::{EnforceError, Point, Silent};
-use retentiond::journal::{Adoption, Journal, Name, random_origin};
+use retentiond::journal::{Adoption, Event, Journal, Name, random_origin};
 use retentiond::plan::schema::Engine;
 use retentiond::source::Source;
 use retentiond::state::State;
@@ -100,7 +100,22 @@ async fn a_run_whose_source_is_taken_over_stops_before_its_next_change() {
         );
         let result = fixture.run_with(&scene_rules(&[]), batches_of(10), &watch).await;
         assert!(matches!(result, Err(EnforceError::FencedOff)), "{}: {result:?}", engine.name());
-        assert_eq!(number(&fixture, "FROM log").await, 30, "one batch before, none after");
+        let of_log = entries(&fixture).await.into_iter().filter_map(|e| match e.event {
+            Event::Intent { data_set, batch, .. } if data_set.as_str() == "log" => Some((batch, None)),
+            Event::Applied { batch, rows, .. } => Some((batch, Some(rows))),
+            _ => None,
+        });
+        let mut batches: Vec<(_, u64)> = Vec::new();
+        for (batch, rows) in of_log {
+            match (rows, batches.iter_mut().find(|(b, _)| *b == batch)) {
+                (None, _) => batches.push((batch, 0)),
+                (Some(rows), Some(intended)) => intended.1 = rows,
+                (Some(_), None) => {}
+            }
+        }
+        let rows: Vec<u64> = batches.iter().map(|(_, rows)| *rows).collect();
+        assert!(rows.len() == 2 && rows[0] > 0 && rows[1] == 0, "one batch before, none after: {rows:?}");
+        assert_eq!(number(&fixture, "FROM log").await, 40 - rows[0], "{}", engine.name());
         consistent(&fixture).await;
     }
 }
