@@ -1,6 +1,7 @@
 //! Masks as SQL: the value that replaces, and the condition that says there is something left to replace.
 
 use super::Dialect;
+use super::reserved::Form;
 use crate::plan::boolean::B;
 use crate::plan::schema::{Column, Engine, TypeClass};
 use crate::policy::mask::{DateFloor, Mask};
@@ -32,7 +33,8 @@ impl Dialect {
                 let differs = self.differs(&c, column, &literal);
                 (literal, differs)
             }
-            Mask::Token { prefix, suffix, digits } => self.token(&c, column, prefix, suffix, *digits)?,
+            Mask::Token { prefix, suffix, digits } => self.token(&c, column, Form { prefix, suffix, digits: *digits })?,
+            Mask::Pseudonym { prefix, suffix, digits } => self.pseudonym(&c, column, Form { prefix, suffix, digits: *digits })?,
             Mask::DateFloor(floor) => {
                 let value = self.date_floor(&c, column, *floor)?;
                 let differs = if self.engine == Engine::Sqlite || column.class == TypeClass::Text {
@@ -95,43 +97,6 @@ impl Dialect {
             TypeClass::Integer if text.contains('.') => None,
             _ => Some(self.literal_for(column, text)),
         }
-    }
-
-    fn token(self, c: &str, column: &Column, prefix: &str, suffix: &str, digits: u8) -> Option<(String, String)> {
-        if column.class != TypeClass::Text {
-            return None;
-        }
-        let (p, s) = (self.text(prefix), self.text(suffix));
-        let regex = || {
-            let escape = |part: &str| {
-                part.chars().map(|ch| if ".+".contains(ch) { format!("[{ch}]") } else { ch.to_string() }).collect::<String>()
-            };
-            format!("^{}[0-9a-f]{{{digits}}}{}$", escape(prefix), escape(suffix))
-        };
-        Some(match self.engine {
-            Engine::Postgres => {
-                let random = format!("left(replace(gen_random_uuid()::text, '-', ''), {digits})");
-                (format!("({p} || {random} || {s})"), format!("({c})::text COLLATE \"C\" !~ '{}'", regex()))
-            }
-            // SHA2 over RAND and UUID: RANDOM_BYTES is missing before MariaDB 10.10. Nothing of the row enters it.
-            Engine::MariaDb | Engine::MySql => {
-                let random = format!("LEFT(SHA2(CONCAT(UUID(), RAND(), RAND(), CONNECTION_ID()), 256), {digits})");
-                let binary = format!("CAST(CONVERT({c} USING utf8mb4) AS BINARY)");
-                let fits = format!(
-                    "LEFT({binary}, {}) = CAST({p} AS BINARY) AND RIGHT({binary}, {}) = CAST({s} AS BINARY) AND LENGTH({binary}) = {} AND MID(CONVERT({c} USING utf8mb4) COLLATE utf8mb4_bin, {}, {digits}) REGEXP '^[0-9a-f]+$'",
-                    prefix.len(),
-                    suffix.len(),
-                    prefix.len() + suffix.len() + usize::from(digits),
-                    prefix.len() + 1
-                );
-                (format!("CONCAT({p}, {random}, {s})"), format!("NOT ({fits})"))
-            }
-            Engine::Sqlite => {
-                let random = format!("substr(lower(hex(randomblob(16))), 1, {digits})");
-                let glob: String = format!("{prefix}{}{suffix}", "[0-9a-f]".repeat(usize::from(digits)));
-                (format!("({p} || {random} || {s})"), format!("{c} NOT GLOB '{glob}'"))
-            }
-        })
     }
 
     fn date_floor(self, c: &str, column: &Column, floor: DateFloor) -> Option<String> {
