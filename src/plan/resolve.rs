@@ -7,13 +7,10 @@ use chrono_tz::Tz;
 use super::dialect::Dialect;
 use super::dialect::dates::DateForm;
 use super::dialect::keys::kind_of;
-use super::schema::{Column, Engine, Schema, Table, TableKind};
+use super::schema::{Column, Schema, Table, TableKind};
 use crate::policy::located::{Faults, Located};
 use crate::policy::map::{DataMap, DataSet, Event, RelatedTo, TableRef, Test};
 use crate::policy::reader::shown;
-
-/// How many digits a pseudonym needs in a UNIQUE column, whose values must not collide: 128 bits.
-const UNIQUE_DIGITS: u8 = 32;
 
 /// A source whose map and schema fit each other.
 #[derive(Debug, Clone, Copy)]
@@ -221,72 +218,7 @@ impl<'a> Resolved<'a> {
         for category in &data.categories {
             for personal in &category.columns {
                 let Some(column) = require_column(table, &personal.name, faults) else { continue };
-                if self.dialect.mask("r", column, &personal.mask).is_none() {
-                    let why = if column.generated {
-                        "the database computes it".to_owned()
-                    } else if personal.mask.value == crate::policy::mask::Mask::Null {
-                        "it is NOT NULL".to_owned()
-                    } else if personal.mask.is_pseudonym() && self.schema.server.engine == Engine::Sqlite {
-                        "SQLite has no hash function that could make a pseudonym".to_owned()
-                    } else {
-                        format!("its type is {}", column.sql_type)
-                    };
-                    faults
-                        .error(
-                            &personal.mask.at,
-                            format!("column `{}` cannot have the mask `{}`: {why}", shown(&personal.name), personal.mask.word()),
-                        )
-                        .expected("a mask that the column can hold");
-                }
-                if let (crate::policy::mask::Mask::Fixed(text), Some(longest)) = (&personal.mask.value, column.max_length)
-                    && text.chars().count() as u64 > longest
-                {
-                    faults
-                        .error(&personal.mask.at, format!("the fixed value is longer than column `{}`", shown(&personal.name)))
-                        .expected(format!("at most {longest} characters"));
-                }
-                let pseudonym = personal.mask.is_pseudonym();
-                if let (Some(length), Some(longest)) = (personal.mask.formed_length(), column.max_length)
-                    && length > longest
-                {
-                    let word = if pseudonym { "pseudonym" } else { "token" };
-                    faults
-                        .error(&personal.mask.at, format!("the {word} is longer than column `{}`", shown(&personal.name)))
-                        .expected(format!("at most {longest} characters: fewer `digits` or a shorter prefix"));
-                }
-                let fixed = matches!(personal.mask.value, crate::policy::mask::Mask::Fixed(_));
-                let unique =
-                    table.indexes.iter().any(|i| i.unique && i.columns.len() == 1 && i.columns[0] == personal.name.value);
-                if fixed && unique {
-                    faults
-                        .error(
-                            &personal.mask.at,
-                            format!("column `{}` is UNIQUE: a second masked row would fail", shown(&personal.name)),
-                        )
-                        .expected("\"token\" or \"null\"");
-                }
-                if let crate::policy::mask::Mask::Pseudonym { digits, .. } = personal.mask.value
-                    && unique
-                    && digits < UNIQUE_DIGITS
-                {
-                    faults
-                        .error(
-                            &personal.mask.at,
-                            format!(
-                                "column `{}` is UNIQUE: so few digits could give two values the same pseudonym",
-                                shown(&personal.name)
-                            ),
-                        )
-                        .expected(format!("digits = {UNIQUE_DIGITS} or more, or \"token\""));
-                }
-                if pseudonym && !self.makes_keys() {
-                    faults
-                        .error(
-                            &personal.mask.at,
-                            format!("this server ({}) cannot make the key of a pseudonym", shown(&self.schema.server.version)),
-                        )
-                        .expected("MariaDB 10.10 or later, which has RANDOM_BYTES; or another mask");
-                }
+                self.check_mask(table, column, personal, faults);
             }
         }
         for plain in &data.plain {
@@ -295,16 +227,6 @@ impl<'a> Resolved<'a> {
         if let Some(tenant) = &data.tenant {
             require_column(table, tenant, faults);
         }
-    }
-
-    /// Whether the server has a source of randomness that is good enough for a key: MariaDB has had one since 10.10, all others have one.
-    fn makes_keys(&self) -> bool {
-        let server = &self.schema.server;
-        if server.engine != Engine::MariaDb {
-            return true;
-        }
-        let mut numbers = server.version.split(|c: char| !c.is_ascii_digit()).map_while(|n| n.parse::<u32>().ok());
-        (numbers.next(), numbers.next()) >= (Some(10), Some(10))
     }
 
     fn check_join(&self, data: &DataSet, table: &Table, faults: &mut Faults) {

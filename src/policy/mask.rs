@@ -72,14 +72,14 @@ impl Mask {
         }
     }
 
-    /// The word for it in journals and plans.
+    /// The word for it, as data maps write it.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Fixed(_) => "fixed",
             Self::Token { .. } => "token",
-            Self::Pseudonym { .. } => "pseudonymise",
+            Self::Pseudonym { .. } => "pseudonym",
             Self::DateFloor(DateFloor::Month) => "month",
             Self::DateFloor(DateFloor::Year) => "year",
             Self::DateFloor(DateFloor::Decade) => "decade",

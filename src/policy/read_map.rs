@@ -125,14 +125,13 @@ fn disposition_of(
                     format!("records of `{id}` keep a pseudonym in `{}`: they are not anonymised", shown(&column.name)),
                 )
                 .expected("disposition = \"pseudonymise\"");
-            None
         }
         (Disposition::Anonymise, true, None) => {
             faults.error(&said.at, format!("no column of `{id}` has a pseudonym")).expected("disposition = \"anonymise\"");
-            None
         }
-        _ => Some(disposition),
+        _ => {}
     }
+    Some(disposition)
 }
 
 /// Reads a table of named tables: `[data.x.events.<name>]`.

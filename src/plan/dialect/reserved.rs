@@ -99,3 +99,62 @@ impl Dialect {
 fn ascii(digits: &str) -> String {
     format!("CONVERT({digits} USING ascii)")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::policy::mask::Mask;
+
+    fn value(engine: Engine, mask: &Mask, class: TypeClass) -> Option<String> {
+        let column = Column {
+            name: "email".into(),
+            sql_type: "varchar(80)".into(),
+            class,
+            max_length: Some(80),
+            nullable: false,
+            generated: false,
+            default: None,
+            on_update_now: false,
+            collation: None,
+        };
+        Dialect { engine }.mask("r", &column, mask).map(|m| m.value)
+    }
+
+    #[test]
+    fn a_pseudonym_hashes_the_text_under_both_keys_where_they_are_and_fails_without_them() {
+        let mask = Mask::Pseudonym { prefix: "p.".into(), suffix: "@x".into(), digits: 40 };
+        let key = |half: &str, own: &str, two: &str| {
+            format!("(SELECT {half} FROM {own} UNION ALL SELECT {two} WHERE NOT EXISTS (SELECT 1 FROM {own}))")
+        };
+        let of = |half: &str| key(half, "retentiond.pseudonym_key", "NULL FROM generate_series(1, 2)");
+        let (inner, outer) = (of("inner_key"), of("outer_key"));
+        assert_eq!(
+            value(Engine::Postgres, &mask, TypeClass::Text).unwrap(),
+            format!(
+                "CASE WHEN r.\"email\" IS NOT NULL AND ((r.\"email\")::text COLLATE \"C\" !~ '^p[.][0-9a-f]{{40}}@x$') THEN ('p.' || left(encode(sha256({outer} || sha256({inner} || convert_to(r.\"email\"::text, 'UTF8'))), 'hex'), 40) || '@x') ELSE r.\"email\" END"
+            )
+        );
+        let of = |half: &str| key(half, "retentiond_pseudonym_key", "n.n FROM (SELECT 1 AS n UNION ALL SELECT 2) AS n");
+        let (inner, outer) = (of("inner_key"), of("outer_key"));
+        for engine in [Engine::MariaDb, Engine::MySql] {
+            let sql = value(engine, &mask, TypeClass::Text).unwrap();
+            let hash = format!(
+                "THEN CONCAT('p.', CONVERT(LEFT(SHA2(CONCAT({outer}, UNHEX(SHA2(CONCAT({inner}, CAST(CONVERT(r.`email` USING utf8mb4) AS BINARY)), 256))), 256), 40) USING ascii), '@x') ELSE r.`email` END"
+            );
+            assert!(sql.ends_with(&hash), "{sql}");
+        }
+        assert_eq!(value(Engine::Sqlite, &mask, TypeClass::Text), None);
+    }
+
+    #[test]
+    fn what_is_no_text_has_neither_token_nor_pseudonym() {
+        let (prefix, suffix, digits) = ("p-".to_owned(), String::new(), 16);
+        let token = Mask::Token { prefix: prefix.clone(), suffix: suffix.clone(), digits };
+        let pseudonym = Mask::Pseudonym { prefix, suffix, digits };
+        for class in [TypeClass::Uuid, TypeClass::Json, TypeClass::Integer, TypeClass::Enum, TypeClass::Binary] {
+            for engine in [Engine::Postgres, Engine::MariaDb, Engine::Sqlite] {
+                assert_eq!(value(engine, &token, class).or(value(engine, &pseudonym, class)), None);
+            }
+        }
+    }
+}
