@@ -131,7 +131,7 @@ mod tests {
         assert_eq!(
             value(Engine::Postgres, &mask, TypeClass::Text).unwrap(),
             format!(
-                "CASE WHEN r.\"email\" IS NOT NULL AND ((r.\"email\")::text COLLATE \"C\" !~ '^p[.][0-9a-f]{{40}}@x$') THEN ('p.' || left(encode(sha256({outer} || sha256({inner} || convert_to(r.\"email\"::text, 'UTF8'))), 'hex'), 40) || '@x') ELSE r.\"email\" END"
+                "CASE WHEN (r.\"email\" IS NOT NULL AND ((r.\"email\")::text COLLATE \"C\" !~ '^p[.][0-9a-f]{{40}}@x$')) THEN ('p.' || left(encode(sha256({outer} || sha256({inner} || convert_to(r.\"email\"::text, 'UTF8'))), 'hex'), 40) || '@x') ELSE r.\"email\" END"
             )
         );
         let of = |half: &str| key(half, "retentiond_pseudonym_key", "n.n FROM (SELECT 1 AS n UNION ALL SELECT 2) AS n");
