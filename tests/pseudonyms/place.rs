@@ -10,12 +10,14 @@ use retentiond::plan::listing::{Step, listing};
 use retentiond::plan::quote::text_literal;
 use retentiond::plan::schema::Engine;
 use retentiond::policy::located::Faults;
+use retentiond::reference::PseudonymKey;
 use retentiond::source::SourceError;
 use retentiond::source::setup::{SetupRequest, script};
 use sha2::{Digest as _, Sha256};
 use sqlx::{AssertSqlSafe, Connection as _, Executor as _, MySqlConnection, PgConnection};
 
 use crate::enforcement::{Fixture, Rules, rules, unlimited};
+use crate::pseudonym_key;
 use crate::support::TestDatabase;
 
 const MAP: &str = r#"
@@ -93,20 +95,11 @@ fn schema(engine: Engine) -> String {
     )
 }
 
-/// The two halves of a key, as the test reads them.
-#[derive(PartialEq, Eq)]
-pub struct Key {
-    pub inner: Vec<u8>,
-    pub outer: Vec<u8>,
-}
-
-impl Key {
-    /// What a pseudonym has to be.
-    pub fn pseudonym(&self, prefix: &str, digits: usize, suffix: &str, text: &str) -> Option<String> {
-        let inner = Sha256::digest([self.inner.as_slice(), text.as_bytes()].concat());
-        let hash = hex::encode(Sha256::digest([self.outer.as_slice(), &inner[..]].concat()));
-        Some(format!("{prefix}{}{suffix}", &hash[..digits]))
-    }
+/// What a pseudonym has to be, computed apart from the product and its model.
+pub fn pseudonym(key: &PseudonymKey, prefix: &str, digits: usize, suffix: &str, text: &str) -> Option<String> {
+    let inner = Sha256::digest([key.inner.as_slice(), text.as_bytes()].concat());
+    let hash = hex::encode(Sha256::digest([key.outer.as_slice(), &inner[..]].concat()));
+    Some(format!("{prefix}{}{suffix}", &hash[..digits]))
 }
 
 pub struct Place<'d> {
@@ -154,20 +147,8 @@ impl<'d> Place<'d> {
         if self.fixture.engine == Engine::Postgres { "retentiond.pseudonym_key" } else { "retentiond_pseudonym_key" }
     }
 
-    pub async fn key(&self) -> Key {
-        let half = |name: &str| match self.fixture.engine {
-            Engine::Postgres => format!("encode({name}, 'hex')"),
-            _ => format!("LOWER(HEX({name}))"),
-        };
-        let sql = format!("SELECT {}, {} FROM {}", half("inner_key"), half("outer_key"), self.key_table());
-        // Over the driver: the product's own connection must never see it.
-        let url = &self.fixture.database.url;
-        let sql = AssertSqlSafe(sql);
-        let (inner, outer): (String, String) = match self.fixture.engine {
-            Engine::Postgres => sqlx::query_as(sql).fetch_one(&mut PgConnection::connect(url).await.unwrap()).await.unwrap(),
-            _ => sqlx::query_as(sql).fetch_one(&mut MySqlConnection::connect(url).await.unwrap()).await.unwrap(),
-        };
-        Key { inner: hex::decode(inner).unwrap(), outer: hex::decode(outer).unwrap() }
+    pub async fn key(&self) -> PseudonymKey {
+        pseudonym_key::read(self.fixture.engine, self.fixture.database).await
     }
 
     pub async fn rows(&self, sql: &str) -> Vec<Vec<Option<String>>> {
