@@ -167,6 +167,10 @@ async fn what_keeps_a_pseudonym_is_nowhere_called_anonymous() {
         let mut told = place.story("1").await;
         place.run().await.unwrap();
         told.extend(place.story("1").await);
+        if engine == Engine::Postgres {
+            // French and English, before and after the run.
+            insta::assert_snapshot!([0, 1, 3, 4].map(|i| told[i].as_str()).join("\n"));
+        }
         for text in &told {
             assert!(text.contains("pseudonymis") && !text.to_lowercase().contains("anonymis"), "{text}");
         }

@@ -111,7 +111,7 @@ fn outcome(e: &Explanation) -> String {
             "Part of the data of this record is kept in the active base; the rest is not, or no longer, stored.".to_owned()
         }
         Outcome::Clear if replaces(e) => {
-            "Part of the data of this record is no longer to be kept and will be erased or replaced by a pseudonym in the next run; the rest is kept. A pseudonym is personal data still."
+            "Part of the data of this record is no longer to be kept and will be erased or replaced by a pseudonym in the next run; the rest is kept. A pseudonym is still personal data."
                 .to_owned()
         }
         Outcome::Clear => {
@@ -121,7 +121,7 @@ fn outcome(e: &Explanation) -> String {
             "No purpose justifies keeping this record any more: all its personal data will be anonymised in the next run.".to_owned()
         }
         Outcome::Pseudonymise => {
-            "No purpose justifies keeping this record any more: its personal data will be erased or replaced by pseudonyms in the next run. The record will then be pseudonymised: it remains personal data (Article\u{a0}4(5) GDPR)."
+            "No purpose justifies keeping this record any more: its personal data will be erased or replaced by pseudonyms in the next run. The record will then be pseudonymised: its data remain personal data (Article\u{a0}4(5) GDPR)."
                 .to_owned()
         }
         Outcome::Delete => {
@@ -129,7 +129,7 @@ fn outcome(e: &Explanation) -> String {
                 .to_owned()
         }
         Outcome::Empty if !e.pseudonyms.is_empty() => format!(
-            "No purpose justifies keeping this record any more: its personal data will be erased or replaced by pseudonyms in the next run. The row stays in place {} with its pseudonyms, which are personal data still, and is then deleted.",
+            "No purpose justifies keeping this record any more: its personal data will be erased or replaced by pseudonyms in the next run. The row stays in place {} with its pseudonyms (still personal data), and is then deleted.",
             waits(e)
         ),
         Outcome::Empty => format!(
@@ -137,7 +137,7 @@ fn outcome(e: &Explanation) -> String {
             waits(e)
         ),
         Outcome::WaitsEmptied if !e.pseudonyms.is_empty() => format!(
-            "The personal data of this record are erased or replaced by pseudonyms already. The row stays in place {} with its pseudonyms, which are personal data still, and is then deleted.",
+            "The personal data of this record are erased or replaced by pseudonyms already. The row stays in place {} with its pseudonyms (still personal data), and is then deleted.",
             waits(e)
         ),
         Outcome::WaitsEmptied => format!(
@@ -146,7 +146,7 @@ fn outcome(e: &Explanation) -> String {
         ),
         Outcome::Done => "The personal data of this record are anonymised already; nothing is left to do.".to_owned(),
         Outcome::DonePseudonymised => {
-            "This record is pseudonymised already; nothing is left to do. It remains personal data (Article\u{a0}4(5) GDPR).".to_owned()
+            "This record is pseudonymised already; nothing is left to do. Its data remain personal data (Article\u{a0}4(5) GDPR).".to_owned()
         }
         Outcome::Held => {
             "This record is frozen: as long as the measure named below lasts, nothing is changed or erased.".to_owned()
@@ -332,7 +332,7 @@ fn category(c: &CategoryStory) -> String {
         false => format!("{} in {}", quoted(&c.category), joined(&only)),
     };
     let erased = match c.pseudonymised {
-        true => "erased or replaced by a pseudonym, which is personal data still, in the next run",
+        true => "erased in the next run, or replaced by a pseudonym (still personal data)",
         false => "erased in the next run",
     };
     match (c.decision, c.why) {
@@ -354,7 +354,7 @@ fn category(c: &CategoryStory) -> String {
             None => format!("Category {name}: {erased}, because the purposes that needed it have ended."),
         },
         (Decision::Nothing, _) if c.pseudonymised => {
-            format!("Category {name}: nothing is stored any more, except perhaps a pseudonym, which is personal data still.")
+            format!("Category {name}: nothing is stored any more, except perhaps a pseudonym, which is still personal data.")
         }
         (Decision::Nothing, _) => format!("Category {name}: nothing is stored, or everything is erased already."),
         (Decision::Held, _) if c.never_stored => format!(

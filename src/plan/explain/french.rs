@@ -129,7 +129,7 @@ fn outcome(e: &Explanation) -> String {
                 .to_owned()
         }
         Outcome::Pseudonymise => {
-            "Plus aucune finalité ne justifie de conserver cette fiche\u{a0}: ses données personnelles seront effacées ou remplacées par des pseudonymes au prochain passage. La fiche sera alors pseudonymisée\u{a0}: elle reste une donnée personnelle (article\u{a0}4, point\u{a0}5), du RGPD)."
+            "Plus aucune finalité ne justifie de conserver cette fiche\u{a0}: ses données personnelles seront effacées ou remplacées par des pseudonymes au prochain passage. La fiche sera alors pseudonymisée\u{a0}: ses données restent des données personnelles (article\u{a0}4, point\u{a0}5), du RGPD)."
                 .to_owned()
         }
         Outcome::Delete => {
@@ -154,7 +154,7 @@ fn outcome(e: &Explanation) -> String {
         ),
         Outcome::Done => "Les données personnelles de cette fiche sont déjà anonymisées\u{a0}; il n’y a plus rien à faire.".to_owned(),
         Outcome::DonePseudonymised => {
-            "Cette fiche est déjà pseudonymisée\u{a0}; il n’y a plus rien à faire. Elle reste une donnée personnelle (article\u{a0}4, point\u{a0}5), du RGPD)."
+            "Cette fiche est déjà pseudonymisée\u{a0}; il n’y a plus rien à faire. Ses données restent des données personnelles (article\u{a0}4, point\u{a0}5), du RGPD)."
                 .to_owned()
         }
         Outcome::Held => {
