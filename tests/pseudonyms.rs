@@ -15,7 +15,7 @@ mod support;
 
 use std::collections::BTreeSet;
 
-use place::{ODD, Place, Thief, contains, log_of, pseudonym};
+use place::{Log, ODD, Place, Thief, contains, pseudonym};
 use retentiond::enforce::EnforceError;
 use retentiond::plan::schema::Engine;
 use support::database;
@@ -115,22 +115,25 @@ async fn the_script_draws_a_key_once_and_never_changes_it() {
 #[tokio::test]
 async fn the_key_is_in_no_statement_no_state_and_no_outcome() {
     for engine in [Engine::Postgres, Engine::MariaDb] {
-        let Some(db) = database(engine).await else { continue };
+        let (Some(db), Some(log)) = (database(engine).await, Log::of(engine)) else { continue };
         let place = Place::new(engine, &db).await;
         place.check().await;
         let outcome = place.run().await.unwrap();
-        let Some(log) = log_of(engine) else { continue };
-        assert!(contains(&log, b"inner_key FROM retentiond"), "{}: the server logs statements", engine.name());
+        let logged = log.read();
+        assert!(contains(&logged, b"inner_key FROM retentiond"), "{}: the server logs statements", engine.name());
         let key = place.key().await;
-        let mut places = vec![("log".to_owned(), log), ("outcome".to_owned(), format!("{outcome:?}").into_bytes())];
+        let mut places = vec![("log".to_owned(), logged), ("outcome".to_owned(), format!("{outcome:?}").into_bytes())];
         places.extend(place.state_files());
         assert!(places.len() > 3);
         for half in [&key.inner, &key.outer] {
             let hex = hex::encode(&half[..16]);
-            for form in [half[..16].to_vec(), hex.to_uppercase().into_bytes(), hex.into_bytes()] {
+            for form in [half[..16].to_vec(), hex.to_uppercase().into_bytes(), hex.clone().into_bytes()] {
                 let found: Vec<&str> = places.iter().filter(|(_, b)| contains(b, &form)).map(|(n, _)| n.as_str()).collect();
                 assert!(found.is_empty(), "{}: the key is in {found:?}", engine.name());
             }
+            // The instrument sees a key that a statement names.
+            db.run_sql(&format!("SELECT '{hex}'")).await;
+            assert!(contains(&log.read(), hex.as_bytes()), "{}", engine.name());
         }
     }
 }

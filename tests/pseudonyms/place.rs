@@ -1,6 +1,8 @@
 //! A source with pseudonyms in two tables, and the hash computed apart from the product.
 
 use std::future::Future;
+use std::io::{Read as _, Seek as _, SeekFrom};
+use std::path::PathBuf;
 use std::pin::Pin;
 
 use chrono::{DateTime, TimeZone as _, Utc};
@@ -241,15 +243,32 @@ impl Watch for Thief {
     }
 }
 
-/// What the server logged of every statement; `None`, said loudly, where it is not known.
-pub fn log_of(engine: Engine) -> Option<Vec<u8>> {
-    let variable = if engine == Engine::Postgres { "RETENTIOND_TEST_POSTGRES_LOG" } else { "RETENTIOND_TEST_MARIADB_LOG" };
-    let Some(path) = std::env::var_os(variable) else {
-        assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
-        eprintln!("SKIPPED: {variable} is not set, run ./test");
-        return None;
-    };
-    Some(std::fs::read(path).unwrap())
+/// What the server logs of every statement from now on.
+pub struct Log {
+    path: PathBuf,
+    from: u64,
+}
+
+impl Log {
+    /// `None`, said loudly, where the log is not known.
+    pub fn of(engine: Engine) -> Option<Self> {
+        let variable = if engine == Engine::Postgres { "RETENTIOND_TEST_POSTGRES_LOG" } else { "RETENTIOND_TEST_MARIADB_LOG" };
+        let Some(path) = std::env::var_os(variable).map(PathBuf::from) else {
+            assert!(std::env::var_os("CI").is_none(), "{variable} is not set");
+            eprintln!("SKIPPED: {variable} is not set, run ./test");
+            return None;
+        };
+        let from = path.metadata().unwrap().len();
+        Some(Self { path, from })
+    }
+
+    pub fn read(&self) -> Vec<u8> {
+        let mut file = std::fs::File::open(&self.path).unwrap();
+        file.seek(SeekFrom::Start(self.from)).unwrap();
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes).unwrap();
+        bytes
+    }
 }
 
 pub fn contains(text: &[u8], part: &[u8]) -> bool {
