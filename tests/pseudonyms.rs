@@ -80,6 +80,11 @@ async fn without_a_key_nothing_is_written_and_the_reason_is_said() {
         // Set up again, the source works again.
         place.set_up().await;
         assert!(place.run().await.unwrap().changed() > 0);
+        db.run_sql(&format!("DROP TABLE {}", place.key_table())).await;
+        let error = place.run().await.unwrap_err();
+        assert!(matches!(error, EnforceError::NoPseudonymKey), "{}: {error}", engine.name());
+        let said = place.check().await;
+        assert!(said.iter().any(|m| m.contains("lacks SELECT on table") && m.contains("pseudonym_key")), "{said:?}");
     }
 }
 
