@@ -20,6 +20,16 @@ fn every_case_reads_and_links_without_a_fault() {
 }
 
 #[test]
+fn every_case_has_a_form_with_pseudonyms_and_most_use_it() {
+    let mut with = 0;
+    for seed in 0..300 {
+        let (map, _) = Case::new(seed).with_pseudonyms().read();
+        with += usize::from(map.data_sets.iter().any(|d| d.pseudonyms().next().is_some()));
+    }
+    assert!(with > 150, "{with} of 300");
+}
+
+#[test]
 fn the_same_seed_gives_the_same_case() {
     for seed in 0..50 {
         let (a, b) = (Case::new(seed), Case::new(seed));

@@ -61,7 +61,7 @@ impl From<EnforceError> for Failure {
             | EnforceError::FencedOff
             | EnforceError::PlanChanged { .. } => Exit::Denied,
             EnforceError::JournalBehind { .. } | EnforceError::OrderUnmatched => Exit::Denied,
-            EnforceError::NotSetUp => Exit::Config,
+            EnforceError::NotSetUp | EnforceError::NoPseudonymKey => Exit::Config,
             EnforceError::Source(s) if matches!(s.class(), Class::Config) => Exit::Config,
             EnforceError::NoSuchRecord | EnforceError::NoSuchOrder | EnforceError::Unknown(_) => Exit::Failed,
             _ => Exit::Unavailable,

@@ -129,6 +129,7 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
             let line = match a.kind {
                 ActionKind::Delete => format!("{n} {}", say("à supprimer", "to delete")),
                 ActionKind::Anonymise => format!("{n} {}", say("à anonymiser", "to anonymise")),
+                ActionKind::Pseudonymise => format!("{n} {}", say("à pseudonymiser", "to pseudonymise")),
                 ActionKind::Clear => format!("{n} {}{colon} {categories}", say("à effacer en partie", "to clear in part")),
                 ActionKind::Empty => format!(
                     "{n} {}",

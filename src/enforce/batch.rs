@@ -108,6 +108,7 @@ pub fn word(kind: ActionKind) -> Word {
         ActionKind::NeverStored => Word::ClearIncident,
         ActionKind::Delete => Word::Delete,
         ActionKind::Anonymise => Word::Anonymise,
+        ActionKind::Pseudonymise => Word::Pseudonymise,
         ActionKind::Clear => Word::Clear,
         ActionKind::Empty => Word::Empty,
     }

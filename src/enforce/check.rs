@@ -4,7 +4,7 @@ use chrono::{DateTime, Utc};
 
 use super::error::EnforceError;
 use super::prepare::moment;
-use super::{grants, probe, surroundings};
+use super::{grants, probe, pseudonym, surroundings};
 use crate::plan::check::Inspection;
 use crate::plan::compile::{Moment, Plan, compile};
 use crate::plan::probe::probes;
@@ -57,6 +57,7 @@ pub async fn check(
     let plan = compile(map, policies, &schema, &moment, &[]);
     let needed = grants::grants(&plan, &resolved);
     grants::judge(&needed, &resolved, &found, faults);
+    pseudonym::check(source, &plan, &resolved, faults).await?;
     Inspection { resolved, policies, plan: &plan, sees_triggers: found.sees_triggers }.inspect(faults);
     if trial && !faults.any_error() {
         probe::probe(source, &probes(&plan, &resolved), faults).await?;

@@ -36,6 +36,8 @@ pub enum EnforceError {
         /// The hash of what would run now.
         found: String,
     },
+    /// The plan writes pseudonyms, and the source's database has no key for them.
+    NoPseudonymKey,
     /// A key of the database cannot be read back exactly.
     Key,
     /// An order names a record that does not exist.
@@ -65,6 +67,9 @@ impl std::fmt::Display for EnforceError {
                 "the source's ledger knows a journal of {ledger} entries, this one has {journal} or other ones: an old state was restored (`retentiond journal recover`)"
             ),
             Self::PlanChanged { approved, found } => write!(f, "the plan is now {found}, not {approved} as approved"),
+            Self::NoPseudonymKey => {
+                f.write_str("the source's database has no key for pseudonyms: run the script that `retentiond setup` prints, or restore the key")
+            }
             Self::Key => f.write_str("a primary key of the database cannot be read back exactly"),
             Self::NoSuchRecord => f.write_str("no such record"),
             Self::NoSuchOrder => f.write_str("no such order stands"),

@@ -30,6 +30,11 @@ pub fn grants(plan: &Plan, resolved: &Resolved<'_>) -> Vec<TableGrant> {
             delete: touch.delete,
         });
     }
+    if !plan.pseudonyms.is_empty() {
+        let database = resolved.schema.search_path.first().map(String::as_str).unwrap_or_default();
+        let table = OwnTable::PseudonymKey.name(resolved.dialect.engine, database);
+        all.insert(table.clone(), TableGrant { table, select: true, update_columns: Vec::new(), delete: false, lock: None });
+    }
     all.into_values().collect()
 }
 
@@ -117,18 +122,13 @@ fn own_tables(engine: Engine, resolved: &Resolved<'_>, found: &Surroundings) -> 
     if !found.privileges.iter().any(|(t, held)| is_own(engine, t) && *held != Privileges::default()) {
         return Vec::new();
     }
-    let own = OwnTable::ALL.into_iter().map(|own| {
-        let (schema, name) = match own.sql(engine).split_once('.') {
-            Some((schema, name)) => (schema.to_owned(), name),
-            None => (resolved.schema.search_path.first().cloned().unwrap_or_default(), own.sql(engine)),
-        };
-        TableGrant {
-            table: TableName { schema, name: name.to_owned() },
-            select: true,
-            update_columns: if own == OwnTable::Ledger { Vec::new() } else { vec!["*".to_owned()] },
-            delete: own == OwnTable::Ledger,
-            lock: None,
-        }
+    let database = resolved.schema.search_path.first().map(String::as_str).unwrap_or_default();
+    let own = OwnTable::ALL.into_iter().map(|own| TableGrant {
+        table: own.name(engine, database),
+        select: true,
+        update_columns: if own == OwnTable::Ledger { Vec::new() } else { vec!["*".to_owned()] },
+        delete: own == OwnTable::Ledger,
+        lock: None,
     });
     own.collect()
 }

@@ -21,6 +21,7 @@ pub mod orders;
 mod outcome;
 mod prepare;
 mod probe;
+mod pseudonym;
 pub mod recover;
 mod restore;
 pub mod run;

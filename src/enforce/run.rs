@@ -15,6 +15,7 @@ use super::fence::{self, Fence};
 use super::guard;
 use super::outcome::{ActionOutcome, RunOutcome, Stopped};
 use super::prepare::Prepared;
+use super::pseudonym;
 use super::recover;
 use super::settings::Settings;
 use super::watch::Watch;
@@ -63,6 +64,7 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     let name = Name::parse(&plan.source)?;
     let plan_hash = Hash::parse(&plan.hash)?;
     let key_id = journal.current_mac_key().await?;
+    pseudonym::require(source, plan).await?;
     start(journal, prepared, id, &name, plan_hash, trigger).await?;
     let mut session = source.session().await?;
     let recovered = recover::recover(&mut session, journal, &name, id).await?;

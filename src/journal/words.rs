@@ -45,6 +45,8 @@ words!(
         Delete = "delete",
         /// The row is anonymised: its last personal fields are masked.
         Anonymise = "anonymise",
+        /// The row's last personal fields are masked, one of them at least by a pseudonym: it is personal data still.
+        Pseudonymise = "pseudonymise",
         /// Some fields are masked while a purpose keeps others.
         Clear = "clear",
         /// Masked now, deleted when the last row that refers to it goes.

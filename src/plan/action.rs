@@ -15,6 +15,8 @@ pub enum ActionKind {
     Delete,
     /// Every personal field is masked; the row stays for good.
     Anonymise,
+    /// The same, with a pseudonym among the masks: what stays is personal data still.
+    Pseudonymise,
     /// The fields of one group are masked; the row stays because something else keeps it.
     Clear,
     /// The row is due for deletion but still referenced or read: masked now, deleted later.
@@ -29,6 +31,7 @@ impl ActionKind {
             Self::NeverStored => "never-stored",
             Self::Delete => "delete",
             Self::Anonymise => "anonymise",
+            Self::Pseudonymise => "pseudonymise",
             Self::Clear => "clear",
             Self::Empty => "empty",
         }

@@ -13,6 +13,7 @@ use super::record::{Records, Timed};
 use super::resolve::Resolved;
 use super::schema::{Schema, TableName};
 use super::terms::{PeriodsInUse, Terms};
+use super::touch;
 use super::writer::Writer;
 use crate::policy::bound::{RunTime, first_instant};
 use crate::policy::map::{DataMap, DataSet};
@@ -56,6 +57,8 @@ pub struct Plan {
     pub unmapped_columns: Vec<(String, String)>,
     /// Tables that the map does not mention.
     pub unmapped_tables: Vec<String>,
+    /// Columns that the plan masks by a pseudonym, by data set: for them the source's database needs a key.
+    pub pseudonyms: Vec<(String, String)>,
     /// Names of the tables that the plan rests on.
     pub tables: Vec<TableName>,
     /// SHA-256 over everything that decides what is done (policy, map, schema, statements, date), not over counts.
@@ -110,7 +113,7 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
     for action in compiler.actions(first_instant(today, zone)) {
         hash.update(format!("{}\n{}\n{:?}\n{:?}\n", action.id, action.predicate.render(), action.set, action.companions));
     }
-    Plan {
+    let mut plan = Plan {
         source: map.source.value.clone(),
         dialect: compiler.resolved.dialect,
         now: moment.now,
@@ -135,7 +138,10 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
         actions,
         tables,
         hash: hex::encode(hash.finalize()),
-    }
+        pseudonyms: Vec::new(),
+    };
+    plan.pseudonyms = touch::pseudonyms(&plan, &compiler.resolved);
+    plan
 }
 
 /// Writes predicates about the records of one source, as a plan made of the same parts has them; orders are looked for.

@@ -9,6 +9,7 @@ pub mod dialect;
 pub mod draft;
 pub mod due;
 pub mod explain;
+mod fit;
 pub mod key;
 pub mod listing;
 pub mod lookup;

@@ -256,6 +256,17 @@ impl Dialect {
         )
     }
 
+    /// How many keys of pseudonyms there are, one if all is well. It reads none of them.
+    #[must_use]
+    pub fn count_pseudonym_keys(self) -> String {
+        let (inner, outer) = (self.ident("inner_key"), self.ident("outer_key"));
+        format!(
+            "SELECT {} FROM {} WHERE OCTET_LENGTH({inner}) = 64 AND OCTET_LENGTH({outer}) = 64",
+            self.as_text("COUNT(*)"),
+            self.own(OwnTable::PseudonymKey)
+        )
+    }
+
     /// All orders of a source: order_id, data_set, kind, scope, placed_on, until, lifted_on.
     #[must_use]
     pub fn list_orders(self, source: &str) -> String {

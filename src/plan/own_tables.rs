@@ -1,4 +1,4 @@
-//! Names of the few tables that live in a customer's database: the fence, the ledger and the orders.
+//! Names of the few tables that live in a customer's database: the fence, the ledger, the orders, and the key of pseudonyms.
 
 use super::schema::{Engine, TableName};
 
@@ -11,6 +11,8 @@ pub enum OwnTable {
     Ledger,
     /// One row for each order: holds, restrictions, objections, erasures, instructions.
     Hold,
+    /// The key of pseudonyms, in one row; only where a map has that mask.
+    PseudonymKey,
 }
 
 /// The PostgreSQL schema that holds our tables.
@@ -20,7 +22,16 @@ pub const POSTGRES_SCHEMA: &str = "retentiond";
 pub const PREFIX: &str = "retentiond_";
 
 impl OwnTable {
-    /// All three, in the order in which they are created.
+    /// The name as catalogues report it, in a database (MariaDB, MySQL, SQLite: its name) or in our schema (PostgreSQL).
+    #[must_use]
+    pub fn name(self, engine: Engine, database: &str) -> TableName {
+        match self.sql(engine).split_once('.') {
+            Some((schema, name)) => TableName { schema: schema.to_owned(), name: name.to_owned() },
+            None => TableName { schema: database.to_owned(), name: self.sql(engine).to_owned() },
+        }
+    }
+
+    /// Those that every source has, in the order in which they are created.
     pub const ALL: [Self; 3] = [Self::Fence, Self::Ledger, Self::Hold];
 
     /// The name as SQL of that engine: needs no quoting; qualified by its schema on PostgreSQL, looked up in the
@@ -31,9 +42,11 @@ impl OwnTable {
             (Engine::Postgres, Self::Fence) => "retentiond.fence",
             (Engine::Postgres, Self::Ledger) => "retentiond.ledger",
             (Engine::Postgres, Self::Hold) => "retentiond.hold",
+            (Engine::Postgres, Self::PseudonymKey) => "retentiond.pseudonym_key",
             (_, Self::Fence) => "retentiond_fence",
             (_, Self::Ledger) => "retentiond_ledger",
             (_, Self::Hold) => "retentiond_hold",
+            (_, Self::PseudonymKey) => "retentiond_pseudonym_key",
         }
     }
 }
@@ -43,7 +56,9 @@ impl OwnTable {
 pub fn is_own(engine: Engine, table: &TableName) -> bool {
     match engine {
         Engine::Postgres => table.schema == POSTGRES_SCHEMA,
-        Engine::MariaDb | Engine::MySql | Engine::Sqlite => OwnTable::ALL.iter().any(|own| own.sql(engine) == table.name),
+        Engine::MariaDb | Engine::MySql | Engine::Sqlite => {
+            OwnTable::ALL.iter().chain([&OwnTable::PseudonymKey]).any(|own| own.sql(engine) == table.name)
+        }
     }
 }
 
@@ -57,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_own_table_is_recognised_as_its_engine_reports_it() {
-        for own in OwnTable::ALL {
+        for own in OwnTable::ALL.into_iter().chain([OwnTable::PseudonymKey]) {
             let (schema, table) = own.sql(Engine::Postgres).split_once('.').unwrap();
             assert!(is_own(Engine::Postgres, &name(schema, table)));
             for engine in [Engine::MariaDb, Engine::MySql, Engine::Sqlite] {

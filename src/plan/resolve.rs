@@ -218,47 +218,7 @@ impl<'a> Resolved<'a> {
         for category in &data.categories {
             for personal in &category.columns {
                 let Some(column) = require_column(table, &personal.name, faults) else { continue };
-                if self.dialect.mask("r", column, &personal.mask).is_none() {
-                    let why = if column.generated {
-                        "the database computes it".to_owned()
-                    } else if personal.mask.value == crate::policy::mask::Mask::Null {
-                        "it is NOT NULL".to_owned()
-                    } else {
-                        format!("its type is {}", column.sql_type)
-                    };
-                    faults
-                        .error(
-                            &personal.mask.at,
-                            format!("column `{}` cannot have the mask `{}`: {why}", shown(&personal.name), personal.mask.word()),
-                        )
-                        .expected("a mask that the column can hold");
-                }
-                if let (crate::policy::mask::Mask::Fixed(text), Some(longest)) = (&personal.mask.value, column.max_length)
-                    && text.chars().count() as u64 > longest
-                {
-                    faults
-                        .error(&personal.mask.at, format!("the fixed value is longer than column `{}`", shown(&personal.name)))
-                        .expected(format!("at most {longest} characters"));
-                }
-                if let (crate::policy::mask::Mask::Token { prefix, suffix, digits }, Some(longest)) =
-                    (&personal.mask.value, column.max_length)
-                    && (prefix.len() + suffix.len() + usize::from(*digits)) as u64 > longest
-                {
-                    faults
-                        .error(&personal.mask.at, format!("the token is longer than column `{}`", shown(&personal.name)))
-                        .expected(format!("at most {longest} characters: fewer `digits` or a shorter prefix"));
-                }
-                let fixed = matches!(personal.mask.value, crate::policy::mask::Mask::Fixed(_));
-                let unique =
-                    table.indexes.iter().any(|i| i.unique && i.columns.len() == 1 && i.columns[0] == personal.name.value);
-                if fixed && unique {
-                    faults
-                        .error(
-                            &personal.mask.at,
-                            format!("column `{}` is UNIQUE: a second masked row would fail", shown(&personal.name)),
-                        )
-                        .expected("\"token\" or \"null\"");
-                }
+                self.check_mask(table, column, personal, faults);
             }
         }
         for plain in &data.plain {

@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::{ActionKind, Companion, Operation};
 use super::compile::Plan;
+use super::resolve::Resolved;
 use super::schema::TableName;
+use crate::policy::map::DataSet;
 
 /// What happens to the rows of one table in a run.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,6 +34,18 @@ pub fn touches(plan: &Plan) -> BTreeMap<TableName, Touch> {
         companions(&action.companions, &mut all);
     }
     all
+}
+
+/// Columns that the plan masks by a pseudonym, by data set.
+#[must_use]
+pub fn pseudonyms(plan: &Plan, resolved: &Resolved<'_>) -> Vec<(String, String)> {
+    let touched = touches(plan);
+    let written = |data: &DataSet| {
+        let set = resolved.table(data).and_then(|t| touched.get(&t.name)).map(|t| &t.set);
+        let columns = data.pseudonyms().map(|c| c.name.value.clone());
+        columns.filter(|c| set.is_some_and(|s| s.contains_key(c))).map(|c| (data.id.value.clone(), c)).collect::<Vec<_>>()
+    };
+    resolved.map.data_sets.iter().flat_map(written).collect()
 }
 
 fn companions(list: &[Companion], all: &mut BTreeMap<TableName, Touch>) {

@@ -47,7 +47,8 @@ impl Writer<'_, '_> {
                 r.todo(data, ROW, &every),
             ])
         }));
-        actions.push(self.action(ActionKind::Anonymise, "", &every, &|r| {
+        let stays = if self.resolved.map.keeps_pseudonyms(data) { ActionKind::Pseudonymise } else { ActionKind::Anonymise };
+        actions.push(self.action(stays, "", &every, &|r| {
             B::and([
                 r.row_due(data, ROW, &stack),
                 r.delete_says(data, ROW).negate(),
@@ -181,7 +182,7 @@ impl Writer<'_, '_> {
             let goes = match (follower.disposition, kind) {
                 (Disposition::Delete, ActionKind::Delete) => B::True,
                 // Beside a root that stays, each goes as soon as nothing else refers to it.
-                (Disposition::Delete, ActionKind::Anonymise) => self.full.follower_goes(follower, ROW),
+                (Disposition::Delete, ActionKind::Anonymise | ActionKind::Pseudonymise) => self.full.follower_goes(follower, ROW),
                 _ => B::False,
             };
             if !goes.is_false() {

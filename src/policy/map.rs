@@ -94,7 +94,8 @@ pub struct Parent {
 pub enum Disposition {
     /// The row is deleted.
     Delete,
-    /// Its personal fields are masked; the row stays.
+    /// Its personal fields are masked; the row stays. With a pseudonym among its masks the map must say `pseudonymise`: what such a mask leaves is
+    /// personal data still.
     Anonymise,
 }
 
@@ -274,9 +275,21 @@ impl DataMap {
         }
         all
     }
+
+    /// Whether a record of `data` whose root stays keeps a pseudonym, in the root or in a row that follows and stays with it.
+    #[must_use]
+    pub fn keeps_pseudonyms(&self, data: &DataSet) -> bool {
+        let stays = |d: &&&DataSet| d.id == data.id || d.disposition == Disposition::Anonymise;
+        self.record_of(data).iter().filter(stays).any(|d| d.pseudonyms().next().is_some())
+    }
 }
 
 impl DataSet {
+    /// Columns that are masked by a pseudonym.
+    pub fn pseudonyms(&self) -> impl Iterator<Item = &PersonalColumn> {
+        self.categories.iter().flat_map(|c| &c.columns).filter(|c| c.mask.is_pseudonym())
+    }
+
     /// The event of that name.
     #[must_use]
     pub fn event(&self, name: &str) -> Option<&Event> {

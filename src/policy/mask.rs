@@ -16,6 +16,16 @@ pub enum Mask {
         /// How many digits, 8 to 32.
         digits: u8,
     },
+    /// A keyed hash of a reserved form: equal values get equal pseudonyms, so that what belongs to one person can still be told to. That is what it
+    /// is for and why it is no anonymisation: the record remains personal data (GDPR Art. 4(5)).
+    Pseudonym {
+        /// What comes before the digits.
+        prefix: String,
+        /// What comes after them.
+        suffix: String,
+        /// How many hexadecimal digits of the hash, 16 to 64.
+        digits: u8,
+    },
     /// A date's floor: the first day of its month, year or decade.
     DateFloor(DateFloor),
     /// A whole or exact decimal number's floor to a multiple of a whole step.
@@ -45,13 +55,31 @@ pub enum DateFloor {
 }
 
 impl Mask {
-    /// The word for it in journals and plans.
+    /// Whether what it leaves is still personal data.
+    #[must_use]
+    pub fn is_pseudonym(&self) -> bool {
+        matches!(self, Self::Pseudonym { .. })
+    }
+
+    /// How many characters a token or pseudonym has.
+    #[must_use]
+    pub fn formed_length(&self) -> Option<u64> {
+        match self {
+            Self::Token { prefix, suffix, digits } | Self::Pseudonym { prefix, suffix, digits } => {
+                Some((prefix.len() + suffix.len() + usize::from(*digits)) as u64)
+            }
+            _ => None,
+        }
+    }
+
+    /// The word for it, as data maps write it.
     #[must_use]
     pub fn word(&self) -> &'static str {
         match self {
             Self::Null => "null",
             Self::Fixed(_) => "fixed",
             Self::Token { .. } => "token",
+            Self::Pseudonym { .. } => "pseudonym",
             Self::DateFloor(DateFloor::Month) => "month",
             Self::DateFloor(DateFloor::Year) => "year",
             Self::DateFloor(DateFloor::Decade) => "decade",

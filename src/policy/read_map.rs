@@ -59,9 +59,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
             faults.error(&r.place(value), "the key names no column").expected("key = [\"id\"]");
         }
     }
-    let disposition = r.required_text("disposition", "\"delete\" or \"anonymise\"", faults).and_then(|t| {
-        word(&t, &[("delete", Disposition::Delete), ("anonymise", Disposition::Anonymise)], "a disposition", faults)
-    });
+    let disposition = r.required_text("disposition", "\"delete\", \"anonymise\" or \"pseudonymise\"", faults);
     let (mut dispose_uncovered, mut clear_uncovered) = (false, false);
     if let Some(value) = r.get("uncovered") {
         let words = match value.get_ref() {
@@ -78,6 +76,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     }
     let parent = parent(r, faults);
     let categories = named(r, "categories", faults, category);
+    let disposition = disposition.and_then(|said| disposition_of(&said, &id, &categories, faults));
     let events = named(r, "events", faults, event);
     let conditions = named(r, "conditions", faults, condition);
     let periods = named(r, "periods", faults, period_column);
@@ -102,6 +101,37 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
         periods,
         cascades,
     })
+}
+
+/// The disposition that a word means. It must not promise more than the masks keep: a record of which a pseudonym stays is not anonymised.
+fn disposition_of(
+    said: &Located<String>,
+    id: &Located<String>,
+    categories: &[Category],
+    faults: &mut Faults,
+) -> Option<Disposition> {
+    const WORDS: [(&str, (Disposition, bool)); 3] = [
+        ("delete", (Disposition::Delete, false)),
+        ("anonymise", (Disposition::Anonymise, false)),
+        ("pseudonymise", (Disposition::Anonymise, true)),
+    ];
+    let (disposition, pseudonymises) = word(said, &WORDS, "a disposition", faults)?;
+    let pseudonym = categories.iter().flat_map(|c| &c.columns).find(|c| c.mask.is_pseudonym());
+    match (disposition, pseudonymises, pseudonym) {
+        (Disposition::Anonymise, false, Some(column)) => {
+            faults
+                .error(
+                    &said.at,
+                    format!("records of `{id}` keep a pseudonym in `{}`: they are not anonymised", shown(&column.name)),
+                )
+                .expected("disposition = \"pseudonymise\"");
+        }
+        (Disposition::Anonymise, true, None) => {
+            faults.error(&said.at, format!("no column of `{id}` has a pseudonym")).expected("disposition = \"anonymise\"");
+        }
+        _ => {}
+    }
+    Some(disposition)
 }
 
 /// Reads a table of named tables: `[data.x.events.<name>]`.
@@ -184,6 +214,11 @@ fn category(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> O
         }
     }
     let never_stored = r.flag("never_stored", faults);
+    if let Some(column) = all.iter().find(|c| never_stored && c.mask.is_pseudonym()) {
+        faults
+            .error(&column.mask.at, "a pseudonym stores what must never be stored, only under another name")
+            .expected("mask = \"null\" or a fixed value");
+    }
     if all.is_empty() {
         if faults.count() == before {
             faults.error(&name.at, format!("category `{name}` has no column")).expected("columns = [\"…\"], mask = …");

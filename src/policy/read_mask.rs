@@ -1,12 +1,14 @@
 //! Reading masks: a word, or a table with one key.
 
+use std::ops::RangeInclusive;
+
 use toml::de::DeValue;
 
 use super::located::{Faults, Located, Span};
 use super::mask::{DateFloor, Mask};
 use super::reader::{Reader, Value, describe, integer_of, shown, texts_of};
 
-const EXPECTED: &str = "\"null\", \"token\", \"month\", \"year\", \"decade\", { fixed = \"…\" }, { token = { prefix = \"…\" } }, { band = 10 }, { first = 2 }, { ip_prefix = { v4 = 24, v6 = 48 } } or { json_remove = [\"a.b\"] }";
+const EXPECTED: &str = "\"null\", \"token\", \"pseudonym\", \"month\", \"year\", \"decade\", { fixed = \"…\" }, { token = { prefix = \"…\" } }, { pseudonym = { prefix = \"…\" } }, { band = 10 }, { first = 2 }, { ip_prefix = { v4 = 24, v6 = 48 } } or { json_remove = [\"a.b\"] }";
 
 /// Reads a mask.
 pub(super) fn read(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Located<Mask>> {
@@ -15,6 +17,7 @@ pub(super) fn read(value: &Value<'_>, file: usize, faults: &mut Faults) -> Optio
         let mask = match word.as_ref() {
             "null" => Mask::Null,
             "token" => Mask::Token { prefix: "anon-".into(), suffix: String::new(), digits: 32 },
+            "pseudonym" => Mask::Pseudonym { prefix: "pseu-".into(), suffix: String::new(), digits: 32 },
             "month" => Mask::DateFloor(DateFloor::Month),
             "year" => Mask::DateFloor(DateFloor::Year),
             "decade" => Mask::DateFloor(DateFloor::Decade),
@@ -22,7 +25,7 @@ pub(super) fn read(value: &Value<'_>, file: usize, faults: &mut Faults) -> Optio
                 faults
                     .error(&at, format!("`{}` is not a mask", shown(other)))
                     .expected(EXPECTED)
-                    .nearest(other, ["null", "token", "month", "year", "decade"]);
+                    .nearest(other, ["null", "token", "pseudonym", "month", "year", "decade"]);
                 return None;
             }
         };
@@ -39,7 +42,12 @@ pub(super) fn read(value: &Value<'_>, file: usize, faults: &mut Faults) -> Optio
         found.push(fixed(v, file, faults));
     }
     if let Some(v) = r.get("token") {
-        found.push(token(v, file, faults));
+        let form = reserved_form(v, file, &TOKEN, faults);
+        found.push(form.map(|(prefix, suffix, digits)| Mask::Token { prefix, suffix, digits }));
+    }
+    if let Some(v) = r.get("pseudonym") {
+        let form = reserved_form(v, file, &PSEUDONYM, faults);
+        found.push(form.map(|(prefix, suffix, digits)| Mask::Pseudonym { prefix, suffix, digits }));
     }
     if let Some(v) = r.get("band") {
         found.push(integer_of(v, file, 2..=1_000_000_000, faults).and_then(|n| u32::try_from(n).ok()).map(Mask::Band));
@@ -84,29 +92,39 @@ fn fixed(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Mask> {
     Some(Mask::Fixed(text))
 }
 
-fn token(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Mask> {
+/// What tokens and pseudonyms may look like, and how they are called.
+struct Reserved {
+    word: &'static str,
+    prefix: &'static str,
+    digits: RangeInclusive<i64>,
+}
+
+const TOKEN: Reserved = Reserved { word: "token", prefix: "prefix = \"anon-\"", digits: 8..=32 };
+/// Fewer than 16 digits would give different values the same pseudonym; SHA-256 has 64.
+const PSEUDONYM: Reserved = Reserved { word: "pseudonym", prefix: "prefix = \"pseu-\"", digits: 16..=64 };
+
+/// Prefix, suffix and number of digits.
+fn reserved_form(value: &Value<'_>, file: usize, of: &Reserved, faults: &mut Faults) -> Option<(String, String, u8)> {
     let r = Reader::of(value, file, faults)?;
     let prefix = r.text("prefix", faults);
     let suffix = r.text("suffix", faults);
-    let digits = r.get("digits").map_or(Some(32), |v| integer_of(v, file, 8..=32, faults));
+    let digits = r.get("digits").map_or(Some(32), |v| integer_of(v, file, of.digits.clone(), faults));
     r.finish(faults);
     for part in [&prefix, &suffix].into_iter().flatten() {
         if !part.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.@+".contains(&b)) || part.len() > 64 {
-            faults.error(&part.at, "not a part of a token").expected("at most 64 ASCII letters, digits, `-`, `_`, `.`, `@`, `+`");
+            faults
+                .error(&part.at, format!("not a part of a {}", of.word))
+                .expected("at most 64 ASCII letters, digits, `-`, `_`, `.`, `@`, `+`");
             return None;
         }
     }
     let Some(prefix) = prefix.filter(|p| p.len() >= 2) else {
         faults
-            .error(&Span { file, range: value.span() }, "a token needs a prefix that no real value has")
-            .expected("prefix = \"anon-\"");
+            .error(&Span { file, range: value.span() }, format!("a {} needs a prefix that no real value has", of.word))
+            .expected(of.prefix);
         return None;
     };
-    Some(Mask::Token {
-        prefix: prefix.value,
-        suffix: suffix.map(|s| s.value).unwrap_or_default(),
-        digits: u8::try_from(digits?).ok()?,
-    })
+    Some((prefix.value, suffix.map(|s| s.value).unwrap_or_default(), u8::try_from(digits?).ok()?))
 }
 
 fn ip_prefix(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Mask> {

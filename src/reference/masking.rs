@@ -14,13 +14,20 @@ pub fn is_done(value: &Value, mask: &Mask) -> bool {
     value.is_null() || masked(value, mask) == *value
 }
 
-/// What the mask makes of a value. A token's random digits cannot be foretold: it becomes [`Value::Token`].
+/// What the mask makes of a value. A token's random digits cannot be foretold: it becomes [`Value::Token`]. Nor can a pseudonym's
+/// without the key: it becomes [`Value::Pseudonym`].
 #[must_use]
 pub fn masked(value: &Value, mask: &Mask) -> Value {
     match (mask, value) {
         (_, Value::Null) | (Mask::Null, _) => Value::Null,
         (Mask::Fixed(text), value) => fixed(text, value),
         (Mask::Token { prefix, suffix, digits }, value) => token(prefix, suffix, *digits, value),
+        (Mask::Pseudonym { prefix, suffix, digits }, Value::Text(text)) => {
+            let (prefix, suffix, digits, of) = (prefix.clone(), suffix.clone(), *digits, text.clone());
+            let pseudonym = Value::Pseudonym { prefix, suffix, digits, of };
+            if pseudonym.is_stored_as(value) { value.clone() } else { pseudonym }
+        }
+        (Mask::Pseudonym { .. }, other) => other.clone(),
         (Mask::DateFloor(floor), value) => floored(value, *floor),
         (Mask::Band(step), value) => band(value, i128::from(*step)),
         (Mask::First(n), Value::Text(text)) => Value::Text(text.chars().take(*n as usize).collect()),
@@ -130,6 +137,7 @@ fn json_remove(value: &Value, paths: &[Vec<String>]) -> Value {
 
 #[cfg(test)]
 mod tests {
+    use super::super::pseudonym::PseudonymKey;
     use super::*;
 
     #[test]
@@ -138,6 +146,10 @@ mod tests {
         let json = |t: &str| Value::json(t).unwrap();
         let token = Mask::Token { prefix: "anon-".into(), suffix: String::new(), digits: 8 };
         let marker = Value::Token { prefix: "anon-".into(), suffix: String::new(), digits: 8 };
+        let (prefix, suffix, digits) = ("pseu-".to_owned(), String::new(), 16);
+        let pseudonym = Mask::Pseudonym { prefix: prefix.clone(), suffix: suffix.clone(), digits };
+        let of = |t: &str| Value::Pseudonym { prefix: prefix.clone(), suffix: suffix.clone(), digits, of: t.into() };
+        let key = PseudonymKey { inner: vec![1; 64], outer: vec![2; 64] };
         for (mask, before, after) in [
             (Mask::Null, Value::text("Anne"), Value::Null),
             (Mask::Fixed("ANONYME".into()), Value::text("Anonyme  "), Value::text("ANONYME")),
@@ -146,6 +158,10 @@ mod tests {
             (token.clone(), Value::text("anon-xyz"), marker.clone()),
             (token.clone(), Value::text("anon-0123456g"), marker),
             (token, Value::text("anon-01234567"), Value::text("anon-01234567")),
+            (pseudonym.clone(), Value::text("Zoé"), of("Zoé")),
+            (pseudonym.clone(), Value::text(""), of("")),
+            (pseudonym.clone(), Value::text("pseu-0123456789ABCDEF"), of("pseu-0123456789ABCDEF")),
+            (pseudonym, Value::text("pseu-0123456789abcdef"), Value::text("pseu-0123456789abcdef")),
             (Mask::DateFloor(DateFloor::Month), date("1984-02-29"), date("1984-02-01")),
             (Mask::DateFloor(DateFloor::Year), date("1984-02-29"), date("1984-01-01")),
             (Mask::DateFloor(DateFloor::Decade), date("1989-12-31"), date("1980-01-01")),
@@ -160,6 +176,7 @@ mod tests {
         ] {
             let once = masked(&before, &mask);
             assert!(once == after, "{mask:?}");
+            let once = key.stored(&once);
             assert!(masked(&once, &mask) == once || matches!(once, Value::Token { .. }), "{mask:?} twice");
             assert!(is_done(&once, &mask), "{mask:?} is done");
             assert!(is_done(&Value::Null, &mask), "{mask:?} leaves NULL");

@@ -14,6 +14,7 @@ pub mod dates;
 mod decide;
 pub mod masking;
 pub mod moment;
+mod pseudonym;
 mod run;
 mod state;
 #[cfg(test)]
@@ -29,6 +30,7 @@ use crate::policy::map::DataMap;
 use crate::policy::purpose::{OrderKind, Policy};
 
 pub use decide::{Decision, Fate, Field, Outcome, PurposeState};
+pub use pseudonym::PseudonymKey;
 pub use run::Census;
 pub use state::{End, State};
 pub use value::Value;

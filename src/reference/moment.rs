@@ -34,7 +34,9 @@ pub fn read(value: &Value, format: Option<DateFormat>, local: Tz, policy: Tz) ->
             Some(DateFormat::EpochSeconds | DateFormat::EpochMilliseconds) => epoch(*number, format, policy),
             _ => Moment::Invalid,
         },
-        Value::Bool(_) | Value::Decimal(_) | Value::Json(_) | Value::Bytes(_) | Value::Token { .. } => Moment::Invalid,
+        Value::Bool(_) | Value::Decimal(_) | Value::Json(_) | Value::Bytes(_) | Value::Token { .. } | Value::Pseudonym { .. } => {
+            Moment::Invalid
+        }
     }
 }
 

@@ -43,6 +43,18 @@ pub enum Value {
         /// How many digits.
         digits: u8,
     },
+    /// The pseudonym of a text: of the reserved form, the digits a keyed hash of it. What a pseudonym mask leaves behind; see
+    /// [`PseudonymKey::stored`](super::PseudonymKey::stored).
+    Pseudonym {
+        /// What comes before the digits.
+        prefix: String,
+        /// What comes after them.
+        suffix: String,
+        /// How many digits.
+        digits: u8,
+        /// The text.
+        of: String,
+    },
 }
 
 impl std::fmt::Debug for Value {
@@ -61,6 +73,7 @@ impl std::fmt::Debug for Value {
             Self::ZeroDate(_) => "ZeroDate(_)",
             Self::Infinity(_) => "Infinity(_)",
             Self::Token { .. } => "Token(_)",
+            Self::Pseudonym { .. } => "Pseudonym(_)",
         })
     }
 }
@@ -89,12 +102,13 @@ impl Value {
         matches!(self, Self::Null)
     }
 
-    /// Whether a stored value is this one; any token of the reserved form is a [`Value::Token`].
+    /// Whether a stored value is this one; any text of the reserved form is a [`Value::Token`], and may be a
+    /// [`Value::Pseudonym`] as far as one can tell without the key.
     #[must_use]
     pub fn is_stored_as(&self, stored: &Self) -> bool {
         let hexadecimal = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
         match (self, stored) {
-            (Self::Token { prefix, suffix, digits }, Self::Text(text)) => text
+            (Self::Token { prefix, suffix, digits } | Self::Pseudonym { prefix, suffix, digits, .. }, Self::Text(text)) => text
                 .strip_prefix(prefix.as_str())
                 .and_then(|t| t.strip_suffix(suffix.as_str()))
                 .is_some_and(|t| t.len() == usize::from(*digits) && t.bytes().all(hexadecimal)),

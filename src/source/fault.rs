@@ -70,6 +70,7 @@ pub(super) fn postgres_class(code: &str) -> (Class, &'static str) {
         "23P01" => (Class::Row, "exclusion violation"),
         "22001" => (Class::Row, "value too long"),
         "P0001" => (Class::Row, "raised by a trigger or function"),
+        "21000" => (Class::Fatal, "not exactly one row where one was expected"),
         "42501" => (Class::Privilege, "insufficient privilege"),
         "42P01" => (Class::Fatal, "no such table"),
         "42703" => (Class::Fatal, "no such column"),
@@ -164,6 +165,8 @@ pub(super) fn mysql_class(number: u16, state: &str) -> (Class, &'static str) {
         1927 | 2006 | 2013 | 4031 => (Class::Lost, "connection closed by the server"),
         1153 => (Class::Fatal, "statement too long for the server"),
         1146 => (Class::Fatal, "no such table"),
+        1242 => (Class::Fatal, "not exactly one row where one was expected"),
+        1301 => (Class::Row, "value too long to be hashed"),
         1054 => (Class::Fatal, "no such column"),
         1064 => (Class::Fatal, "syntax error"),
         _ => match state.get(..2) {

@@ -91,13 +91,15 @@ pub fn script(engine: Engine, request: &SetupRequest) -> Result<String, SetupErr
     }
     let source = quote::text_literal(engine, &request.source)?;
     let role = account(engine, request);
+    let database = quote::identifier(engine, &request.database);
     let values = [
         ("source_comment", in_comment(&request.source)),
         ("role_comment", in_comment(&request.role)),
         ("database_comment", in_comment(&request.database)),
-        ("database", quote::identifier(engine, &request.database)),
+        ("database", database.clone()),
         ("fence_rows", fence_rows(&source, request.slots)),
         ("create_role", dollar_quoted(&create_role(request)?)),
+        ("pseudonym_key", if makes_key(engine, request) { pseudonym_key(engine, &database) } else { String::new() }),
         ("create_trigger", create_trigger(engine).to_owned()),
         ("grants", grants(engine, request, &role)),
         ("role", role),
@@ -121,6 +123,22 @@ fn account(engine: Engine, request: &SetupRequest) -> String {
     } else {
         role
     }
+}
+
+/// Whether the role reads the key of pseudonyms, which is then made if it is not there.
+fn makes_key(engine: Engine, request: &SetupRequest) -> bool {
+    let key = OwnTable::PseudonymKey.name(engine, &request.database);
+    request.tables.iter().any(|t| t.table == key)
+}
+
+/// Table and key of the pseudonyms. The server draws the key itself, so that no statement and no log ever shows it.
+fn pseudonym_key(engine: Engine, database: &str) -> String {
+    let template = match engine {
+        Engine::Postgres => include_str!("setup/pseudonym_key.postgres.sql"),
+        Engine::MariaDb | Engine::MySql => include_str!("setup/pseudonym_key.mysql.sql"),
+        Engine::Sqlite => "",
+    };
+    fill(template, &[("database", database.to_owned())])
 }
 
 fn create_trigger(engine: Engine) -> &'static str {

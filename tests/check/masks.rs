@@ -128,3 +128,45 @@ async fn rows_that_the_application_holds_are_left_alone() {
         session.discard().await;
     }
 }
+
+#[tokio::test]
+async fn a_token_or_pseudonym_fits_a_column_in_another_character_set() {
+    for engine in [Engine::MariaDb, Engine::MySql] {
+        for mask in ["token", "pseudonym"] {
+            let other = case()
+                .map(
+                    "disposition = \"anonymise\"",
+                    if mask == "token" { "disposition = \"anonymise\"" } else { "disposition = \"pseudonymise\"" },
+                )
+                .map("mask = \"null\" }\n\n[data.person.events", &format!("mask = \"{mask}\" }}\n\n[data.person.events"))
+                .sql("email varchar(80)", "email varchar(80) CHARACTER SET latin1 COLLATE latin1_german2_ci");
+            let Some(place) = other.start(engine).await else { continue };
+            let request = place.request("other", place.check(false).await.checked.grants);
+            place.database.run_sql(&retentiond::source::setup::script(engine, &request).unwrap()).await;
+            place.check(true).await.no_error();
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_pseudonym_in_a_unique_column_needs_digits_enough_and_a_value_that_comes_back_is_warned_of() {
+    let unique = case()
+        .map("disposition = \"anonymise\"", "disposition = \"pseudonymise\"")
+        .map(
+            "columns = [\"email\"], mask = \"null\"",
+            "columns = [\"email\"], mask = { pseudonym = { prefix = \"p-\", digits = 31 } }",
+        )
+        .and("CREATE UNIQUE INDEX emails ON person (email);");
+    let enough = unique.clone().map("digits = 31", "digits = 32");
+    let long = unique.clone().map("digits = 31", "digits = 64").sql("email varchar(80)", "email varchar(65)");
+    for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql] {
+        let Some(found) = unique.findings(engine).await else { continue };
+        found.error(&["column `email` is UNIQUE", "the same pseudonym"]);
+        let found = enough.findings(engine).await.unwrap();
+        found.silent(&["is UNIQUE"]);
+        found.warning(&["in the UNIQUE `emails`", "comes back"]);
+        found.warning(&["when purposes `prospects`, `newsletter` end, column `email` keeps a pseudonym: still personal data"]);
+        found.error(&["lacks SELECT on table", "pseudonym_key"]);
+        long.findings(engine).await.unwrap().error(&["the pseudonym is longer than column `email`"]);
+    }
+}

@@ -7,6 +7,15 @@ mod demo;
 mod hostile;
 mod life;
 mod orders;
+#[expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
+mod pseudonym;
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "the key is drawn by the printed script; a test that cannot go on should say where"
+)]
+#[path = "../support/pseudonym_key.rs"]
+mod pseudonym_key;
 mod settings;
 mod site;
 #[path = "../support/mod.rs"]

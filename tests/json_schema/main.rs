@@ -119,6 +119,9 @@ fn tables() -> Vec<Described> {
         (Map, "token", "prefix = \"aa\"", |keys| {
             map(&format!("{DATA_SET}, categories = {{ c = {{ masks = {{ c = {{ token = {{ {keys} }} }} }} }} }}"))
         }),
+        (Map, "pseudonym", "prefix = \"aa\"", |keys| {
+            map(&format!("{DATA_SET}, categories = {{ c = {{ masks = {{ c = {{ pseudonym = {{ {keys} }} }} }} }} }}"))
+        }),
         (Map, "ip_prefix", "v4 = 24, v6 = 48", |keys| {
             map(&format!("{DATA_SET}, categories = {{ c = {{ masks = {{ c = {{ ip_prefix = {{ {keys} }} }} }} }} }}"))
         }),

@@ -2,6 +2,13 @@
 
 use super::{DATA_SET, EVENT, HEAD, Kind, PURPOSE, map, policy};
 
+/// A data set that says what its mask is.
+fn map_pseudonymised() -> (Kind, String) {
+    let data = DATA_SET.replace("\"delete\"", "\"pseudonymise\"");
+    assert_ne!(data, DATA_SET);
+    (Kind::Map, map(&format!("{data}, categories = {{ c = {{ masks = {{ c = \"pseudonym\" }} }} }}")))
+}
+
 /// Snippets that both accept or both refuse.
 #[test]
 fn reader_and_schemas_agree_on_values() {
@@ -30,6 +37,9 @@ fn reader_and_schemas_agree_on_values() {
         mask("{ fixed = 7 }"),
         mask("{ fixed = true }"),
         mask("{ token = { prefix = \"a-\", suffix = \"@x.y\", digits = 8 } }"),
+        mask("{ pseudonym = { prefix = \"a-\", suffix = \"@x.y\", digits = 16 } }"),
+        mask("{ pseudonym = { prefix = \"a-\", digits = 64 } }"),
+        map_pseudonymised(),
         mask("{ json_remove = [\"$.a.b\", \"c\"] }"),
         event("missing = \"ignore\""),
         event("else = \"x\""),
@@ -46,7 +56,7 @@ fn reader_and_schemas_agree_on_values() {
             "periods = {{ p = {{ title = {{ fr = \"t\", en = \"t\" }}, column = \"c\", unit = \"{unit}\" }} }}"
         )));
     }
-    for word in ["token", "month", "year", "decade"] {
+    for word in ["token", "pseudonym", "month", "year", "decade"] {
         right.push(mask(&format!("\"{word}\"")));
     }
     let wrong = [
@@ -104,6 +114,10 @@ fn reader_and_schemas_agree_on_values() {
         mask("{ token = { prefix = \"a\" } }"),
         mask("{ token = { prefix = \"a b\" } }"),
         mask("{ token = { prefix = \"aa\", digits = 7 } }"),
+        mask("{ pseudonym = { digits = 32 } }"),
+        mask("{ pseudonym = { prefix = \"a b\" } }"),
+        mask("{ pseudonym = { prefix = \"aa\", digits = 15 } }"),
+        mask("{ pseudonym = { prefix = \"aa\", digits = 65 } }"),
         mask("{ ip_prefix = { v4 = 20, v6 = 48 } }"),
         mask("{ ip_prefix = { v4 = 24, v6 = 129 } }"),
         mask("{ json_remove = [] }"),

@@ -3,7 +3,8 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use retentiond::{
-    plan::schema::TableName,
+    plan::own_tables::OwnTable,
+    plan::schema::{Engine, TableName},
     source::setup::{SetupRequest, TableGrant},
 };
 
@@ -24,6 +25,13 @@ pub fn admin_url(variable: &str) -> Option<String> {
 pub fn unique(stem: &str) -> String {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     format!("{stem}_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// The same request for a map that has pseudonyms.
+pub fn with_key(engine: Engine, mut request: SetupRequest) -> SetupRequest {
+    let table = OwnTable::PseudonymKey.name(engine, &request.database);
+    request.tables.push(TableGrant { table, select: true, update_columns: vec![], delete: false, lock: None });
+    request
 }
 
 /// One data set to mask and delete in (`person`), one to read and lock in (`visit`); `secret` and `person.note` are not granted.

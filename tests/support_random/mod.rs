@@ -57,6 +57,28 @@ impl Case {
         case
     }
 
+    /// The same case with a pseudonym wherever it has a token. What an earlier run left of the usual form stays masked; the short form is new.
+    pub fn with_pseudonyms(mut self) -> Self {
+        let sections = self.map.split_inclusive('\n').fold(Vec::<String>::new(), |mut all, line| {
+            let begins = line.strip_prefix("[data.").is_some_and(|rest| !rest.contains('.'));
+            match all.last_mut() {
+                Some(last) if !begins => last.push_str(line),
+                _ => all.push(line.to_owned()),
+            }
+            all
+        });
+        let changed = sections.into_iter().map(|section| {
+            let with = section.replace("\"token\"", "{ pseudonym = { prefix = \"anon-\" } }").replace(
+                "token = { prefix = \"x-\", suffix = \"@example.invalid\", digits = 12 }",
+                "pseudonym = { prefix = \"x-\", suffix = \"@example.invalid\", digits = 16 }",
+            );
+            let whole = with.replace("disposition = \"anonymise\"", "disposition = \"pseudonymise\"");
+            if with == section { section } else { whole }
+        });
+        self.map = changed.collect();
+        self
+    }
+
     /// Masks some rows, as an earlier run left them; of every other such row one field was filled again.
     fn mask_some(&mut self, c: &mut Chance) {
         let (map, _) = self.read();

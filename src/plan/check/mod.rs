@@ -1,12 +1,14 @@
 //! What would fail or surprise later, decided from map, policies, schema and plan alone.
 //!
 //! Names and types are compared before ([`Resolved::check`]); this looks at what the database would do by itself (`foreign_keys`, `triggers`),
-//! at what it could not do (`tables`), at what would be slow (`indexes`) and at what nobody declared (`coverage`). Whatever only a
+//! at what it could not do (`tables`), at what would be slow (`indexes`) at what nobody declared (`coverage`),
+//! and at what stays personal (`pseudonyms`). Whatever only a
 //! trial can tell is left to the probe of the masks.
 
 mod coverage;
 mod foreign_keys;
 mod indexes;
+mod pseudonyms;
 mod tables;
 mod triggers;
 
@@ -42,6 +44,7 @@ impl<'a> Inspection<'a> {
         self.hazards(faults);
         indexes::inspect(self, &touched, faults);
         coverage::inspect(self, faults);
+        pseudonyms::inspect(self, faults);
     }
 
     /// Notes only what no run may begin with: tables that cannot be trusted, cascades and triggers that nobody declared, races.

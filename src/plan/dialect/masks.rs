@@ -1,6 +1,7 @@
 //! Masks as SQL: the value that replaces, and the condition that says there is something left to replace.
 
 use super::Dialect;
+use super::reserved::Form;
 use crate::plan::boolean::B;
 use crate::plan::schema::{Column, Engine, TypeClass};
 use crate::policy::mask::{DateFloor, Mask};
@@ -32,7 +33,8 @@ impl Dialect {
                 let differs = self.differs(&c, column, &literal);
                 (literal, differs)
             }
-            Mask::Token { prefix, suffix, digits } => self.token(&c, column, prefix, suffix, *digits)?,
+            Mask::Token { prefix, suffix, digits } => self.token(&c, column, Form { prefix, suffix, digits: *digits })?,
+            Mask::Pseudonym { prefix, suffix, digits } => self.pseudonym(&c, column, Form { prefix, suffix, digits: *digits })?,
             Mask::DateFloor(floor) => {
                 let value = self.date_floor(&c, column, *floor)?;
                 let differs = if self.engine == Engine::Sqlite || column.class == TypeClass::Text {
@@ -95,49 +97,6 @@ impl Dialect {
             TypeClass::Integer if text.contains('.') => None,
             _ => Some(self.literal_for(column, text)),
         }
-    }
-
-    fn token(self, c: &str, column: &Column, prefix: &str, suffix: &str, digits: u8) -> Option<(String, String)> {
-        if column.class != TypeClass::Text {
-            return None;
-        }
-        let (p, s) = (self.text(prefix), self.text(suffix));
-        let length = prefix.len() + usize::from(digits) + suffix.len();
-        Some(match self.engine {
-            Engine::Postgres => {
-                let random = format!("left(replace(gen_random_uuid()::text, '-', ''), {digits})");
-                // No pattern over the whole: it costs seven times as much for a row that is masked, and the planner tries it on every value that it
-                // knows of the column. The digits start behind a prefix of ASCII, so bytes are characters there.
-                let (text, digits_from) = (format!("({c})::text"), prefix.len() + 1);
-                let mut fits = vec![
-                    format!("starts_with({text} COLLATE \"C\", {p})"),
-                    format!("octet_length({text}) = {length}"),
-                    format!("substr({text}, {digits_from}, {digits}) COLLATE \"C\" !~ '[^0-9a-f]'"),
-                ];
-                if !suffix.is_empty() {
-                    fits.insert(2, format!("right({text}, {}) COLLATE \"C\" = {s}", suffix.len()));
-                }
-                (format!("({p} || {random} || {s})"), format!("NOT ({})", fits.join(" AND ")))
-            }
-            // SHA2 over RAND and UUID: RANDOM_BYTES is missing before MariaDB 10.10. Nothing of the row enters it.
-            Engine::MariaDb | Engine::MySql => {
-                let random = format!("LEFT(SHA2(CONCAT(UUID(), RAND(), RAND(), CONNECTION_ID()), 256), {digits})");
-                let binary = format!("CAST(CONVERT({c} USING utf8mb4) AS BINARY)");
-                let fits = format!(
-                    "LEFT({binary}, {}) = CAST({p} AS BINARY) AND RIGHT({binary}, {}) = CAST({s} AS BINARY) AND LENGTH({binary}) = {} AND MID(CONVERT({c} USING utf8mb4) COLLATE utf8mb4_bin, {}, {digits}) REGEXP '^[0-9a-f]+$'",
-                    prefix.len(),
-                    suffix.len(),
-                    length,
-                    prefix.len() + 1
-                );
-                (format!("CONCAT({p}, {random}, {s})"), format!("NOT ({fits})"))
-            }
-            Engine::Sqlite => {
-                let random = format!("substr(lower(hex(randomblob(16))), 1, {digits})");
-                let glob: String = format!("{prefix}{}{suffix}", "[0-9a-f]".repeat(usize::from(digits)));
-                (format!("({p} || {random} || {s})"), format!("{c} NOT GLOB '{glob}'"))
-            }
-        })
     }
 
     fn date_floor(self, c: &str, column: &Column, floor: DateFloor) -> Option<String> {

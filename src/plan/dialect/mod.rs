@@ -1,4 +1,5 @@
-//! What differs between the engines when SQL is written, by topic: literals and keys here and in `keys`, dates, masks, expressions.
+//! What differs between the engines when SQL is written, by topic: literals and keys here and in `keys`, dates, masks
+//! (tokens and pseudonyms in `reserved`), expressions.
 //!
 //! Constants are literals, never bind parameters: a partial index is only used for a predicate that the planner can read.
 
@@ -6,6 +7,7 @@ pub mod dates;
 pub mod expressions;
 pub mod keys;
 pub mod masks;
+mod reserved;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime, Utc};
 

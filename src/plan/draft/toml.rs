@@ -52,9 +52,10 @@ pub(super) fn mask(mask: &Mask) -> String {
     match mask {
         Mask::Null => "\"null\"".to_owned(),
         Mask::Fixed(text) => format!("{{ fixed = {} }}", string(text)),
-        Mask::Token { prefix, suffix, digits } => {
+        Mask::Token { prefix, suffix, digits } | Mask::Pseudonym { prefix, suffix, digits } => {
+            let kind = if mask.is_pseudonym() { "pseudonym" } else { "token" };
             let suffix = if suffix.is_empty() { String::new() } else { format!(", suffix = {}", string(suffix)) };
-            format!("{{ token = {{ prefix = {}{suffix}, digits = {digits} }} }}", string(prefix))
+            format!("{{ {kind} = {{ prefix = {}{suffix}, digits = {digits} }} }}", string(prefix))
         }
         Mask::DateFloor(DateFloor::Month) => "\"month\"".to_owned(),
         Mask::DateFloor(DateFloor::Year) => "\"year\"".to_owned(),

@@ -1,5 +1,7 @@
 //! From the answers of the statements to what is told: outcome, purposes, categories, changes.
 
+use std::collections::BTreeSet;
+
 use chrono::NaiveDate;
 
 use super::columns::{Cells, cell, is_set, number};
@@ -64,9 +66,15 @@ pub fn tell(question: &Question, records: &Records<'_>, data: &DataSet, key: &[S
             _ => Vec::new(),
         },
         changes: teller.changes(outcome),
+        pseudonyms: pseudonyms(question),
         orders,
         purposes,
     }
+}
+
+fn pseudonyms(question: &Question) -> Vec<String> {
+    let columns = question.fields.iter().filter(|f| f.pseudonym).map(|f| format!("{}.{}", f.data_set, f.column));
+    columns.collect::<BTreeSet<_>>().into_iter().collect()
 }
 
 fn order(row: &Cells) -> Option<OrderStory> {
@@ -147,6 +155,7 @@ impl Teller<'_> {
         }
         for (kind, outcome) in [
             (ActionKind::Anonymise, Outcome::Anonymise),
+            (ActionKind::Pseudonymise, Outcome::Pseudonymise),
             (ActionKind::Empty, Outcome::Empty),
             (ActionKind::Clear, Outcome::Clear),
         ] {
@@ -155,7 +164,8 @@ impl Teller<'_> {
             }
         }
         if is_set(row, q.done) {
-            return Outcome::Done;
+            let kept = self.records.terms.resolved.map.keeps_pseudonyms(self.data);
+            return if kept { Outcome::DonePseudonymised } else { Outcome::Done };
         }
         if is_set(row, q.due) {
             return Outcome::WaitsEmptied;
@@ -186,7 +196,7 @@ impl Teller<'_> {
     /// Whether the next run clears the field, or deletes the row that holds it.
     fn goes(&self, field: &FieldColumn, outcome: Outcome) -> bool {
         match outcome {
-            Outcome::Delete | Outcome::Anonymise | Outcome::Empty => return true,
+            Outcome::Delete | Outcome::Anonymise | Outcome::Pseudonymise | Outcome::Empty => return true,
             Outcome::Held => return false,
             _ => {}
         }
@@ -209,6 +219,7 @@ impl Teller<'_> {
             match same {
                 None => all.push(story),
                 Some(known) => {
+                    known.pseudonymised |= story.pseudonymised;
                     known.stored.extend(story.stored);
                     let new = story.data_sets.into_iter().filter(|d| !known.data_sets.contains(d)).collect::<Vec<_>>();
                     known.data_sets.extend(new);
@@ -254,6 +265,7 @@ impl Teller<'_> {
             last_purpose: last.filter(|_| why == Some(Why::PurposesOver)),
             kept_by: if decision == Decision::Kept { kept_by } else { Vec::new() },
             why,
+            pseudonymised: field.pseudonym && (outcome != Outcome::Delete || decision == Decision::Nothing),
             stored: if rows > 0 { vec![(format!("{}.{}", field.data_set, field.column), rows)] } else { Vec::new() },
         }
     }
@@ -272,12 +284,12 @@ impl Teller<'_> {
         };
         let all: Vec<Change> = match outcome {
             Outcome::Delete => self.question.deleting.iter().map(change).collect(),
-            Outcome::Anonymise => self.question.anonymising.iter().map(change).collect(),
+            Outcome::Anonymise | Outcome::Pseudonymise => self.question.anonymising.iter().map(change).collect(),
             _ => {
                 let going = self.question.fields.iter().filter(|f| self.goes(f, outcome));
                 let mask = |f: &FieldColumn| Change {
                     data_set: f.data_set.clone(),
-                    operation: Operation::Mask,
+                    operation: if f.pseudonym { Operation::Pseudonymise } else { Operation::Mask },
                     column: Some(f.column.clone()),
                     rows: number(self.row, f.at),
                 };

@@ -3,7 +3,7 @@
 use chrono::{Datelike as _, NaiveDate};
 
 use super::dates::Stamp;
-use super::story::{CategoryStory, Decision, Explanation, Keeper, OrderStory, Outcome, PurposeStory, State, Why};
+use super::story::{CategoryStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why};
 use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
 use crate::policy::start::Combine;
@@ -110,18 +110,34 @@ fn outcome(e: &Explanation) -> String {
         Outcome::KeptInPart => {
             "Part of the data of this record is kept in the active base; the rest is not, or no longer, stored.".to_owned()
         }
+        Outcome::Clear if replaces(e) => {
+            "Part of the data of this record is no longer to be kept and will be erased or replaced by a pseudonym in the next run; the rest is kept. A pseudonym is still personal data."
+                .to_owned()
+        }
         Outcome::Clear => {
             "Part of the data of this record is no longer to be kept and will be erased in the next run; the rest is kept.".to_owned()
         }
         Outcome::Anonymise => {
             "No purpose justifies keeping this record any more: all its personal data will be anonymised in the next run.".to_owned()
         }
+        Outcome::Pseudonymise => {
+            "No purpose justifies keeping this record any more: its personal data will be erased or replaced by pseudonyms in the next run. The record will then be pseudonymised: its data remain personal data (Article\u{a0}4(5) GDPR)."
+                .to_owned()
+        }
         Outcome::Delete => {
             "No purpose justifies keeping this record any more: it will be deleted in the next run, with everything attached to it."
                 .to_owned()
         }
+        Outcome::Empty if !e.pseudonyms.is_empty() => format!(
+            "No purpose justifies keeping this record any more: its personal data will be erased or replaced by pseudonyms in the next run. The row stays in place {} with its pseudonyms (still personal data), and is then deleted.",
+            waits(e)
+        ),
         Outcome::Empty => format!(
             "No purpose justifies keeping this record any more: its personal data will be erased in the next run. The empty row stays in place {}, and is then deleted.",
+            waits(e)
+        ),
+        Outcome::WaitsEmptied if !e.pseudonyms.is_empty() => format!(
+            "The personal data of this record are erased or replaced by pseudonyms already. The row stays in place {} with its pseudonyms (still personal data), and is then deleted.",
             waits(e)
         ),
         Outcome::WaitsEmptied => format!(
@@ -129,6 +145,9 @@ fn outcome(e: &Explanation) -> String {
             waits(e)
         ),
         Outcome::Done => "The personal data of this record are anonymised already; nothing is left to do.".to_owned(),
+        Outcome::DonePseudonymised => {
+            "This record is pseudonymised already; nothing is left to do. Its data remain personal data (Article\u{a0}4(5) GDPR).".to_owned()
+        }
         Outcome::Held => {
             "This record is frozen: as long as the measure named below lasts, nothing is changed or erased.".to_owned()
         }
@@ -137,6 +156,11 @@ fn outcome(e: &Explanation) -> String {
                 .to_owned()
         }
     }
+}
+
+/// Whether the next run replaces anything by a pseudonym.
+fn replaces(e: &Explanation) -> bool {
+    e.changes.iter().any(|c| c.operation == Operation::Pseudonymise)
 }
 
 fn waits(e: &Explanation) -> String {
@@ -307,6 +331,10 @@ fn category(c: &CategoryStory) -> String {
         true => quoted(&c.category),
         false => format!("{} in {}", quoted(&c.category), joined(&only)),
     };
+    let erased = match c.pseudonymised {
+        true => "erased in the next run, or replaced by a pseudonym (still personal data)",
+        false => "erased in the next run",
+    };
     match (c.decision, c.why) {
         (Decision::Kept, _) => {
             let keepers: Vec<String> = c.kept_by.iter().map(keeper).collect();
@@ -317,17 +345,17 @@ fn category(c: &CategoryStory) -> String {
             "Category {name}: these data should never have been stored; they will be erased in the next run, and the incident is reported."
         ),
         (Decision::Goes, Some(Why::Uncovered) | None) => {
-            format!("Category {name}: erased in the next run, because no purpose needs it.")
+            format!("Category {name}: {erased}, because no purpose needs it.")
         }
         (Decision::Goes, Some(Why::PurposesOver)) => match &c.last_purpose {
             Some(last) => {
-                format!(
-                    "Category {name}: erased in the next run, because the last purpose that needed it, {}, has ended.",
-                    quoted(&last.en)
-                )
+                format!("Category {name}: {erased}, because the last purpose that needed it, {}, has ended.", quoted(&last.en))
             }
-            None => format!("Category {name}: erased in the next run, because the purposes that needed it have ended."),
+            None => format!("Category {name}: {erased}, because the purposes that needed it have ended."),
         },
+        (Decision::Nothing, _) if c.pseudonymised => {
+            format!("Category {name}: nothing is stored any more, except perhaps a pseudonym, which is still personal data.")
+        }
         (Decision::Nothing, _) => format!("Category {name}: nothing is stored, or everything is erased already."),
         (Decision::Held, _) if c.never_stored => format!(
             "Category {name}: these data should never have been stored; they stay frozen with the record, and the incident is reported."

@@ -20,6 +20,8 @@ pub struct FieldColumn {
     pub never_stored: bool,
     /// Its name.
     pub column: String,
+    /// Whether a pseudonym replaces its value.
+    pub pseudonym: bool,
     /// The column of the answer.
     pub at: usize,
 }
@@ -96,6 +98,10 @@ impl<'a> Rows<'a> {
         self.records.masks(self.data, &self.alias, &|_, _, _| true)
     }
 
+    fn is_pseudonym(&self, column: &str) -> bool {
+        self.data.pseudonyms().any(|p| p.name.value == column)
+    }
+
     /// Every personal field of these rows and of those that follow.
     pub fn fields(&self, columns: &mut Columns) -> Vec<FieldColumn> {
         let mut all = Vec::new();
@@ -106,6 +112,7 @@ impl<'a> Rows<'a> {
                 data_set: self.data.id.value.clone(),
                 category: category.name.value.clone(),
                 never_stored: category.never_stored,
+                pseudonym: self.is_pseudonym(&column),
                 at: self.count(&mask.todo, columns),
                 column,
             });
@@ -139,7 +146,8 @@ impl<'a> Rows<'a> {
         if !stays.is_false() {
             for (column, mask) in self.masks() {
                 let at = self.count(&B::and([stays.clone(), mask.todo]), columns);
-                all.push(ChangeColumn { data_set: id(), operation: Operation::Mask, column: Some(column), at });
+                let operation = if self.is_pseudonym(&column) { Operation::Pseudonymise } else { Operation::Mask };
+                all.push(ChangeColumn { data_set: id(), operation, column: Some(column), at });
             }
             for below in self.followers(&stays) {
                 all.extend(below.changes(fate, columns));

@@ -3,7 +3,7 @@
 use chrono::{Datelike as _, NaiveDate};
 
 use super::dates::Stamp;
-use super::story::{CategoryStory, Decision, Explanation, Keeper, OrderStory, Outcome, PurposeStory, State, Why};
+use super::story::{CategoryStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why};
 use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
 use crate::policy::start::Combine;
@@ -116,6 +116,10 @@ fn outcome(e: &Explanation) -> String {
         Outcome::KeptInPart => {
             "Une partie des données de cette fiche est conservée dans la base active\u{a0}; le reste n’est pas, ou n’est plus, enregistré.".to_owned()
         }
+        Outcome::Clear if replaces(e) => {
+            "Une partie des données de cette fiche n’a plus lieu d’être conservée et sera effacée ou remplacée par un pseudonyme au prochain passage\u{a0}; le reste est conservé. Un pseudonyme reste une donnée personnelle."
+                .to_owned()
+        }
         Outcome::Clear => {
             "Une partie des données de cette fiche n’a plus lieu d’être conservée et sera effacée au prochain passage\u{a0}; le reste est conservé."
                 .to_owned()
@@ -124,12 +128,24 @@ fn outcome(e: &Explanation) -> String {
             "Plus aucune finalité ne justifie de conserver cette fiche\u{a0}: toutes ses données personnelles seront anonymisées au prochain passage."
                 .to_owned()
         }
+        Outcome::Pseudonymise => {
+            "Plus aucune finalité ne justifie de conserver cette fiche\u{a0}: ses données personnelles seront effacées ou remplacées par des pseudonymes au prochain passage. La fiche sera alors pseudonymisée\u{a0}: ses données restent des données personnelles (article\u{a0}4, point\u{a0}5), du RGPD)."
+                .to_owned()
+        }
         Outcome::Delete => {
             "Plus aucune finalité ne justifie de conserver cette fiche\u{a0}: elle sera supprimée au prochain passage, avec tout ce qui s’y rattache."
                 .to_owned()
         }
+        Outcome::Empty if !e.pseudonyms.is_empty() => format!(
+            "Plus aucune finalité ne justifie de conserver cette fiche\u{a0}: ses données personnelles seront effacées ou remplacées par des pseudonymes au prochain passage. La ligne restera en place {} avec ses pseudonymes, qui restent des données personnelles, puis sera supprimée.",
+            waits(e)
+        ),
         Outcome::Empty => format!(
             "Plus aucune finalité ne justifie de conserver cette fiche\u{a0}: ses données personnelles seront effacées au prochain passage. La ligne vide restera en place {}, puis sera supprimée.",
+            waits(e)
+        ),
+        Outcome::WaitsEmptied if !e.pseudonyms.is_empty() => format!(
+            "Les données personnelles de cette fiche sont déjà effacées ou remplacées par des pseudonymes. La ligne reste en place {} avec ses pseudonymes, qui restent des données personnelles, puis sera supprimée.",
             waits(e)
         ),
         Outcome::WaitsEmptied => format!(
@@ -137,6 +153,10 @@ fn outcome(e: &Explanation) -> String {
             waits(e)
         ),
         Outcome::Done => "Les données personnelles de cette fiche sont déjà anonymisées\u{a0}; il n’y a plus rien à faire.".to_owned(),
+        Outcome::DonePseudonymised => {
+            "Cette fiche est déjà pseudonymisée\u{a0}; il n’y a plus rien à faire. Ses données restent des données personnelles (article\u{a0}4, point\u{a0}5), du RGPD)."
+                .to_owned()
+        }
         Outcome::Held => {
             "Cette fiche est gelée\u{a0}: tant que dure la mesure indiquée ci-dessous, rien n’est modifié ni effacé.".to_owned()
         }
@@ -145,6 +165,11 @@ fn outcome(e: &Explanation) -> String {
                 .to_owned()
         }
     }
+}
+
+/// Whether the next run replaces anything by a pseudonym.
+fn replaces(e: &Explanation) -> bool {
+    e.changes.iter().any(|c| c.operation == Operation::Pseudonymise)
 }
 
 fn waits(e: &Explanation) -> String {
@@ -323,6 +348,10 @@ fn category(c: &CategoryStory) -> String {
         true => quoted(&c.category),
         false => format!("{} dans {}", quoted(&c.category), joined(&only, "et")),
     };
+    let erased = match c.pseudonymised {
+        true => "effacée au prochain passage ou remplacée par un pseudonyme, qui reste une donnée personnelle",
+        false => "effacée au prochain passage",
+    };
     match (c.decision, c.why) {
         (Decision::Kept, _) => {
             let keepers: Vec<String> = c.kept_by.iter().map(keeper).collect();
@@ -335,19 +364,22 @@ fn category(c: &CategoryStory) -> String {
             )
         }
         (Decision::Goes, Some(Why::Uncovered) | None) => {
-            format!("Catégorie {name}\u{a0}: effacée au prochain passage, car aucune finalité n’en a besoin.")
+            format!("Catégorie {name}\u{a0}: {erased}, car aucune finalité n’en a besoin.")
         }
         (Decision::Goes, Some(Why::PurposesOver)) => match &c.last_purpose {
             Some(last) => {
                 format!(
-                    "Catégorie {name}\u{a0}: effacée au prochain passage, car la dernière finalité qui en avait besoin, {}, a pris fin.",
+                    "Catégorie {name}\u{a0}: {erased}, car la dernière finalité qui en avait besoin, {}, a pris fin.",
                     quoted(&last.fr)
                 )
             }
-            None => format!(
-                "Catégorie {name}\u{a0}: effacée au prochain passage, car les finalités qui en avaient besoin ont pris fin."
-            ),
+            None => format!("Catégorie {name}\u{a0}: {erased}, car les finalités qui en avaient besoin ont pris fin."),
         },
+        (Decision::Nothing, _) if c.pseudonymised => {
+            format!(
+                "Catégorie {name}\u{a0}: plus rien n’est enregistré, sauf peut-être un pseudonyme, qui reste une donnée personnelle."
+            )
+        }
         (Decision::Nothing, _) => format!("Catégorie {name}\u{a0}: rien n’est enregistré, ou tout est déjà effacé."),
         (Decision::Held, _) if c.never_stored => {
             format!(

@@ -33,6 +33,8 @@ pub struct Explanation {
     pub waits_for: Vec<Waiting>,
     /// Rows and columns that the next run changes.
     pub changes: Vec<Change>,
+    /// Columns whose values a pseudonym replaces, by `data_set.column`: what is masked there is personal data still.
+    pub pseudonyms: Vec<String>,
 }
 
 /// What becomes of the record in the next run.
@@ -47,6 +49,8 @@ pub enum Outcome {
     Clear,
     /// Every personal field is masked, for good.
     Anonymise,
+    /// The same, with pseudonyms among the masks: what stays is personal data still.
+    Pseudonymise,
     /// The row is deleted with what follows it.
     Delete,
     /// Every personal field is masked; the row is deleted once nothing refers to it any more.
@@ -55,6 +59,8 @@ pub enum Outcome {
     WaitsEmptied,
     /// It is anonymised already.
     Done,
+    /// It is pseudonymised already.
+    DonePseudonymised,
     /// A hold or a restriction freezes it.
     Held,
     /// Nothing keeps it, and nothing says that it goes: a finding.
@@ -274,6 +280,8 @@ pub struct CategoryStory {
     pub why: Option<Why>,
     /// The purpose that ended last, when it goes because all that needed it are over.
     pub last_purpose: Option<Title>,
+    /// Whether pseudonyms take the place of what goes, or went.
+    pub pseudonymised: bool,
     /// Values still stored, by `data_set.column`, with their number of rows.
     pub stored: Vec<(String, u64)>,
 }
@@ -306,6 +314,8 @@ pub enum Operation {
     Delete,
     /// A column of them is masked.
     Mask,
+    /// A column of them is masked by a pseudonym.
+    Pseudonymise,
 }
 
 /// One change of the next run.

@@ -70,7 +70,7 @@ INSERT INTO {{database}}.retentiond_fence (source, slot, epoch, token, server_id
 {{fence_rows}}
 ON DUPLICATE KEY UPDATE epoch = epoch;
 
--- The user: locked until it has a password, without a single global privilege.
+{{pseudonym_key}}-- The user: locked until it has a password, without a single global privilege.
 CREATE USER IF NOT EXISTS {{role}} ACCOUNT LOCK;
 
 GRANT SELECT ON {{database}}.retentiond_fence TO {{role}};

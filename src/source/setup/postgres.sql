@@ -94,7 +94,7 @@ INSERT INTO retentiond.fence (source, slot, epoch, token, server_id) VALUES
 {{fence_rows}}
 ON CONFLICT (source, slot) DO NOTHING;
 
--- The role: logs in, owns nothing, creates nothing, bypasses nothing, inherits nothing.
+{{pseudonym_key}}-- The role: logs in, owns nothing, creates nothing, bypasses nothing, inherits nothing.
 DO {{create_role}};
 ALTER ROLE {{role}} NOSUPERUSER NOCREATEDB NOCREATEROLE NOINHERIT NOREPLICATION NOBYPASSRLS;
 -- A worker that stalls inside a transaction must not hold its locks, row-level security must not hide rows silently,
@@ -107,7 +107,7 @@ ALTER ROLE {{role}} IN DATABASE {{database}} SET default_transaction_isolation =
 GRANT CONNECT ON DATABASE {{database}} TO {{role}};
 REVOKE ALL ON SCHEMA retentiond FROM {{role}};
 GRANT USAGE ON SCHEMA retentiond TO {{role}};
-REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold FROM {{role}};
+REVOKE ALL ON ALL TABLES IN SCHEMA retentiond FROM {{role}};
 GRANT SELECT, UPDATE ON retentiond.fence TO {{role}};
 -- DELETE: ledger rows are pruned once a delivered checkpoint of the journal covers them.
 GRANT SELECT, INSERT, DELETE ON retentiond.ledger TO {{role}};

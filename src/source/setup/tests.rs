@@ -45,6 +45,26 @@ fn grants_name_the_columns_once_and_nothing_more() {
 }
 
 #[test]
+fn the_key_of_pseudonyms_is_made_only_where_the_role_reads_it_and_never_written_out() {
+    for (engine, table, draws) in [
+        (Engine::Postgres, "retentiond.pseudonym_key", "gen_random_uuid()"),
+        (Engine::MariaDb, "`crm`.retentiond_pseudonym_key", "RANDOM_BYTES(64)"),
+        (Engine::MySql, "`crm`.retentiond_pseudonym_key", "RANDOM_BYTES(64)"),
+    ] {
+        assert!(!script(engine, &request()).unwrap().contains("pseudonym"));
+        let mut with_key = request();
+        let key = OwnTable::PseudonymKey.name(engine, "crm");
+        with_key.tables.push(TableGrant { table: key, select: true, update_columns: vec![], delete: false, lock: None });
+        let script = script(engine, &with_key).unwrap();
+        assert!(script.contains(&format!("CREATE TABLE IF NOT EXISTS {table}")) && script.contains(draws), "{script}");
+        let granted: Vec<&str> = script.lines().filter(|l| l.starts_with("GRANT") && l.contains("pseudonym_key")).collect();
+        // MariaDB and MySQL revoke only what was granted before.
+        assert!(!granted.is_empty() && granted.iter().all(|g| g.starts_with("GRANT SELECT ON")), "{granted:?}");
+        assert!(!script.contains("{{"), "{script}");
+    }
+}
+
+#[test]
 fn the_lock_column_is_granted_only_where_nothing_else_lets_rows_be_locked() {
     let grant = |update: &[&str], delete| TableGrant {
         update_columns: update.iter().map(|&c| c.to_owned()).collect(),

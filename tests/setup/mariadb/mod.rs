@@ -44,6 +44,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("SELECT * FROM retentiond_hold", "SELECT ON retentiond_hold"),
     (INSERT_HOLD, "INSERT ON retentiond_hold"),
     ("UPDATE retentiond_hold SET lifted_on = '2026-01-01'", "UPDATE ON retentiond_hold"),
+    ("SELECT inner_key, outer_key FROM retentiond_pseudonym_key", "SELECT ON retentiond_pseudonym_key"),
     ("SELECT id FROM person FOR UPDATE SKIP LOCKED", "SELECT ON person"),
     ("UPDATE person SET name = 'x' WHERE id IN (2)", "UPDATE (name) ON person"),
     ("UPDATE person SET email = 'x' WHERE id IN (2)", "UPDATE (email) ON person"),
@@ -65,6 +66,10 @@ const REFUSED: &[&str] = &[
     "DELETE FROM retentiond_fence",
     "UPDATE retentiond_ledger SET n = 0",
     "DELETE FROM retentiond_hold",
+    "UPDATE retentiond_pseudonym_key SET inner_key = outer_key",
+    "DELETE FROM retentiond_pseudonym_key",
+    "TRUNCATE retentiond_pseudonym_key",
+    "INSERT INTO retentiond_pseudonym_key VALUES (2, '', '')",
     "TRUNCATE retentiond_hold",
     "DROP TABLE retentiond_hold",
     "DROP TRIGGER retentiond_hold_insert",
@@ -134,6 +139,23 @@ async fn running_the_script_again_takes_back_what_it_does_not_list() {
         run(&mut admin, &server.script()).await.unwrap();
         for statement in ["UPDATE person SET note = 'x'", "INSERT INTO visit VALUES (9, 1, NULL)", "TRUNCATE retentiond_ledger"] {
             assert!(refused(attempt(&mut enforcer, statement).await), "{statement}");
+        }
+        server.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn there_is_one_key_of_128_bytes_and_no_other_fits_beside_it() {
+    for engine in FAMILY {
+        let Some(server) = Server::start(engine).await else { continue };
+        let mut admin = server.admin().await;
+        let check = if engine == Engine::MySql { 3819 } else { 4025 };
+        for change in [
+            "INSERT INTO retentiond_pseudonym_key SELECT 2, inner_key, outer_key FROM retentiond_pseudonym_key",
+            "UPDATE retentiond_pseudonym_key SET inner_key = 'short'",
+            "UPDATE retentiond_pseudonym_key SET outer_key = ''",
+        ] {
+            assert_eq!(attempt(&mut admin, change).await, Err(check), "{change}");
         }
         server.stop().await;
     }
@@ -245,8 +267,9 @@ async fn the_user_cannot_log_in_before_it_has_a_password() {
 async fn hostile_names_become_exactly_themselves() {
     for engine in FAMILY {
         let database = format!("{}{}", HOSTILE.replace(';', ""), unique(""));
-        // MySQL's user names have at most 32 characters.
-        let user: String = database.chars().rev().take(if engine == Engine::MySql { 32 } else { 80 }).collect();
+        // MySQL's user names have at most 32 characters, and it forgets a blank at their end.
+        let user: String =
+            database.chars().rev().take(if engine == Engine::MySql { 32 } else { 80 }).collect::<String>().trim_end().to_owned();
         let mut request = request(&database, &database, &user);
         request.source = HOSTILE.into();
         request.tables.truncate(1);

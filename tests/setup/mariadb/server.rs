@@ -11,7 +11,7 @@ use sqlx::{
     mysql::{MySqlConnectOptions, MySqlDatabaseError},
 };
 
-use crate::fixture::{admin_url, request, unique};
+use crate::fixture::{admin_url, request, unique, with_key};
 
 pub const TABLES: &str = "
     CREATE TABLE person (id integer PRIMARY KEY, name text, email text, note text) ENGINE = InnoDB;
@@ -30,7 +30,7 @@ pub struct Server {
 impl Server {
     pub async fn start(engine: Engine) -> Option<Self> {
         let database = unique("setup");
-        Self::with(engine, request(&database, &database, &unique("setup_user")), TABLES).await
+        Self::with(engine, with_key(engine, request(&database, &database, &unique("setup_user"))), TABLES).await
     }
 
     pub async fn with(engine: Engine, request: SetupRequest, tables: &str) -> Option<Self> {

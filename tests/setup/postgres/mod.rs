@@ -34,6 +34,7 @@ const NEEDED: &[(&str, &str)] = &[
     ("SELECT * FROM retentiond.hold", "SELECT ON retentiond.hold"),
     (INSERT_HOLD, "INSERT ON retentiond.hold"),
     ("UPDATE retentiond.hold SET lifted_on = '2026-01-01'", "UPDATE ON retentiond.hold"),
+    ("SELECT inner_key, outer_key FROM retentiond.pseudonym_key", "SELECT ON retentiond.pseudonym_key"),
     ("SELECT * FROM app.person", "USAGE ON SCHEMA app"),
     ("SELECT * FROM app.person", "SELECT ON app.person"),
     ("UPDATE app.person SET name = 'x' WHERE id = 2 RETURNING id", "UPDATE (name) ON app.person"),
@@ -58,6 +59,10 @@ const REFUSED: &[&str] = &[
     "DELETE FROM retentiond.fence",
     "UPDATE retentiond.ledger SET n = 0",
     "DELETE FROM retentiond.hold",
+    "UPDATE retentiond.pseudonym_key SET inner_key = outer_key",
+    "DELETE FROM retentiond.pseudonym_key",
+    "TRUNCATE retentiond.pseudonym_key",
+    "INSERT INTO retentiond.pseudonym_key VALUES (2, '', '')",
     "TRUNCATE retentiond.hold",
     "ALTER TABLE retentiond.hold DISABLE TRIGGER take_slots",
     "DROP TABLE retentiond.hold",
@@ -131,6 +136,36 @@ async fn running_the_script_again_takes_back_what_it_does_not_list() {
         assert_eq!(attempt(&mut enforcer, statement).await, Err(NO_PRIVILEGE.into()), "{statement}");
     }
     assert_eq!(run(&mut enforcer, "CREATE DATABASE never_made").await, Err(NO_PRIVILEGE.into()));
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn a_map_without_pseudonyms_takes_the_key_from_the_role_and_leaves_it_where_it_is() {
+    let Some(server) = Server::start().await else { return };
+    let (mut admin, mut enforcer) = (server.admin().await, server.enforcer().await);
+    let key = "SELECT inner_key FROM retentiond.pseudonym_key";
+    assert_eq!(attempt(&mut enforcer, key).await, Ok(()));
+    let mut without = server.request.clone();
+    without.tables.pop();
+    let text = script(Postgres, &without).unwrap();
+    assert!(!text.contains("pseudonym"), "{text}");
+    run(&mut admin, &text).await.unwrap();
+    assert_eq!(attempt(&mut enforcer, key).await, Err(NO_PRIVILEGE.into()));
+    assert_eq!(sqlx::query(key).fetch_all(&mut admin).await.unwrap().len(), 1);
+    server.stop().await;
+}
+
+#[tokio::test]
+async fn there_is_one_key_of_128_bytes_and_no_other_fits_beside_it() {
+    let Some(server) = Server::start().await else { return };
+    let mut admin = server.admin().await;
+    for change in [
+        "INSERT INTO retentiond.pseudonym_key SELECT 2, inner_key, outer_key FROM retentiond.pseudonym_key",
+        "UPDATE retentiond.pseudonym_key SET inner_key = 'short'",
+        "UPDATE retentiond.pseudonym_key SET outer_key = ''",
+    ] {
+        assert_eq!(attempt(&mut admin, change).await, Err("23514".into()), "{change}");
+    }
     server.stop().await;
 }
 

@@ -8,7 +8,7 @@ use retentiond::{
 };
 use sqlx::{AssertSqlSafe, ConnectOptions as _, PgConnection, postgres::PgConnectOptions};
 
-use crate::fixture::{admin_url, request, unique};
+use crate::fixture::{admin_url, request, unique, with_key};
 
 pub const TABLES: &str = "
     CREATE SCHEMA app;
@@ -27,7 +27,7 @@ pub struct Server {
 impl Server {
     pub async fn start() -> Option<Self> {
         let (database, role) = (unique("setup"), unique("setup_role"));
-        let server = Self::with(request(&database, "app", &role), TABLES).await?;
+        let server = Self::with(with_key(Postgres, request(&database, "app", &role)), TABLES).await?;
         Some(server)
     }
 
