@@ -30,7 +30,8 @@ fn killed_by(signal: &str) -> (String, bool, Vec<String>) {
     let pid = child.id().to_string();
     // A stack overflow is told apart by the runtime, which lets the first SIGSEGV pass.
     let mut status = None;
-    for _ in 0..500 {
+    // A thread that waits for the disk dies when it has been served.
+    for _ in 0..6_000 {
         let _ = Command::new("kill").args([signal, &pid]).status().expect("kill");
         std::thread::sleep(Duration::from_millis(10));
         status = child.try_wait().expect("its state");
