@@ -232,7 +232,7 @@ async fn verified(inside: &Inside) {
     assert!(report.is_sound(), "{:?}", report.faults);
 }
 
-async fn entries(inside: &Inside, mut from: u64) -> Vec<Entry> {
+pub async fn entries(inside: &Inside, mut from: u64) -> Vec<Entry> {
     let (reader, mut all) = (inside.journal.reader(), Vec::new());
     loop {
         let page = reader.entries(from, 5_000).await.unwrap();

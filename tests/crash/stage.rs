@@ -49,9 +49,10 @@ pub fn asked(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
-/// Batches of so many records at first, and of so many rows at most, however long they take.
+/// Batches of so many records at first, and of so many rows at most, however long they take; keys are looked up in more than one go, or not at all.
 pub fn batches(first: usize, largest: usize) -> Settings {
-    Settings { first_batch: first, largest_batch: largest, target_time: std::time::Duration::from_secs(5), ..unlimited() }
+    let target_time = std::time::Duration::from_secs(5);
+    Settings { first_batch: first, largest_batch: largest, chunk: first as u64, target_time, ..unlimited() }
 }
 
 impl Stage {

@@ -3,7 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use crate::oracle::{Mark, Tally, judge};
+use retentiond::journal::Event;
+use retentiond::plan::schema::Engine;
+
+use crate::oracle::{Mark, Tally, entries, judge};
 use crate::stage::{Stage, asked, engines};
 use crate::trace::{Effect, End, available, chosen, points, strike};
 
@@ -41,4 +44,25 @@ async fn a_run_killed_at_any_system_call_is_finished_by_the_next_and_nothing_is_
         );
         assert!(missed * 4 <= chosen.len(), "most points are met");
     }
+}
+
+/// What a run syncs beside its batches does not grow with them; PostgreSQL's own syncs are not this process's.
+#[tokio::test]
+async fn each_batch_costs_one_sync_of_the_state_store() {
+    if !available() {
+        return;
+    }
+    let mut seen = Vec::new();
+    for n in [8, 40] {
+        let Some(stage) = Stage::new(Engine::Postgres, n).await else { return };
+        let (_, syncs) = points(&stage, "fsync,fdatasync");
+        let inside = stage.enter().await;
+        let intents = entries(&inside, 0).await.iter().filter(|e| matches!(e.event, Event::Intent { .. })).count();
+        inside.leave().await;
+        seen.push((syncs, intents));
+    }
+    println!("(syncs, batches): {seen:?}");
+    let [(syncs, batches), (more_syncs, more_batches)] = seen[..] else { panic!("{seen:?}") };
+    assert!(batches < more_batches);
+    assert_eq!(more_syncs - syncs, more_batches - batches, "{seen:?}");
 }
