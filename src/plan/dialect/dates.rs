@@ -164,7 +164,17 @@ impl Dialect {
             Some(valid) => B::and([B::sql(valid), sentinel]),
             None => sentinel,
         };
-        B::or([B::sql(format!("{expr} IS NULL")), sentinel])
+        B::or([B::sql(format!("{expr} IS NULL")), sentinel, self.zero_text(expr, form)])
+    }
+
+    /// Whether a text is of its format but for a month or day that is zero, as MySQL writes "no date".
+    fn zero_text(self, expr: &str, form: DateForm) -> B {
+        match form {
+            DateForm::TextDate | DateForm::TextCompact | DateForm::TextLocal(_) => {
+                self.well_formed(expr, form, Days::Zero).map_or(B::False, B::sql)
+            }
+            _ => B::False,
+        }
     }
 
     /// Stretches of an index that hold every missing date; other values may lie in them too. Only MariaDB's and MySQL's dates without a month or day
@@ -180,34 +190,40 @@ impl Dialect {
     #[must_use]
     pub fn invalid(self, expr: &str, form: DateForm) -> B {
         match self.valid(expr, form) {
-            Some(valid) => B::and([B::sql(format!("{expr} IS NOT NULL")), B::sql(valid).negate()]),
+            Some(valid) => {
+                B::and([B::sql(format!("{expr} IS NOT NULL")), B::sql(valid).negate(), self.zero_text(expr, form).negate()])
+            }
             None => B::False,
         }
     }
 
     /// A condition that holds for well-formed values, where the type does not ensure it.
     fn valid(self, expr: &str, form: DateForm) -> Option<String> {
-        const DATE: &str = "(([0-9]{4}-((0[13578]|1[02])-(0[1-9]|[12][0-9]|3[01])|(0[469]|11)-(0[1-9]|[12][0-9]|30)|02-(0[1-9]|1[0-9]|2[0-8])))|(([0-9]{2}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00)-02-29))";
+        self.well_formed(expr, form, Days::Calendar)
+    }
+
+    fn well_formed(self, expr: &str, form: DateForm, days: Days) -> Option<String> {
         const TIME: &str = "([01][0-9]|2[0-3]):[0-5][0-9](:[0-5][0-9]([.][0-9]+)?)?";
-        let compact = || DATE.replace('-', "").replace("[09]", "[0-9]").replace("[19]", "[1-9]").replace("[08]", "[0-8]");
         let pattern = match (self.engine, form) {
             (Engine::Sqlite, DateForm::TextDate) => {
-                return Some(format!("(typeof({expr}) = 'text' AND length({expr}) = 10 AND date({expr}) = {expr})"));
+                let day = days.sqlite(expr);
+                return Some(format!("(typeof({expr}) = 'text' AND length({expr}) = 10 AND {day})"));
             }
             (Engine::Sqlite, DateForm::TextCompact) => {
-                let iso = format!("substr({expr}, 1, 4) || '-' || substr({expr}, 5, 2) || '-' || substr({expr}, 7)");
-                return Some(format!("(typeof({expr}) = 'text' AND length({expr}) = 8 AND date({iso}) = {iso})"));
+                let day =
+                    days.sqlite(&format!("substr({expr}, 1, 4) || '-' || substr({expr}, 5, 2) || '-' || substr({expr}, 7)"));
+                return Some(format!("(typeof({expr}) = 'text' AND length({expr}) = 8 AND {day})"));
             }
             (Engine::Sqlite, DateForm::TextLocal(_)) => {
-                let rest = format!("substr({expr}, 17)");
+                let (day, rest) = (days.sqlite(&format!("substr({expr}, 1, 10)")), format!("substr({expr}, 17)"));
                 return Some(format!(
-                    "(typeof({expr}) = 'text' AND {expr} GLOB '????-??-??[ T][0-2][0-9]:[0-5][0-9]*' AND date(substr({expr}, 1, 10)) = substr({expr}, 1, 10) AND substr({expr}, 12, 2) < '24' AND ({rest} = '' OR {rest} GLOB ':[0-5][0-9]' OR ({rest} GLOB ':[0-5][0-9].[0-9]*' AND NOT substr({expr}, 21) GLOB '*[^0-9]*')))"
+                    "(typeof({expr}) = 'text' AND {expr} GLOB '????-??-??[ T][0-2][0-9]:[0-5][0-9]*' AND {day} AND substr({expr}, 12, 2) < '24' AND ({rest} = '' OR {rest} GLOB ':[0-5][0-9]' OR ({rest} GLOB ':[0-5][0-9].[0-9]*' AND NOT substr({expr}, 21) GLOB '*[^0-9]*')))"
                 ));
             }
             (Engine::Sqlite, DateForm::Epoch(_)) => return Some(format!("typeof({expr}) = 'integer'")),
-            (_, DateForm::TextDate) => format!("^{DATE}$"),
-            (_, DateForm::TextCompact) => format!("^{}$", compact()),
-            (_, DateForm::TextLocal(_)) => format!("^{DATE}[ T]{TIME}$"),
+            (_, DateForm::TextDate) => format!("^{}$", days.pattern("-")),
+            (_, DateForm::TextCompact) => format!("^{}$", days.pattern("")),
+            (_, DateForm::TextLocal(_)) => format!("^{}[ T]{TIME}$", days.pattern("-")),
             // Zero months and days pass MariaDB's and MySQL's date type.
             (Engine::MariaDb | Engine::MySql, DateForm::Date | DateForm::Local(_)) => {
                 return None;
@@ -280,6 +296,40 @@ impl Dialect {
             });
         }
         parts
+    }
+}
+
+/// Which days a text may name.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Days {
+    /// Those of the calendar.
+    Calendar,
+    /// Those of no calendar, whose month or day is zero.
+    Zero,
+}
+
+impl Days {
+    /// A regular expression for year, month and day with this between them.
+    fn pattern(self, dash: &str) -> String {
+        match self {
+            Self::Calendar => format!(
+                "(([0-9]{{4}}{dash}((0[13578]|1[02]){dash}(0[1-9]|[12][0-9]|3[01])|(0[469]|11){dash}(0[1-9]|[12][0-9]|30)|02{dash}(0[1-9]|1[0-9]|2[0-8])))|(([0-9]{{2}}(0[48]|[2468][048]|[13579][26])|([02468][048]|[13579][26])00){dash}02{dash}29))"
+            ),
+            Self::Zero => format!("([0-9]{{4}}{dash}(00{dash}([0-2][0-9]|3[01])|(0[0-9]|1[0-2]){dash}00))"),
+        }
+    }
+
+    /// The same of an expression for `YYYY-MM-DD`, in SQLite.
+    fn sqlite(self, iso: &str) -> String {
+        match self {
+            Self::Calendar => format!("date({iso}) = {iso}"),
+            Self::Zero => {
+                let (month, day) = (format!("substr({iso}, 6, 2)"), format!("substr({iso}, 9)"));
+                format!(
+                    "{iso} GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]' AND {month} <= '12' AND {day} <= '31' AND ({month} = '00' OR {day} = '00')"
+                )
+            }
+        }
     }
 }
 
