@@ -158,10 +158,11 @@ impl<'a> Records<'a> {
         true
     }
 
-    /// Whether a row that follows can be deleted with its anonymised record: nothing that stays refers to it or to what follows it.
+    /// Whether a row that follows can be deleted with its anonymised record: nothing that stays refers to it or to what follows it, or reads them.
     #[must_use]
     pub fn follower_goes(&self, follower: &DataSet, alias: &str) -> B {
-        self.referenced(follower, alias, &[&self.map().root_of(follower).id]).negate()
+        let referenced = self.referenced(follower, alias, &[&self.map().root_of(follower).id]);
+        B::or([referenced, self.read(follower, alias, None)]).negate()
     }
 
     /// Whether rows that follow can be deleted with an anonymised record now.

@@ -116,9 +116,30 @@ impl<'a> Records<'a> {
         B::or(self.reading(data, alias, besides, &|_, _| B::True).into_iter().map(|(_, exists)| exists))
     }
 
-    /// By reading data set: whether such a record, of which `which` holds too, exists.
+    /// By reading data set: whether such a record, of which `which` holds too, exists. Who reads a row that follows and goes with the record keeps both.
     #[must_use]
     pub fn reading(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        besides: Option<&str>,
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a DataSet, B)> {
+        let mut all = self.reading_row(data, alias, besides, which);
+        for f in self.map().followers_of(data).filter(|f| f.disposition == Disposition::Delete) {
+            let readers = self.reading(f, "", besides, which).into_iter().map(|(reader, _)| reader);
+            all.extend(readers.enumerate().map(|(i, reader)| {
+                let through = self.over_followers(f, alias, &|inner| {
+                    self.reading(f, inner, besides, which).into_iter().nth(i).map_or(B::False, |(_, exists)| exists)
+                });
+                (reader, through)
+            }));
+        }
+        all
+    }
+
+    /// The same of one row alone.
+    fn reading_row(
         &self,
         data: &DataSet,
         alias: &str,
