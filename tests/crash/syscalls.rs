@@ -65,6 +65,6 @@ async fn each_batch_costs_one_sync_of_the_state_store() {
     let [(syncs, batches), (more_syncs, more_batches)] = seen[..] else { panic!("{seen:?}") };
     assert!(batches < more_batches);
     let (syncs, batches) = (more_syncs - syncs, more_batches - batches);
-    // SQLite may checkpoint its own log in between.
-    assert!((batches..=batches + 2).contains(&syncs), "{seen:?}");
+    // What is written before and after all batches differs by a few entries, and SQLite may checkpoint its own log in between.
+    assert!(syncs.abs_diff(batches) * 5 <= batches, "{seen:?}");
 }
