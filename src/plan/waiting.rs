@@ -7,6 +7,9 @@ use super::schema::{OnDelete, Table};
 use super::terms::{exists, inner_alias, join};
 use crate::policy::map::{DataSet, Disposition};
 
+/// Lists conditions about a row of a data set, by what they are about; in the same order whatever the row's alias.
+type Listing<'l, T> = dyn Fn(&DataSet, &str) -> Vec<(T, B)> + 'l;
+
 impl<'a> Records<'a> {
     /// Whether a row of a root data set is deleted in this run. `besides` is a data set whose reading does not count, because its row goes too.
     #[must_use]
@@ -97,15 +100,32 @@ impl<'a> Records<'a> {
             };
             all.push((child, exists(resolved, child, &name, &B::and([joined, survives]))));
         }
-        // A row that follows may be referenced from outside the record, and then keeps the root with it.
-        for f in self.map().followers_of(data).filter(|f| f.disposition == Disposition::Delete) {
-            let tables: Vec<&'a Table> = self.references_that(f, "", stack, which).into_iter().map(|(t, _)| t).collect();
-            all.extend(tables.into_iter().enumerate().map(|(i, table)| {
-                let through = self.over_followers(f, alias, &|inner| {
-                    self.references_that(f, inner, stack, which).into_iter().nth(i).map_or(B::False, |(_, exists)| exists)
-                });
-                (table, through)
-            }));
+        all.extend(self.references_to_followers(data, alias, stack, which));
+        all
+    }
+
+    /// The same of rows that follow and go with the record, directly or behind one that stays: who refers to them from outside the record keeps it.
+    fn references_to_followers(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        stack: &[&str],
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a Table, B)> {
+        self.through_followers(data, alias, &|f, inner| match f.disposition {
+            Disposition::Delete => self.references_that(f, inner, stack, which),
+            Disposition::Anonymise => self.references_to_followers(f, inner, stack, which),
+        })
+    }
+
+    /// What `inner` lists about each data set that follows, as asked of the record that they follow.
+    fn through_followers<T: Copy>(&self, data: &DataSet, alias: &str, inner: &Listing<'_, T>) -> Vec<(T, B)> {
+        let mut all = Vec::new();
+        for f in self.map().followers_of(data) {
+            for (i, (of, _)) in inner(f, "").into_iter().enumerate() {
+                let here = |name: &str| inner(f, name).into_iter().nth(i).map_or(B::False, |(_, exists)| exists);
+                all.push((of, self.over_followers(f, alias, &here)));
+            }
         }
         all
     }
@@ -126,16 +146,22 @@ impl<'a> Records<'a> {
         which: &dyn Fn(&DataSet, &str) -> B,
     ) -> Vec<(&'a DataSet, B)> {
         let mut all = self.reading_row(data, alias, besides, which);
-        for f in self.map().followers_of(data).filter(|f| f.disposition == Disposition::Delete) {
-            let readers = self.reading(f, "", besides, which).into_iter().map(|(reader, _)| reader);
-            all.extend(readers.enumerate().map(|(i, reader)| {
-                let through = self.over_followers(f, alias, &|inner| {
-                    self.reading(f, inner, besides, which).into_iter().nth(i).map_or(B::False, |(_, exists)| exists)
-                });
-                (reader, through)
-            }));
-        }
+        all.extend(self.reading_followers(data, alias, besides, which));
         all
+    }
+
+    /// The same of rows that follow and go with the record, directly or behind one that stays.
+    fn reading_followers(
+        &self,
+        data: &DataSet,
+        alias: &str,
+        besides: Option<&str>,
+        which: &dyn Fn(&DataSet, &str) -> B,
+    ) -> Vec<(&'a DataSet, B)> {
+        self.through_followers(data, alias, &|f, inner| match f.disposition {
+            Disposition::Delete => self.reading(f, inner, besides, which),
+            Disposition::Anonymise => self.reading_followers(f, inner, besides, which),
+        })
     }
 
     /// The same of one row alone.
