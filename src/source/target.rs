@@ -65,12 +65,12 @@ pub struct Target {
     /// Longest wait for a lock: InnoDB rounds up to whole seconds, SQLite waits this long for the file. PostgreSQL's is set by each
     /// transaction for itself.
     pub lock_timeout: Duration,
-    /// Most connections at once.
+    /// Most connections at once. They are opened when they are needed: one for each worker of a run, and one to count with.
     pub connections: u32,
 }
 
 impl Target {
-    /// A target with the usual limits: 10 s to connect, no statement time-out, half an hour for an answer, 1 s for locks, 4 connections, default TLS.
+    /// A target with the usual limits: 10 s to connect, no statement time-out, half an hour for an answer, 1 s for locks, 66 connections (64 workers, and two), default TLS.
     #[must_use]
     pub fn new(url: impl Into<String>) -> Self {
         Self {
@@ -81,7 +81,7 @@ impl Target {
             statement_timeout: None,
             answer_timeout: Duration::from_secs(1800),
             lock_timeout: Duration::from_secs(1),
-            connections: 4,
+            connections: 66,
         }
     }
 

@@ -15,7 +15,7 @@ async fn several_workers_share_an_action_and_no_record_is_taken_twice() {
         let fixture = Fixture::new(engine, &db, "crm", now()).await;
         // Fewer keys at once than are due, and all at once: the queue is filled by whoever finds it empty, or beforehand.
         for chunk in [70, 5_000] {
-            let settings = Settings { workers: 3, chunk, ..batches_of(10) };
+            let settings = Settings { workers: 4, chunk, ..batches_of(10) };
             let outcome = fixture.run_with(&scene_rules(&[]), settings, &Silent).await.unwrap();
             clean(&outcome);
             for a in &outcome.actions {
@@ -24,7 +24,7 @@ async fn several_workers_share_an_action_and_no_record_is_taken_twice() {
             consistent(&fixture).await;
             let slots = read(&fixture, &format!("SELECT DISTINCT slot || '' FROM {}", own(engine, "ledger"))).await.len();
             // SQLite has one writer.
-            assert_eq!(slots, if engine == Engine::Sqlite { 1 } else { 3 }, "{}", engine.name());
+            assert_eq!(slots, if engine == Engine::Sqlite { 1 } else { 4 }, "{}", engine.name());
             db.run_sql("DELETE FROM visit; DELETE FROM account").await;
             db.run_sql(&crate::scene::fill(600)).await;
         }
