@@ -95,5 +95,9 @@ pub(super) async fn moment(session: &mut Session, resolved: &Resolved<'_>, now: 
     }
     let orders = session.rows(&d.count_orders(&resolved.map.source)).await?;
     let orders = orders.first().and_then(|r| r.first()?.as_deref()) != Some("0");
+    if d.engine.is_mysql_family() {
+        // What was read opened a transaction, and the server ends those that stand still while a large plan is made.
+        session.rows("COMMIT").await?;
+    }
     Ok(Moment { now, periods, orders })
 }
