@@ -18,15 +18,15 @@ pub type DueCensuses = Vec<(String, DueCounts)>;
 pub async fn take(session: &mut Session, plan: &Plan) -> Result<Vec<(String, Counts)>, EnforceError> {
     let mut all = Vec::new();
     if session.engine() == Engine::Postgres {
-        // As many as a stock server lends to one query: everything is read.
-        session.rows("SET max_parallel_workers_per_gather = 2").await?;
+        // As many as a stock server lends to one query: everything is read. For this transaction alone: a pooler may lend the connection to others.
+        session.rows("BEGIN READ ONLY; SET LOCAL max_parallel_workers_per_gather = 2").await?;
     }
     for census in &plan.censuses {
         let rows = session.rows(&census.sql).await?;
         all.push((census.data_set.clone(), census.read(&rows)));
     }
     if session.engine() == Engine::Postgres {
-        session.rows("RESET max_parallel_workers_per_gather").await?;
+        session.rows("COMMIT").await?;
     }
     Ok(all)
 }
@@ -56,11 +56,12 @@ async fn due_once(source: &Source, plan: &Plan, orders: bool, expecting: Expecti
     let mut session = source.session().await?;
     let by_index = session.engine() == Engine::Postgres && expecting == Expecting::Little;
     if by_index {
-        session.rows("SET enable_seqscan = off").await?;
+        // For this transaction alone: a pooler may lend the connection to others.
+        session.rows("BEGIN READ ONLY; SET LOCAL enable_seqscan = off").await?;
     }
     let all = count(&mut session, plan, orders).await?;
     if by_index {
-        session.rows("RESET enable_seqscan").await?;
+        session.rows("COMMIT").await?;
     }
     session.done().await?;
     Ok(all)
