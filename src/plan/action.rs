@@ -60,7 +60,7 @@ pub struct Companion {
     pub on: Vec<(String, String)>,
     /// Rows (alias `r`) on which the operation has something to do.
     pub condition: B,
-    /// Rows through which its own companions are reached: all of them, where it has any.
+    /// Rows through which its own companions are reached: all of them, where it has any. May speak of the row [`ABOVE`].
     pub reach: B,
     /// What happens to them.
     pub operation: Operation,
@@ -116,6 +116,9 @@ pub struct Action {
 
 /// The alias of the row that acts; every predicate is written over it.
 pub const ROW: &str = "r";
+
+/// The alias of the row above, where rows that go with it are looked for.
+pub const ABOVE: &str = "p";
 
 impl Action {
     /// How a batch takes its rows when nobody is in the way.
@@ -306,11 +309,11 @@ impl Companion {
     #[must_use]
     pub fn find(&self, d: Dialect, above: &TableName, above_key: &[Column], keys: &[RecordKey]) -> String {
         let on: Vec<String> =
-            self.on.iter().map(|(here, there)| format!("{} = {}", d.column(ROW, here), d.column("p", there))).collect();
+            self.on.iter().map(|(here, there)| format!("{} = {}", d.column(ROW, here), d.column(ABOVE, there))).collect();
         let lock = d.lock_with_others_held(ROW);
-        let condition = B::and([B::sql(d.key_in("p", above_key, keys)), self.reach.clone()]);
+        let condition = B::and([B::sql(d.key_in(ABOVE, above_key, keys)), self.reach.clone()]);
         format!(
-            "SELECT {} FROM {} AS p JOIN {} AS {ROW} ON {} WHERE {}{lock}",
+            "SELECT {} FROM {} AS {ABOVE} JOIN {} AS {ROW} ON {} WHERE {}{lock}",
             key_columns(d, &self.key, ROW),
             d.table(above),
             d.table(&self.table),

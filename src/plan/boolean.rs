@@ -3,6 +3,40 @@
 //! A predicate here is *true or not true*: NULL counts as not true. In conjunctions and disjunctions that is what SQL does anyway; a
 //! negation is rendered as `(…) IS NOT TRUE`, so that it is the exact complement.
 
+use std::fmt;
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::Deref;
+use std::sync::Arc;
+
+/// The text of a condition, cheap to copy and to tell from others: predicates repeat themselves, and are compared with each other over and over.
+#[derive(Clone)]
+pub struct Condition {
+    text: Arc<str>,
+    hash: u64,
+}
+
+impl Deref for Condition {
+    type Target = str;
+
+    fn deref(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Condition {
+    fn eq(&self, other: &Self) -> bool {
+        self.hash == other.hash && (Arc::ptr_eq(&self.text, &other.text) || self.text == other.text)
+    }
+}
+
+impl Eq for Condition {}
+
+impl fmt::Debug for Condition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.text.fmt(f)
+    }
+}
+
 /// A predicate over a row.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum B {
@@ -11,7 +45,7 @@ pub enum B {
     /// Never.
     False,
     /// An SQL condition; NULL means not true.
-    Sql(String),
+    Sql(Condition),
     /// All of them; at least two.
     And(Vec<B>),
     /// Any of them; at least two.
@@ -23,7 +57,10 @@ pub enum B {
 impl B {
     /// An SQL condition.
     pub fn sql(text: impl Into<String>) -> Self {
-        Self::Sql(text.into())
+        let text: String = text.into();
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        Self::Sql(Condition { text: text.into(), hash: hasher.finish() })
     }
 
     /// Whether this can never hold.
@@ -168,12 +205,12 @@ impl B {
         match self {
             Self::True => "(1 = 1)".to_owned(),
             Self::False => "(1 = 0)".to_owned(),
-            Self::Sql(text) => text.clone(),
+            Self::Sql(text) => text.text.as_ref().to_owned(),
             Self::And(parts) => joined(parts, " AND "),
             Self::Or(parts) => joined(parts, " OR "),
             Self::Not(inner) => match &**inner {
                 // EXISTS is never NULL: the plain negation is exact and lets engines use an anti-join.
-                Self::Sql(text) if text.starts_with("EXISTS (") => format!("NOT {text}"),
+                Self::Sql(text) if text.starts_with("EXISTS (") => format!("NOT {}", &**text),
                 other => format!("({} IS NOT TRUE)", other.render()),
             },
         }

@@ -161,8 +161,8 @@ impl<'a> Records<'a> {
     /// Whether a row that follows can be deleted with its anonymised record: nothing that stays refers to it or to what follows it, or reads them.
     #[must_use]
     pub fn follower_goes(&self, follower: &DataSet, alias: &str) -> B {
-        let referenced = self.referenced(follower, alias, &[&self.map().root_of(follower).id]);
-        B::or([referenced, self.read(follower, alias, None)]).negate()
+        let stack: [&str; 1] = [&self.map().root_of(follower).id];
+        B::or([self.referenced(follower, alias, &stack), self.read(follower, alias, &stack, None)]).negate()
     }
 
     /// Whether rows that follow can be deleted with an anonymised record now.

@@ -5,15 +5,39 @@ use super::record::{Records, follows, start_events};
 use super::resolve::Resolved;
 use super::schema::{OnDelete, Table};
 use super::terms::{exists, inner_alias, join};
-use crate::policy::map::{DataSet, Disposition};
+use crate::policy::map::{DataSet, Disposition, Event};
+use crate::policy::purpose::Purpose;
+
+/// The row that another goes with, if it goes.
+#[derive(Debug, Clone, Copy)]
+pub struct Beside<'s> {
+    /// Its data set.
+    pub data_set: &'s str,
+    /// Its alias.
+    pub alias: &'s str,
+    /// The columns that join the two: (of the row that is asked about, of the one that it goes with).
+    pub on: &'s [(String, String)],
+}
+
+impl Beside<'_> {
+    /// Whether a purpose of this data set that reads by these columns (there, here) reads for this very row and no other: a parent's joining columns
+    /// are unique.
+    fn is(&self, reader: &DataSet, pairs: &[(String, String)]) -> bool {
+        self.may_be(reader) && pairs.iter().all(|pair| self.on.contains(pair))
+    }
+
+    fn may_be(&self, reader: &DataSet) -> bool {
+        self.data_set == reader.id.value
+    }
+}
 
 /// Lists conditions about a row of a data set, by what they are about; in the same order whatever the row's alias.
 type Listing<'l, T> = dyn Fn(&DataSet, &str) -> Vec<(T, B)> + 'l;
 
 impl<'a> Records<'a> {
-    /// Whether a row of a root data set is deleted in this run. `besides` is a data set whose reading does not count, because its row goes too.
+    /// Whether a row of a root data set is deleted in this run; that the row which it goes `beside` reads it does not keep it.
     #[must_use]
-    pub fn going(&self, data: &DataSet, alias: &str, stack: &[&str], besides: Option<&str>) -> B {
+    pub fn going(&self, data: &DataSet, alias: &str, stack: &[&str], beside: Option<Beside<'_>>) -> B {
         if self.map().root_of(data).id != data.id {
             return B::False;
         }
@@ -23,7 +47,7 @@ impl<'a> Records<'a> {
             self.delete_says(data, alias),
             self.frozen(data, alias).negate(),
             self.referenced(data, alias, &deeper).negate(),
-            self.read(data, alias, besides).negate(),
+            self.read(data, alias, &deeper, beside).negate(),
         ])
     }
 
@@ -47,7 +71,7 @@ impl<'a> Records<'a> {
             B::or([self.going(reader, name, &[], None), done, later(reader, name)])
         };
         let refers = self.references_that(data, alias, &[&data.id], &|other, name| later(other, name).negate());
-        let reads = self.reading(data, alias, None, &|reader, name| leaves(reader, name).negate());
+        let reads = self.reading(data, alias, &[&data.id], None, &|reader, name| leaves(reader, name).negate());
         B::and([
             self.row_due(data, alias, &[&data.id]),
             self.delete_says(data, alias),
@@ -95,7 +119,10 @@ impl<'a> Records<'a> {
                     Disposition::Anonymise => B::True,
                 },
                 Some(other) if stack.contains(&other.id.as_str()) => B::True,
-                Some(other) => B::and([self.going(other, &name, stack, Some(&data.id)).negate(), which(other, &name)]),
+                Some(other) => {
+                    let beside = Beside { data_set: &data.id, alias, on: &pairs };
+                    B::and([self.going(other, &name, stack, Some(beside)).negate(), which(other, &name)])
+                }
                 None => B::True,
             };
             all.push((child, exists(resolved, child, &name, &B::and([joined, survives]))));
@@ -132,8 +159,8 @@ impl<'a> Records<'a> {
 
     /// Whether the purpose of a surviving record of another data set reads this row for its start.
     #[must_use]
-    pub fn read(&self, data: &DataSet, alias: &str, besides: Option<&str>) -> B {
-        B::or(self.reading(data, alias, besides, &|_, _| B::True).into_iter().map(|(_, exists)| exists))
+    pub fn read(&self, data: &DataSet, alias: &str, stack: &[&str], beside: Option<Beside<'_>>) -> B {
+        B::or(self.reading(data, alias, stack, beside, &|_, _| B::True).into_iter().map(|(_, exists)| exists))
     }
 
     /// By reading data set: whether such a record, of which `which` holds too, exists. Who reads a row that follows and goes with the record keeps both.
@@ -142,11 +169,12 @@ impl<'a> Records<'a> {
         &self,
         data: &DataSet,
         alias: &str,
-        besides: Option<&str>,
+        stack: &[&str],
+        beside: Option<Beside<'_>>,
         which: &dyn Fn(&DataSet, &str) -> B,
     ) -> Vec<(&'a DataSet, B)> {
-        let mut all = self.reading_row(data, alias, besides, which);
-        all.extend(self.reading_followers(data, alias, besides, which));
+        let mut all = self.reading_row(data, alias, stack, beside, which);
+        all.extend(self.reading_followers(data, alias, stack, which));
         all
     }
 
@@ -155,12 +183,12 @@ impl<'a> Records<'a> {
         &self,
         data: &DataSet,
         alias: &str,
-        besides: Option<&str>,
+        stack: &[&str],
         which: &dyn Fn(&DataSet, &str) -> B,
     ) -> Vec<(&'a DataSet, B)> {
         self.through_followers(data, alias, &|f, inner| match f.disposition {
-            Disposition::Delete => self.reading(f, inner, besides, which),
-            Disposition::Anonymise => self.reading_followers(f, inner, besides, which),
+            Disposition::Delete => self.reading(f, inner, stack, None, which),
+            Disposition::Anonymise => self.reading_followers(f, inner, stack, which),
         })
     }
 
@@ -169,28 +197,33 @@ impl<'a> Records<'a> {
         &self,
         data: &DataSet,
         alias: &str,
-        besides: Option<&str>,
+        stack: &[&str],
+        beside: Option<Beside<'_>>,
         which: &dyn Fn(&DataSet, &str) -> B,
     ) -> Vec<(&'a DataSet, B)> {
         let resolved = self.resolved();
         let readers = self.purposes.iter().filter_map(|t| {
             let reader = self.map().data_set(&t.purpose.data.data_set)?;
-            if self.map().root_of(data).id == reader.id || besides == Some(reader.id.as_str()) {
+            let table = resolved.table(reader)?;
+            let mut relations = self.relations_to(data, t.purpose, reader);
+            relations.retain(|(_, pairs)| beside.is_none_or(|b| !b.is(reader, pairs)));
+            if self.map().root_of(data).id == reader.id || relations.is_empty() {
                 return None;
             }
-            let mut relations = Vec::new();
-            for event in start_events(t.purpose).filter_map(|n| reader.event(n)) {
-                let Some(of) = &event.of else { continue };
-                let Some((table, pairs)) = resolved.related(reader, &of.to) else { continue };
-                if resolved.table(data).is_some_and(|own| own.name == table.name) {
-                    relations.push((of, pairs));
-                }
-            }
-            let table = resolved.table(reader)?;
             let name = inner_alias(alias);
-            let exists = B::or(relations.into_iter().map(|(of, pairs)| {
+            let exists = B::or(relations.into_iter().map(|(event, pairs)| {
+                let filter = event.of.as_ref().and_then(|of| of.filter.as_ref());
+                let filter = filter.map(|f| format!("(({}) IS NOT FALSE)", resolved.dialect.expression(alias, f)));
                 let turned: Vec<(String, String)> = pairs.into_iter().map(|(there, here)| (here, there)).collect();
-                let filter = of.filter.as_ref().map(|f| format!("(({}) IS NOT FALSE)", resolved.dialect.expression(alias, f)));
+                let stays = if self.tied(data, reader, &turned) && !stack.contains(&reader.id.as_str()) {
+                    self.going(reader, &name, stack, Some(Beside { data_set: &data.id, alias, on: &turned })).negate()
+                } else {
+                    B::True
+                };
+                let another = match beside.filter(|b| b.may_be(reader)) {
+                    Some(beside) => not_same_row(resolved, reader, &name, beside.alias),
+                    None => B::True,
+                };
                 let reading = exists(
                     resolved,
                     table,
@@ -199,6 +232,8 @@ impl<'a> Records<'a> {
                         join(resolved, &name, alias, &turned),
                         self.terms.covers(t.purpose, reader, &name),
                         self.not_done(reader, &name),
+                        another,
+                        stays,
                         which(reader, &name),
                     ]),
                 );
@@ -207,6 +242,42 @@ impl<'a> Records<'a> {
             Some((reader, exists))
         });
         readers.collect()
+    }
+
+    /// The events by which a purpose starts from rows of this data set, with the joining columns (there, of the reader).
+    fn relations_to<'p>(
+        &self,
+        data: &DataSet,
+        purpose: &'p Purpose,
+        reader: &'a DataSet,
+    ) -> Vec<(&'a Event, Vec<(String, String)>)>
+    where
+        'a: 'p,
+    {
+        let resolved = self.resolved();
+        let events = start_events(purpose).filter_map(|n| reader.event(n));
+        let related = events.filter_map(|e| Some((e, resolved.related(reader, &e.of.as_ref()?.to)?)));
+        let own = resolved.table(data).map(|t| &t.name);
+        related.filter(|(_, (table, _))| own == Some(&table.name)).map(|(e, (_, pairs))| (e, pairs)).collect()
+    }
+
+    /// Whether records of a data set and of another that belongs to it by these columns (of the child, of the parent) keep each other: the child
+    /// reads its parent for a start, and the parent's purposes the child. When nothing else keeps them, they go together.
+    #[must_use]
+    pub fn tied(&self, parent: &DataSet, child: &DataSet, on: &[(String, String)]) -> bool {
+        let belongs = child.parent.as_ref().is_some_and(|p| {
+            let pair = |(here, there): &(String, String)| p.on.iter().any(|(h, t)| h.value == *here && t.value == *there);
+            !p.follows && p.data == parent.id && p.on.len() == on.len() && on.iter().all(pair)
+        });
+        let reads = |reader: &DataSet, read: &DataSet, same: &dyn Fn(&(String, String)) -> bool| {
+            self.purposes.iter().filter(|t| t.purpose.data.data_set == reader.id.value).any(|t| {
+                let reader = self.map().data_set(&t.purpose.data.data_set);
+                reader.is_some_and(|r| self.relations_to(read, t.purpose, r).iter().any(|(_, pairs)| pairs.iter().all(same)))
+            })
+        };
+        belongs
+            && reads(child, parent, &|(there, here)| on.iter().any(|(c, p)| c == here && p == there))
+            && reads(parent, child, &|pair| on.contains(pair))
     }
 
     /// Tables whose rows may read a row of this data set for a start: (column there, column here).

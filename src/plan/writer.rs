@@ -2,13 +2,14 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, ActionKind, Companion, Operation, ROW};
+use super::action::{ABOVE, Action, ActionKind, Companion, Operation, ROW};
 use super::boolean::B;
 use super::dialect::masks::MaskSql;
 use super::record::{Records, Wanted};
 use super::resolve::Resolved;
 use super::schema::{Column, OnDelete, TableName};
 use super::to_do;
+use super::waiting::Beside;
 use crate::policy::map::{DataSet, Disposition};
 
 /// Writes the actions of one root data set.
@@ -38,7 +39,7 @@ impl Writer<'_, '_> {
         }
         actions.push(self.action(ActionKind::Delete, "", &every, &|r| r.going(data, ROW, &[], None)));
         actions.push(self.action(ActionKind::Empty, "", &every, &|r| {
-            let waits = B::or([r.referenced(data, ROW, &stack), r.read(data, ROW, None)]);
+            let waits = B::or([r.referenced(data, ROW, &stack), r.read(data, ROW, &stack, None)]);
             B::and([
                 r.row_due(data, ROW, &stack),
                 r.delete_says(data, ROW),
@@ -252,17 +253,29 @@ impl Writer<'_, '_> {
         all
     }
 
-    /// Child records with purposes of their own that are due and only waited for this row.
+    /// Child records with purposes of their own that are due and only waited for this row: those that refer to it, and those that it and they read
+    /// each other.
     fn going_children(&self, data: &DataSet, stack: &[&str]) -> Vec<Companion> {
         let map = self.resolved.map;
         let Some(table) = self.resolved.table(data) else { return Vec::new() };
+        let references = self.resolved.schema.children_of(&table.name).filter_map(|(child, key)| {
+            let pairs = key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect();
+            Some((self.resolved.data_set_of(child)?, pairs))
+        });
+        let mut ways: Vec<(&DataSet, Vec<(String, String)>)> = references.collect();
+        for child in map.children_of(data) {
+            let on: Vec<_> = child.parent.iter().flat_map(|p| &p.on).map(|(h, t)| (h.value.clone(), t.value.clone())).collect();
+            let found = ways.iter().any(|(c, pairs)| c.id == child.id && on.iter().all(|pair| pairs.contains(pair)));
+            if !found && self.full.tied(data, child, &on) {
+                ways.push((child, on));
+            }
+        }
         let mut all = Vec::new();
-        for (child_table, key) in self.resolved.schema.children_of(&table.name) {
-            let Some(child) = self.resolved.data_set_of(child_table) else { continue };
+        for (child, on) in ways {
             if map.root_of(child).id != child.id || stack.contains(&child.id.as_str()) {
                 continue;
             }
-            let going = self.full.going(child, ROW, stack, Some(&data.id));
+            let going = self.full.going(child, ROW, stack, Some(Beside { data_set: &data.id, alias: ABOVE, on: &on }));
             if going.is_false() {
                 continue;
             }
@@ -272,9 +285,9 @@ impl Writer<'_, '_> {
             companions.extend(self.going_children(child, &deeper));
             all.push(Companion {
                 data_set: Some(child.id.value.clone()),
-                table: child_table.name.clone(),
+                table: self.table_name(child),
                 key: self.resolved.key_columns(child),
-                on: key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect(),
+                on,
                 reach: going.clone(),
                 condition: going,
                 operation: Operation::Delete,

@@ -15,6 +15,7 @@ mod rows;
 mod scene;
 mod silence;
 mod stretches;
+mod tied;
 mod workers;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]

@@ -13,7 +13,7 @@ use crate::scene::{
     ENGINES, MAP, POLICY, consistent, entries, fill, now, number, organisation, own, read, run_clean, scene_rules,
 };
 
-async fn place(fixture: &Fixture<'_>, rules: &Rules, kind: OrderKind, data: &str, target: Target) -> Id128 {
+pub async fn place(fixture: &Fixture<'_>, rules: &Rules, kind: OrderKind, data: &str, target: Target) -> Id128 {
     let prepared = fixture.prepare(rules).await;
     let resolved = Resolved::new(&rules.map, &prepared.schema);
     let new = NewOrder {
@@ -35,7 +35,7 @@ async fn lift(fixture: &Fixture<'_>, order: Id128) {
     orders::lift(source, journal, "crm", order, actor, OrderReason::ErrorCorrection, reference, Some(true), today).await.unwrap();
 }
 
-fn record(id: u64) -> Target {
+pub fn record(id: u64) -> Target {
     Target::Record(RecordKey(vec![KeyPart { kind: KeyKind::Integer, text: id.to_string() }]))
 }
 

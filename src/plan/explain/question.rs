@@ -163,7 +163,7 @@ fn waits(records: &Records<'_>, data: &DataSet, columns: &mut Columns) -> Vec<(T
             .map_or_else(|| Title { fr: table.name.name.clone(), en: table.name.name.clone() }, |other| other.title.clone());
         add(title, false, exists);
     }
-    for (reader, exists) in records.reading(data, ROW, None, &|_, _| B::True) {
+    for (reader, exists) in records.reading(data, ROW, &[&data.id], None, &|_, _| B::True) {
         add(reader.title.clone(), true, exists);
     }
     all.into_iter().filter(|(_, _, b)| !b.is_false()).map(|(title, reads, b)| (title, reads, columns.bit(&b))).collect()
