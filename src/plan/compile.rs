@@ -9,7 +9,7 @@ use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
 use super::due::DueCensus;
 use super::orders::Orders;
-use super::record::{Records, Timed};
+use super::record::{Memo, Records, Timed};
 use super::resolve::Resolved;
 use super::schema::{Schema, TableName};
 use super::terms::{PeriodsInUse, Terms};
@@ -170,7 +170,7 @@ impl<'a> Compiler<'a> {
         let zone = self.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
         let orders = Orders { source, today: RunTime { now, zone }.today(), look: reading.look, freeze: reading.freeze };
         let resolved = Resolved { lock_reads: reading.lock, ..self.resolved };
-        Records { terms: Terms { resolved, orders, periods: &self.moment.periods }, purposes }
+        Records { terms: Terms { resolved, orders, periods: &self.moment.periods }, purposes, memo: Memo::default() }
     }
 
     /// Root data sets, children before the parents that they belong to.

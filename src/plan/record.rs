@@ -3,7 +3,8 @@
 //! A *record* is a row of a root data set with every row that follows it. Its fields fall into groups by the purposes that need them;
 //! a group is cleared when none of its purposes keeps. The row goes when no field and no purpose keeps it.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Mutex, PoisonError};
 
 use super::boolean::B;
 use super::dialect::masks::MaskSql;
@@ -25,12 +26,29 @@ pub struct Timed<'a> {
 }
 
 /// Writes the predicates about records of one source.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Records<'a> {
     /// How states of purposes are written.
     pub terms: Terms<'a>,
     /// All purposes of the source.
     pub purposes: Vec<Timed<'a>>,
+    pub(super) memo: Memo,
+}
+
+/// What was written before of a purpose, by its index, over a row of its data set of some alias: every predicate about a record speaks of its purposes.
+#[derive(Debug, Default)]
+pub(super) struct Memo(Mutex<HashMap<(&'static str, usize, String), B>>);
+
+impl Memo {
+    fn of(&self, (what, purpose, alias): (&'static str, usize, &str), write: impl FnOnce() -> B) -> B {
+        let key = (what, purpose, alias.to_owned());
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
+        known.unwrap_or_else(|| {
+            let written = write();
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, written.clone());
+            written
+        })
+    }
 }
 
 /// Fields that the same purposes need.
@@ -192,7 +210,7 @@ impl<'a> Records<'a> {
     #[must_use]
     pub fn ended(&self, i: usize, data: &DataSet, alias: &str) -> B {
         let t = self.purposes[i];
-        self.terms.ended(t.purpose, t.run, data, alias)
+        self.memo.of(("ended", i, alias), || self.terms.ended(t.purpose, t.run, data, alias))
     }
 
     /// Not covering or ended.
@@ -208,7 +226,9 @@ impl<'a> Records<'a> {
 
     fn child_keeps(&self, i: usize, alias: &str) -> B {
         let t = self.purposes[i];
-        self.over_children(i, alias, &|child, name| self.terms.keeps(t.purpose, t.run, child, name))
+        self.over_children(i, alias, &|child, name| {
+            self.memo.of(("keeps", i, name), || self.terms.keeps(t.purpose, t.run, child, name))
+        })
     }
 
     /// A surviving child is covered by the purpose, which has ended for it.
