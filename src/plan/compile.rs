@@ -3,7 +3,7 @@
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
-use super::action::Action;
+use super::action::{Action, ActionKind};
 use super::census::Census;
 use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
@@ -197,8 +197,8 @@ impl<'a> Compiler<'a> {
         let locking = self.records(now, Reading { lock: true, ..Reading::FULL });
         let candidates = self.records(now, Reading { look: self.moment.orders, ..Reading::FULL });
         let unfrozen = self.records(now, Reading { freeze: false, ..Reading::FULL });
-        let mut all: Vec<Action> = Vec::new();
-        for data in self.roots() {
+        let (mut all, roots): (Vec<Action>, _) = (Vec::new(), self.roots());
+        for data in roots.iter().copied() {
             let writer = Writer {
                 resolved: self.resolved,
                 data,
@@ -209,8 +209,9 @@ impl<'a> Compiler<'a> {
             };
             all.extend(writer.all());
         }
-        // Never stored first; deletions before what they make final; what waits is emptied last.
-        all.sort_by_key(|a| a.kind);
+        // Never stored first. Then children before the parents that they belong to: what is done to a parent must not change what was due of a child.
+        let place = |a: &Action| roots.iter().position(|d| d.id.value == a.data_set);
+        all.sort_by_key(|a| (a.kind != ActionKind::NeverStored, place(a), a.kind));
         all
     }
 
