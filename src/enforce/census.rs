@@ -1,7 +1,7 @@
 //! Taking the censuses of a plan.
 
 use super::error::EnforceError;
-use crate::plan::action::Action;
+use crate::plan::action::{Action, Path};
 use crate::plan::census::Counts;
 use crate::plan::compile::Plan;
 use crate::plan::due::{AsideKind, DueCounts, Of};
@@ -36,7 +36,7 @@ pub async fn take(session: &mut Session, plan: &Plan) -> Result<Vec<(String, Cou
 pub enum Expecting {
     /// Anything.
     Anything,
-    /// Next to nothing, since everything was just done. PostgreSQL's statistics do not know that yet: left to them it reads the whole table.
+    /// Next to nothing, since everything was just done. The servers' statistics do not know that yet: left to them they read whole tables.
     Little,
 }
 
@@ -59,7 +59,7 @@ async fn due_once(source: &Source, plan: &Plan, orders: bool, expecting: Expecti
         // For this transaction alone: a pooler may lend the connection to others.
         session.rows("BEGIN READ ONLY; SET LOCAL enable_seqscan = off").await?;
     }
-    let all = count(&mut session, plan, orders).await?;
+    let all = count(&mut session, plan, orders, expecting).await?;
     if by_index {
         session.rows("COMMIT").await?;
     }
@@ -67,7 +67,13 @@ async fn due_once(source: &Source, plan: &Plan, orders: bool, expecting: Expecti
     Ok(all)
 }
 
-async fn count(session: &mut Session, plan: &Plan, orders: bool) -> Result<DueCensuses, EnforceError> {
+async fn count(
+    session: &mut Session,
+    plan: &Plan,
+    orders: bool,
+    expecting: Expecting,
+) -> Result<DueCensuses, EnforceError> {
+    let path = if expecting == Expecting::Little { Path::ToDo } else { Path::Planned };
     let mut all = Vec::new();
     for census in &plan.due {
         let mut counts = census.nothing();
@@ -75,7 +81,7 @@ async fn count(session: &mut Session, plan: &Plan, orders: bool) -> Result<DueCe
         // Without an order, nothing is held.
         for of in [Some(Of::Due), orders.then_some(Of::Held)].into_iter().flatten() {
             for (n, action) in actions.iter().enumerate().filter(|(_, a)| of == Of::Due || !a.held.is_false()) {
-                let rows = session.rows(&census.count(plan.dialect, action, of, orders, &actions[..n])).await?;
+                let rows = session.rows(&census.count(plan.dialect, path, action, of, orders, &actions[..n])).await?;
                 census.add(&mut counts, action, of, &rows);
             }
         }

@@ -13,13 +13,15 @@ use super::settings::Pace;
 use super::stretch;
 use super::watch::Point;
 use super::work::{Worker, taken};
-use crate::plan::action::{Action, Shape};
+use crate::plan::action::{Action, Path, Shape};
 use crate::plan::key::RecordKey;
 
 /// Candidates that nobody has taken yet, in key order.
 #[derive(Default)]
 pub(super) struct Queue {
     found: Vec<RecordKey>,
+    /// How more are looked for.
+    path: Path,
     /// How many of them were taken.
     taken: usize,
     /// The last key ever found.
@@ -89,10 +91,14 @@ pub(super) type Part = Result<(ActionOutcome, Vec<RecordKey>), EnforceError>;
 /// All workers on one queue of keys.
 async fn by_keys(workers: &mut [Worker<'_>], action: &Action, due: u64) -> Result<Vec<Part>, EnforceError> {
     let mut queue = Queue::default();
-    if let Some(first) = workers.first_mut().filter(|w| due < w.common.settings.chunk && !w.common.stopping()) {
-        queue.found = first.find_all(action).await?;
-        queue.ended = true;
-        first.common.cx.watch.at(Point::Found, &action.id).await;
+    if let Some(first) = workers.first_mut().filter(|w| !w.common.stopping()) {
+        if due < first.common.settings.chunk {
+            queue.found = first.find_all(action).await?;
+            queue.ended = true;
+            first.common.cx.watch.at(Point::Found, &action.id).await;
+        } else {
+            queue.path = stretch::path(first, action, due).await?;
+        }
     }
     let queue = Mutex::new(queue);
     Ok(join_all(workers.iter_mut().map(|worker| drain(worker, action, &queue))).await)
@@ -132,7 +138,7 @@ pub(super) async fn drain(worker: &mut Worker<'_>, action: &Action, queue: &Mute
 /// The next keys for a worker, and how to take them; none when nothing is left.
 async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Result<(Vec<RecordKey>, Take), EnforceError> {
     if queue.taken == queue.found.len() && !queue.ended {
-        queue.found = worker.find(action, queue.after.as_ref()).await?;
+        queue.found = worker.find(action, queue.path, queue.after.as_ref()).await?;
         queue.taken = 0;
         worker.common.cx.watch.at(Point::Found, &action.id).await;
         queue.ended = (queue.found.len() as u64) < worker.common.settings.chunk;

@@ -11,7 +11,7 @@ use super::outcome::ActionOutcome;
 use super::settings::Pace;
 use super::watch::Point;
 use super::work::{READ_FOR_ONE, Worker};
-use crate::plan::action::{Action, Shape};
+use crate::plan::action::{Action, Path, Shape};
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
 
 /// How many times as wide as an average batch needs a stretch may be.
@@ -79,14 +79,27 @@ impl Road {
 pub(super) async fn road(workers: &mut [Worker<'_>], action: &Action, due: u64) -> Result<Option<Road>, EnforceError> {
     let Some(first) = workers.first_mut() else { return Ok(None) };
     let (d, settings) = (first.common.cx.dialect, &first.common.settings);
-    let whole_number = action.key.len() == 1 && action.shape(d) == Shape::Window;
-    if !whole_number || settings.pace != Pace::Full || due < settings.chunk || first.common.stopping() {
+    if action.shape(d) != Shape::Window || settings.pace != Pace::Full || due < settings.chunk || first.common.stopping() {
         return Ok(None);
     }
-    let [Some(from), Some(to)] = first.first_and_last(action).await?.map(|key| key.as_ref().and_then(RecordKey::number)) else {
+    let road = all(first, action, due).await?;
+    first.common.cx.watch.at(Point::Found, &action.id).await;
+    Ok(road)
+}
+
+/// How to look for many due rows batch by batch.
+pub(super) async fn path(worker: &mut Worker<'_>, action: &Action, due: u64) -> Result<Path, EnforceError> {
+    let along = worker.common.cx.dialect.engine.is_mysql_family() && all(worker, action, due).await?.is_some();
+    Ok(if along { Path::Along } else { Path::Planned })
+}
+
+/// All keys, where they are whole numbers of which a good share is due.
+async fn all(worker: &mut Worker<'_>, action: &Action, due: u64) -> Result<Option<Road>, EnforceError> {
+    let number = |key: Option<RecordKey>| key.as_ref().and_then(RecordKey::number);
+    let [Some(from), Some(to)] = (if action.key.len() == 1 { worker.first_and_last(action).await?.map(number) } else { [None; 2] })
+    else {
         return Ok(None);
     };
-    first.common.cx.watch.at(Point::Found, &action.id).await;
     let for_one = (to - from) / i128::from(due.max(1)) + 1;
     let rest = Stretch { from, to };
     Ok((for_one <= READ_FOR_ONE).then_some(Road { rest, due, for_one, lately: 1 }))

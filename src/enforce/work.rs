@@ -12,7 +12,7 @@ use super::outcome::ActionOutcome;
 use super::recover::settle;
 use super::settings::{Pace, Settings};
 use crate::journal::{Append, Code, Event, Mac, Name};
-use crate::plan::action::Action;
+use crate::plan::action::{Action, Path};
 use crate::plan::key::RecordKey;
 use crate::plan::schema::Engine;
 use crate::source::{Class, Row, Session, Source, SourceError};
@@ -150,9 +150,14 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// Of the database.
-    pub async fn find(&mut self, action: &Action, after: Option<&RecordKey>) -> Result<Vec<RecordKey>, EnforceError> {
+    pub async fn find(
+        &mut self,
+        action: &Action,
+        path: Path,
+        after: Option<&RecordKey>,
+    ) -> Result<Vec<RecordKey>, EnforceError> {
         let d = self.common.cx.dialect;
-        let rows = self.look(&action.find(d, after, self.common.settings.chunk)).await?;
+        let rows = self.look(&action.find(d, path, after, self.common.settings.chunk)).await?;
         keys_of(d, &action.key, &rows)
     }
 

@@ -112,6 +112,23 @@ pub struct Action {
     pub companions: Vec<Companion>,
     /// Tables that the predicate reads, with their join to the root: (column there, column of the root). Empty when it reads the row alone.
     pub reads: Vec<(TableName, Vec<(String, String)>)>,
+    /// Whether the key is the table's primary key.
+    pub by_primary_key: bool,
+    /// Indexes that begin with the column that says whether anything is left to mask; see [`to_do`](super::to_do).
+    pub to_do_indexes: Vec<String>,
+}
+
+/// How rows are looked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Path {
+    /// As the engine's planner thinks best.
+    #[default]
+    Planned,
+    /// Along the primary key, because a good share of the rows that it passes are due. MariaDB and MySQL would rather collect and sort all of them for
+    /// each batch.
+    Along,
+    /// By the to-do column, because next to nothing is left: MariaDB's and MySQL's statistics do not know that yet.
+    ToDo,
 }
 
 /// The alias of the row that acts; every predicate is written over it.
@@ -158,14 +175,30 @@ impl Action {
         key_columns(d, &self.key, if d.engine == Engine::Sqlite { "" } else { ROW })
     }
 
+    /// The table as rows are looked for in it.
+    #[must_use]
+    pub fn table_by(&self, d: Dialect, path: Path) -> String {
+        let names = match path {
+            Path::Along if self.by_primary_key => vec!["PRIMARY"],
+            Path::ToDo => self.to_do_indexes.iter().map(String::as_str).collect(),
+            Path::Planned | Path::Along => Vec::new(),
+        };
+        let names: Vec<String> = names.into_iter().map(|n| d.ident(n)).collect();
+        let hint = match d.engine.is_mysql_family() && !names.is_empty() {
+            true => format!(" FORCE INDEX ({})", names.join(", ")),
+            false => String::new(),
+        };
+        format!("{} AS {ROW}{hint}", d.table(&self.table))
+    }
+
     /// Candidates in key order after a key, at most so many.
     #[must_use]
-    pub fn find(&self, d: Dialect, after: Option<&RecordKey>, limit: u64) -> String {
+    pub fn find(&self, d: Dialect, path: Path, after: Option<&RecordKey>, limit: u64) -> String {
         let after = after.map(|k| B::sql(d.key_compare(ROW, &self.key, KeyOrder::After, k))).unwrap_or(B::True);
         format!(
-            "SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {} LIMIT {limit}",
+            "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
             self.key_columns(d),
-            d.table(&self.table),
+            self.table_by(d, path),
             B::and([after, self.candidates.clone()]).render(),
             d.key_order(ROW, &self.key)
         )

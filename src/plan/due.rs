@@ -7,7 +7,7 @@
 
 use chrono::NaiveDate;
 
-use super::action::{Action, ActionKind, ROW};
+use super::action::{Action, ActionKind, Path, ROW};
 use super::boolean::B;
 use super::census::oldest_start;
 use super::dialect::Dialect;
@@ -96,7 +96,7 @@ impl DueCensus {
     /// Counts the rows of an action by the purposes that ended: those that it would change, or those that only an order keeps. `earlier` are actions of
     /// the same data set that were counted before.
     #[must_use]
-    pub fn count(&self, d: Dialect, action: &Action, of: Of, orders: bool, earlier: &[&Action]) -> String {
+    pub fn count(&self, d: Dialect, path: Path, action: &Action, of: Of, orders: bool, earlier: &[&Action]) -> String {
         let condition = match of {
             Of::Due if orders => &action.predicate,
             Of::Due => &action.candidates,
@@ -115,9 +115,9 @@ impl DueCensus {
         columns.extend(self.oldest.iter().cloned());
         columns.push(d.as_text("COUNT(*)"));
         format!(
-            "SELECT {} FROM {} AS {ROW} WHERE {} GROUP BY {}",
+            "SELECT {} FROM {} WHERE {} GROUP BY {}",
             columns.join(", "),
-            d.table(&action.table),
+            action.table_by(d, path),
             condition.render(),
             group_by.join(", ")
         )

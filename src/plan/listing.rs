@@ -1,6 +1,6 @@
 //! Every statement of a plan, for people: to be read, reviewed, and put behind an EXPLAIN.
 
-use super::action::{Action, Companion, Shape};
+use super::action::{Action, Companion, Path, Shape};
 use super::compile::Plan;
 use super::dialect::Dialect;
 use super::due::Of;
@@ -62,9 +62,9 @@ pub fn listing(plan: &Plan) -> Vec<Listed> {
         let mut list = |step, sql| all.push(Listed { action: action.id.clone(), step, sql });
         let d = plan.dialect;
         if let Some(census) = plan.due.iter().find(|c| c.data_set == action.data_set) {
-            list(Step::Count, census.count(d, action, Of::Due, false, &[]));
+            list(Step::Count, census.count(d, Path::Planned, action, Of::Due, false, &[]));
         }
-        list(Step::Find, action.find(d, None, 1_000));
+        list(Step::Find, action.find(d, Path::Planned, None, 1_000));
         batch(d, action, &mut list);
     }
     all

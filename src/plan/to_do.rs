@@ -9,6 +9,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::boolean::B;
 use super::resolve::Resolved;
+use super::schema::{Index, Table};
 use crate::policy::map::DataSet;
 
 /// The column as it must be.
@@ -45,9 +46,22 @@ pub fn expected(resolved: &Resolved<'_>, data: &DataSet) -> Option<ToDo> {
 /// Whether a row (alias `alias`) is one of those that the column of its data set singles out; always where it has none that can be trusted.
 #[must_use]
 pub fn left(resolved: &Resolved<'_>, data: &DataSet, alias: &str) -> B {
+    // An equality would do, but MariaDB then walks the index along it and nothing else, however much of the table that is, where a range would be weighed
+    // against reading the table once. The column holds 0 or 1.
+    column(resolved, data).map_or(B::True, |(_, name)| B::sql(format!("{} IN (1, 2)", resolved.dialect.column(alias, name))))
+}
+
+/// The names of the indexes that begin with the column.
+#[must_use]
+pub fn indexes(resolved: &Resolved<'_>, data: &DataSet) -> Vec<String> {
+    let begins = |i: &&Index| i.usable && column(resolved, data).is_some_and(|(_, name)| i.columns.first().is_some_and(|c| c == name));
+    let all = column(resolved, data).into_iter().flat_map(|(table, _)| &table.indexes);
+    all.filter(begins).map(|i| i.name.clone()).collect()
+}
+
+/// The column that the map names, where it is what it must be.
+fn column<'a>(resolved: &Resolved<'a>, data: &'a DataSet) -> Option<(&'a Table, &'a str)> {
     let named = data.to_do.as_ref().filter(|name| expected(resolved, data).is_some_and(|e| e.name == name.value));
     let there = resolved.table(data).zip(named).filter(|(t, name)| t.column(name).is_some_and(|c| c.generated));
-    // An equality would do, but MariaDB then walks the index along it and nothing else, however much of the table that is, where a range would be weighed
-    // against reading the table once.
-    there.map_or(B::True, |(_, name)| B::sql(format!("{} BETWEEN 1 AND 1", resolved.dialect.column(alias, name))))
+    there.map(|(table, name)| (table, name.value.as_str()))
 }

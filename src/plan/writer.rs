@@ -134,6 +134,8 @@ impl Writer<'_, '_> {
             purposes: purposes.map(|p| p.id.value.clone()).collect(),
             companions,
             reads,
+            by_primary_key: self.resolved.table(data).is_some_and(|t| data.key.iter().map(|k| &k.value).eq(&t.primary_key)),
+            to_do_indexes: if kind == ActionKind::Delete { Vec::new() } else { to_do::indexes(&self.resolved, data) },
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use retentiond::plan::action::Path;
 use retentiond::plan::due::Of;
 use retentiond::plan::schema::Engine;
 use serde_json::{Value, json};
@@ -114,7 +115,7 @@ async fn statements(product: &Product, rules: &Rules, client: &mut Client) -> Ou
     }
     for census in &plan.due {
         for action in plan.actions.iter().filter(|a| a.data_set == census.data_set) {
-            let sql = census.count(plan.dialect, action, Of::Due, false, &[]);
+            let sql = census.count(plan.dialect, Path::Planned, action, Of::Due, false, &[]);
             all.push((format!("{} count", action.id), timed(client, &sql).await?));
         }
     }
