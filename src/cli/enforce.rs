@@ -194,6 +194,12 @@ pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
         let en = ("batch undone by a restored database was done again", "batches undone by a restored database were done again");
         out.push_str(&format!("  {}\n", count(outcome.reverted, lang, fr, en)));
     }
+    if outcome.old_pages {
+        out.push_str(say(
+            "  Un lecteur a empêché SQLite de vider son journal : d'anciennes valeurs y restent jusqu'à son prochain point de contrôle.\n",
+            "  A reader kept SQLite from emptying its log: replaced values remain there until its next checkpoint.\n",
+        ));
+    }
     out.push('\n');
     out
 }

@@ -74,6 +74,8 @@ pub struct RunOutcome {
     pub reverted: u64,
     /// Whether somebody asked it to stop.
     pub interrupted: bool,
+    /// Whether values that were replaced may still lie in SQLite's file or its write-ahead log, because somebody was reading: until the next checkpoint.
+    pub old_pages: bool,
 }
 
 fn as_text<S: serde::Serializer>(id: &Id128, s: S) -> Result<S::Ok, S::Error> {

@@ -58,14 +58,27 @@ const ROUNDS: usize = 16;
 /// # Errors
 /// What ends the run. What was done until then is in the journal; the next run closes what is open.
 pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
-    let RunRequest { source, prepared, journal, fence, settings, full_census, watch, trigger } = request;
-    let plan = &prepared.plan;
+    let (journal, plan) = (request.journal, &request.prepared.plan);
     let id = Id128::random()?;
     let name = Name::parse(&plan.source)?;
     let plan_hash = Hash::parse(&plan.hash)?;
+    pseudonym::require(request.source, plan).await?;
+    start(journal, request.prepared, id, &name, plan_hash, request.trigger).await?;
+    let result = started(request, id, name, plan_hash).await;
+    if result.is_err() {
+        let event = Event::RunFinished { run: id, outcome: Outcome::Failed, changed: 0, failed: 0, busy: 0 };
+        // Where the journal itself is what failed, the first error says more.
+        if let Err(e) = journal.append(event).await {
+            tracing::warn!(error = %e, "the end of a failed run is not in the journal");
+        }
+    }
+    result
+}
+
+async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash) -> Result<RunOutcome, EnforceError> {
+    let RunRequest { source, prepared, journal, fence, settings, full_census, watch, .. } = request;
+    let plan = &prepared.plan;
     let key_id = journal.current_mac_key().await?;
-    pseudonym::require(source, plan).await?;
-    start(journal, prepared, id, &name, plan_hash, trigger).await?;
     let mut session = source.session().await?;
     let recovered = recover::recover(&mut session, journal, &name, id).await?;
     let mut actions = plan.actions.clone();
@@ -99,16 +112,9 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     let waiting = workers.iter_mut().flat_map(|w| std::mem::take(&mut w.pending.0)).collect::<Vec<_>>();
     drop(workers);
     journal.append(Append::new().events(waiting)).await?;
-    let (mut actions, after) = match result {
-        Ok(done) => done,
-        Err(e) => {
-            journal.append(Event::RunFinished { run: id, outcome: Outcome::Failed, changed: 0, failed: 0, busy: 0 }).await?;
-            return Err(e);
-        }
-    };
-    if plan.dialect.engine == Engine::Sqlite && actions.iter().any(|a| a.changed + a.related > 0) {
-        leave_no_old_pages(source).await?;
-    }
+    let (mut actions, after) = result?;
+    let changed = actions.iter().any(|a| a.changed + a.related > 0);
+    let old_pages = plan.dialect.engine == Engine::Sqlite && changed && !no_old_pages(source).await;
     let mut full = None;
     if full_census {
         let mut session = source.session().await?;
@@ -134,18 +140,26 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
         recovered: recovered.closed,
         reverted: recovered.reverted,
         interrupted: watch.stop(),
+        old_pages,
     };
     journal.append(entries::end(prepared, id, &name, &outcome, out_of_time)?).await?;
     Ok(outcome)
 }
 
-/// What SQLite has changed lies in its write-ahead log, and what it replaced in the file, until a checkpoint. A reader who keeps it from ending is
-/// not waited for longer than for a lock; whoever writes next goes on with it.
-async fn leave_no_old_pages(source: &Source) -> Result<(), EnforceError> {
-    let mut session = source.session().await?;
-    session.rows("PRAGMA wal_checkpoint(TRUNCATE)").await?;
-    session.done().await?;
-    Ok(())
+/// Has SQLite bring what was changed from its write-ahead log into the file, over what it replaces, and cut the log; whether it could. A reader who
+/// keeps it from that is not waited for longer than for a lock. What was done stands either way.
+async fn no_old_pages(source: &Source) -> bool {
+    let checkpoint = async {
+        let mut session = source.session().await?;
+        let answer = session.rows("PRAGMA wal_checkpoint(TRUNCATE)").await?;
+        session.done().await?;
+        // The first column says whether somebody was in the way.
+        Ok::<_, EnforceError>(answer.first().and_then(|row| row.first()?.as_deref()) == Some("0"))
+    };
+    checkpoint.await.unwrap_or_else(|e| {
+        tracing::warn!(error = %e, "SQLite's log was not cut");
+        false
+    })
 }
 
 async fn start(

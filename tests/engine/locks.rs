@@ -7,7 +7,9 @@ use retentiond::plan::schema::Engine;
 
 use crate::enforcement::{Fixture, unlimited};
 use crate::rows::{Foreign, foreign};
-use crate::scene::{ENGINES, LOCKING, Once, batches_of, consistent, now, number, organisation, run_clean, scene_rules};
+use crate::scene::{
+    DUE, ENGINES, LOCKING, Once, batches_of, clean, consistent, entries, now, number, organisation, run_clean, scene_rules,
+};
 
 fn begin(engine: Engine) -> &'static str {
     if engine == Engine::Sqlite { "BEGIN IMMEDIATE" } else { "BEGIN" }
@@ -184,4 +186,22 @@ async fn a_serialisation_failure_or_deadlock_is_tried_again_and_nothing_is_lost(
         assert_eq!(number(&fixture, "FROM log").await, 0, "{}", engine.name());
         consistent(&fixture).await;
     }
+}
+
+#[tokio::test]
+async fn a_reader_who_keeps_sqlite_from_emptying_its_log_is_said_and_stops_nothing() {
+    let Some(db) = organisation(Engine::Sqlite, 50).await else { return };
+    let fixture = Fixture::new(Engine::Sqlite, &db, "crm", now()).await;
+    let mut reader = Foreign::connect(Engine::Sqlite, &db.url).await;
+    reader.execute("PRAGMA journal_mode = WAL").await.unwrap();
+    reader.execute("BEGIN; SELECT COUNT(*) FROM log").await.unwrap();
+    let outcome = fixture.run_with(&scene_rules(&[]), batches_of(20), &Silent).await.unwrap();
+    clean(&outcome);
+    assert!(outcome.old_pages && outcome.changed() > 0);
+    reader.execute("COMMIT").await.unwrap();
+    db.run_sql(&format!("INSERT INTO log VALUES (1, '10.0.0.1', '{DUE}')")).await;
+    let outcome = fixture.run_with(&scene_rules(&[]), batches_of(20), &Silent).await.unwrap();
+    assert!(!outcome.old_pages && outcome.changed() > 0);
+    let ends = entries(&fixture).await.iter().filter(|e| e.event.kind() == "run_finished").count();
+    assert_eq!(ends, 2);
 }
