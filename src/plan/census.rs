@@ -102,14 +102,8 @@ impl Census {
         columns.push(if done.is_false() { "'0'".to_owned() } else { bit(&done.render()) });
         let mine: Vec<&Action> = actions.iter().filter(|a| a.data_set == data.id.value).collect();
         // What waits only for rows that go in the same run is gone at its end: people are told the end, not the way.
-        let gone = records.gone_in_the_end(data, ROW, 2);
-        columns.extend(mine.iter().map(|a| {
-            bit(&match a.kind {
-                ActionKind::Delete => B::or([a.predicate.clone(), gone.clone()]).render(),
-                ActionKind::Empty => B::and([a.predicate.clone(), gone.clone().negate()]).render(),
-                _ => a.predicate.render(),
-            })
-        }));
+        columns.push(bit(&records.foreseen_gone(data, ROW).render()));
+        columns.extend(mine.iter().map(|a| bit(&a.predicate.render())));
         let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
         columns.extend(own.iter().map(|i| oldest_start(records, *i, data)));
         columns.push(d.as_text("COUNT(*)"));
@@ -138,10 +132,19 @@ impl Census {
         };
         for row in rows {
             let cell = |i: usize| row.get(i).and_then(Option::as_deref);
-            let n: u64 = cell(p + 2 + a + p).and_then(|t| t.parse().ok()).unwrap_or(0);
+            let n: u64 = cell(p + 3 + a + p).and_then(|t| t.parse().ok()).unwrap_or(0);
             let frozen = cell(p) == Some("1");
             let done = cell(p + 1) == Some("1");
-            let acted: Vec<bool> = (0..a).map(|i| cell(p + 2 + i) == Some("1")).collect();
+            let gone = cell(p + 2) == Some("1");
+            let acted = self.actions.iter().enumerate().map(|(i, (_, kind))| {
+                let chosen = cell(p + 3 + i) == Some("1");
+                match kind {
+                    ActionKind::Delete => chosen || gone,
+                    ActionKind::Empty => chosen && !gone,
+                    _ => chosen,
+                }
+            });
+            let acted: Vec<bool> = acted.collect();
             counts.records += n;
             counts.frozen += if frozen { n } else { 0 };
             counts.done += if done { n } else { 0 };
@@ -155,11 +158,11 @@ impl Census {
                 any_covers |= state != "n";
                 // Nothing is left of a done record that a purpose could keep or wait for.
                 let state = if done && state != "n" { "t" } else { state };
-                figures.add(state, n, frozen, due, cell(p + 2 + a + i));
+                figures.add(state, n, frozen, due, cell(p + 3 + a + i));
             }
             counts.uncovered += if any_covers || done { 0 } else { n };
             for (i, (_, _, found)) in counts.notes.iter_mut().enumerate() {
-                *found += cell(p + 2 + a + p + 1 + i).and_then(|t| t.parse().ok()).unwrap_or(0);
+                *found += cell(p + 3 + a + p + 1 + i).and_then(|t| t.parse().ok()).unwrap_or(0);
             }
         }
         counts.notes.retain(|(_, _, n)| *n > 0);

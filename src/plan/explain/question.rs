@@ -15,9 +15,6 @@ use crate::policy::map::{DataSet, Disposition, Title};
 /// Most child rows whose purposes are read; with more, the figures cover these.
 const MOST_CHILDREN: u32 = 10_000;
 
-/// How many rows one after the other are followed that let a waiting row go in the same run. A longer chain is told as waiting.
-const AHEAD: u32 = 2;
-
 /// What is asked about one record of a root data set.
 #[derive(Debug, Clone)]
 pub struct Question {
@@ -74,7 +71,7 @@ impl Question {
             .map(|a| ActionColumn { kind: a.kind, masks: masks(a), at: columns.bit(&a.predicate) })
             .collect();
         let due = columns.bit(&records.row_due(data, ROW, &[&data.id]));
-        let gone = columns.bit(&records.gone_in_the_end(data, ROW, AHEAD));
+        let gone = columns.bit(&records.foreseen_gone(data, ROW));
         let done = columns.bit(&match data.disposition {
             Disposition::Delete => B::False,
             Disposition::Anonymise => records.not_done(data, ROW).negate(),
