@@ -67,12 +67,7 @@ async fn due_once(source: &Source, plan: &Plan, orders: bool, expecting: Expecti
     Ok(all)
 }
 
-async fn count(
-    session: &mut Session,
-    plan: &Plan,
-    orders: bool,
-    expecting: Expecting,
-) -> Result<DueCensuses, EnforceError> {
+async fn count(session: &mut Session, plan: &Plan, orders: bool, expecting: Expecting) -> Result<DueCensuses, EnforceError> {
     let path = if expecting == Expecting::Little { Path::ToDo } else { Path::Planned };
     let mut all = Vec::new();
     for census in &plan.due {

@@ -96,7 +96,8 @@ pub(super) async fn path(worker: &mut Worker<'_>, action: &Action, due: u64) -> 
 /// All keys, where they are whole numbers of which a good share is due.
 async fn all(worker: &mut Worker<'_>, action: &Action, due: u64) -> Result<Option<Road>, EnforceError> {
     let number = |key: Option<RecordKey>| key.as_ref().and_then(RecordKey::number);
-    let [Some(from), Some(to)] = (if action.key.len() == 1 { worker.first_and_last(action).await?.map(number) } else { [None; 2] })
+    let [Some(from), Some(to)] =
+        (if action.key.len() == 1 { worker.first_and_last(action).await?.map(number) } else { [None; 2] })
     else {
         return Ok(None);
     };

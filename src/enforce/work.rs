@@ -150,12 +150,7 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// Of the database.
-    pub async fn find(
-        &mut self,
-        action: &Action,
-        path: Path,
-        after: Option<&RecordKey>,
-    ) -> Result<Vec<RecordKey>, EnforceError> {
+    pub async fn find(&mut self, action: &Action, path: Path, after: Option<&RecordKey>) -> Result<Vec<RecordKey>, EnforceError> {
         let d = self.common.cx.dialect;
         let rows = self.look(&action.find(d, path, after, self.common.settings.chunk)).await?;
         keys_of(d, &action.key, &rows)

@@ -54,7 +54,8 @@ pub fn left(resolved: &Resolved<'_>, data: &DataSet, alias: &str) -> B {
 /// The names of the indexes that begin with the column.
 #[must_use]
 pub fn indexes(resolved: &Resolved<'_>, data: &DataSet) -> Vec<String> {
-    let begins = |i: &&Index| i.usable && column(resolved, data).is_some_and(|(_, name)| i.columns.first().is_some_and(|c| c == name));
+    let begins =
+        |i: &&Index| i.usable && column(resolved, data).is_some_and(|(_, name)| i.columns.first().is_some_and(|c| c == name));
     let all = column(resolved, data).into_iter().flat_map(|(table, _)| &table.indexes);
     all.filter(begins).map(|i| i.name.clone()).collect()
 }
