@@ -267,7 +267,9 @@ impl Writer<'_, '_> {
         let mut ways: Vec<(&DataSet, Vec<(String, String)>)> = references.collect();
         for child in map.children_of(data) {
             let on: Vec<_> = child.parent.iter().flat_map(|p| &p.on).map(|(h, t)| (h.value.clone(), t.value.clone())).collect();
-            let found = ways.iter().any(|(c, pairs)| c.id == child.id && on.iter().all(|pair| pairs.contains(pair)));
+            // A foreign key over more columns says nothing of a row in which one of them is empty.
+            let same = |pairs: &[(String, String)]| pairs.len() == on.len() && on.iter().all(|pair| pairs.contains(pair));
+            let found = ways.iter().any(|(c, pairs)| c.id == child.id && same(pairs));
             if !found && self.full.tied(data, child, &on) {
                 ways.push((child, on));
             }

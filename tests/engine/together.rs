@@ -1,0 +1,207 @@
+//! Which rows go together where joins are not one to one, reach through what follows, or are said twice.
+
+use retentiond::enforce::Silent;
+use retentiond::plan::schema::Engine;
+use retentiond::policy::purpose::OrderKind;
+
+use crate::enforcement::{Fixture, Rules, rules, unlimited};
+use crate::restore::{place, record};
+use crate::scene::{DUE, ENGINES, clean, consistent, now, read};
+use crate::support::database;
+
+const HEAD: &str = r#"
+[source]
+id = "crm"
+time_zone = "Europe/Paris"
+"#;
+
+const POLICY_HEAD: &str = r#"
+[policy]
+id = "crm"
+author = "dpo"
+title = { fr = "Politique", en = "Policy" }
+"#;
+
+/// A data set that is deleted, with the lines that say to what it belongs, and its events: (name, relation, column).
+fn data(id: &str, key: &str, belongs: &str, events: &[(&str, &str, &str)]) -> String {
+    let mut text = format!(
+        "[data.{id}]\ntitle = {{ fr = \"{id}\", en = \"{id}\" }}\ntable = \"{id}\"\nkey = [{key}]\n{belongs}\ndisposition = \"delete\"\n\
+         [data.{id}.categories]\ntext = {{ columns = [\"body\"], mask = {{ fixed = \"\" }} }}\n"
+    );
+    for (name, of, column) in events {
+        text.push_str(&format!(
+            "[data.{id}.events.{name}]\ntitle = {{ fr = \"{name}\", en = \"{name}\" }}\n{of}\ncolumn = \"{column}\"\nformat = \"iso_date\"\n"
+        ));
+    }
+    text
+}
+
+fn purpose(data: &str, starts: &str, more: &str) -> String {
+    format!(
+        "[[purpose]]\nid = \"{data}s\"\ntitle = {{ fr = \"{data}\", en = \"{data}\" }}\nlegal_basis = \"contract\"\ndata = \"crm.{data}\"\n\
+         needs = \"all\"\nstarts = {starts}\nkeeps = \"3 years\"\n{more}\n"
+    )
+}
+
+fn of(data: &[String], purposes: &[String]) -> Rules {
+    rules(&format!("{HEAD}{}", data.concat()), &[&format!("{POLICY_HEAD}{}", purposes.concat())])
+}
+
+fn dates(engine: Engine, sql: &str) -> String {
+    sql.replace("DATE", if engine == Engine::Sqlite { "TEXT" } else { "date" }).replace("{DUE}", DUE)
+}
+
+async fn left(fixture: &Fixture<'_>, tables: &[&str]) -> Vec<String> {
+    let mut all = Vec::new();
+    for table in tables {
+        let id = match fixture.engine {
+            Engine::Postgres => "id::text",
+            Engine::Sqlite => "CAST(id AS TEXT)",
+            _ => "CAST(id AS CHAR)",
+        };
+        let rows = read(fixture, &format!("SELECT {id} FROM {table} ORDER BY id")).await;
+        all.extend(rows.into_iter().map(|r| format!("{table} {r}")));
+    }
+    all
+}
+
+async fn check(rules: &Rules, sql: &str, holds: &[(&str, u64)], tables: &[&str], expected: &[&str]) {
+    for engine in ENGINES {
+        let Some(db) = database(engine).await else { continue };
+        db.run_sql(&dates(engine, sql)).await;
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        for (data, id) in holds {
+            place(&fixture, rules, OrderKind::Hold, data, record(*id)).await;
+        }
+        let outcome = fixture.run_with(rules, unlimited(), &Silent).await.unwrap();
+        let rows = left(&fixture, tables).await;
+        assert_eq!(rows, expected, "{} {:?}", engine.name(), outcome.actions);
+        clean(&outcome);
+        consistent(&fixture).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_that_another_parent_reads_by_part_of_the_key_stays() {
+    let rules = of(
+        &[
+            data(
+                "contract",
+                "\"id\"",
+                "accepts_race = true",
+                &[("claimed", "of = { table = \"claim\", on = { tenant = \"tenant\" } }", "closed")],
+            ),
+            data(
+                "claim",
+                "\"id\"",
+                "accepts_race = true\nbelongs_to = \"contract\"\non = { contract_id = \"id\", tenant = \"tenant\" }",
+                &[("closed", "", "closed")],
+            ),
+        ],
+        &[purpose("contract", "{ latest_of = [\"claimed\"] }", ""), purpose("claim", "\"closed\"", "")],
+    );
+    check(
+        &rules,
+        "CREATE TABLE contract (id integer PRIMARY KEY, tenant integer NOT NULL, body varchar(50) NOT NULL, UNIQUE (id, tenant));
+         CREATE TABLE claim (id integer PRIMARY KEY, contract_id integer NOT NULL, tenant integer NOT NULL, closed DATE, body varchar(50) NOT NULL,
+             FOREIGN KEY (contract_id, tenant) REFERENCES contract (id, tenant));
+         INSERT INTO contract VALUES (1, 7, 'A'), (2, 7, 'B'), (3, 8, 'C');
+         INSERT INTO claim VALUES (11, 1, 7, '{DUE}', 'a'), (21, 2, 7, '{DUE}', 'b'), (31, 3, 8, '{DUE}', 'b');",
+        &[("contract", 2)],
+        &["contract", "claim"],
+        &["contract 1", "contract 2", "claim 11", "claim 21"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_of_two_parents_stays_with_the_one_that_stays() {
+    let rules = of(
+        &[
+            data("contract", "\"id\"", "accepts_race = true", &[("claimed", "of = \"claim\"", "closed")]),
+            data(
+                "claim",
+                "\"id\"",
+                "accepts_race = true\nbelongs_to = \"contract\"\non = { customer = \"customer\" }",
+                &[("ended", "of = \"contract\"", "ended")],
+            ),
+        ],
+        &[purpose("contract", "{ latest_of = [\"claimed\"] }", ""), purpose("claim", "{ latest_of = [\"ended\"] }", "")],
+    );
+    check(
+        &rules,
+        "CREATE TABLE contract (id integer PRIMARY KEY, customer integer NOT NULL, ended DATE, body varchar(50) NOT NULL);
+         CREATE TABLE claim (id integer PRIMARY KEY, customer integer NOT NULL, closed DATE, body varchar(50) NOT NULL);
+         INSERT INTO contract VALUES (1, 7, '{DUE}', 'A'), (2, 7, '{DUE}', 'B'), (3, 8, '{DUE}', 'C');
+         INSERT INTO claim VALUES (11, 7, '{DUE}', 'a'), (31, 8, '{DUE}', 'b');",
+        &[("contract", 2)],
+        &["contract", "claim"],
+        &["contract 1", "contract 2", "claim 11"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_that_reads_what_follows_its_child_goes_with_both() {
+    let rules = of(
+        &[
+            data(
+                "contract",
+                "\"id\"",
+                "accepts_race = true",
+                &[("signed", "of = { table = \"doc\", on = { contract_id = \"id\" } }", "signed")],
+            ),
+            data(
+                "claim",
+                "\"id\"",
+                "accepts_race = true\nbelongs_to = \"contract\"\non = { contract_id = \"id\" }",
+                &[("closed", "", "closed")],
+            ),
+            data("doc", "\"id\"", "follows = \"claim\"\non = { claim_id = \"id\" }", &[]),
+        ],
+        &[purpose("contract", "{ latest_of = [\"signed\"] }", ""), purpose("claim", "\"closed\"", "")],
+    );
+    check(
+        &rules,
+        "CREATE TABLE contract (id integer PRIMARY KEY, body varchar(50) NOT NULL);
+         CREATE TABLE claim (id integer PRIMARY KEY, contract_id integer NOT NULL, closed DATE, body varchar(50) NOT NULL,
+             FOREIGN KEY (contract_id) REFERENCES contract (id));
+         CREATE TABLE doc (id integer PRIMARY KEY, claim_id integer NOT NULL, contract_id integer NOT NULL, signed DATE, body varchar(50) NOT NULL,
+             FOREIGN KEY (claim_id) REFERENCES claim (id));
+         INSERT INTO contract VALUES (1, 'A'), (2, 'B');
+         INSERT INTO claim VALUES (11, 1, '{DUE}', 'a'), (21, 2, '{DUE}', 'b');
+         INSERT INTO doc VALUES (111, 11, 1, '{DUE}', 'a'), (211, 21, 2, '{DUE}', 'b');",
+        &[("contract", 2)],
+        &["contract", "claim", "doc"],
+        &["contract 2", "claim 21", "doc 211"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_child_whose_foreign_key_is_half_empty_goes_by_its_join() {
+    let rules = of(
+        &[
+            data("contract", "\"id\"", "accepts_race = true", &[("claimed", "of = \"claim\"", "closed")]),
+            data(
+                "claim",
+                "\"id\"",
+                "accepts_race = true\nbelongs_to = \"contract\"\non = { contract_id = \"id\" }",
+                &[("ended", "of = \"contract\"", "ended")],
+            ),
+        ],
+        &[purpose("contract", "{ latest_of = [\"claimed\"] }", ""), purpose("claim", "{ latest_of = [\"ended\"] }", "")],
+    );
+    check(
+        &rules,
+        "CREATE TABLE contract (id integer PRIMARY KEY, tenant integer NOT NULL, ended DATE, body varchar(50) NOT NULL, UNIQUE (id, tenant));
+         CREATE TABLE claim (id integer PRIMARY KEY, contract_id integer NOT NULL, tenant integer, closed DATE, body varchar(50) NOT NULL,
+             FOREIGN KEY (contract_id, tenant) REFERENCES contract (id, tenant));
+         INSERT INTO contract VALUES (1, 7, '{DUE}', 'A'), (3, 8, '{DUE}', 'C');
+         INSERT INTO claim VALUES (11, 1, NULL, '{DUE}', 'a'), (12, 1, 7, '{DUE}', 'a'), (31, 3, NULL, '{DUE}', 'b');",
+        &[],
+        &["contract", "claim"],
+        &[],
+    )
+    .await;
+}
