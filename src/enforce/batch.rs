@@ -1,5 +1,6 @@
 //! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -223,7 +224,7 @@ struct Transaction<'t, 'c> {
     related: Vec<Related>,
 }
 
-impl Transaction<'_, '_> {
+impl<'t> Transaction<'t, '_> {
     async fn carry_out(mut self, batch: Id128, slot: u32) -> Result<Option<Change>, Failure> {
         let (cx, action) = (self.cx, self.asked.action);
         let d = cx.dialect;
@@ -360,7 +361,8 @@ impl Transaction<'_, '_> {
         }
         let mut room = most_rows.saturating_sub(due.len());
         let above = Above { table: &action.table, key: &action.key, keys: &due };
-        self.companions(&action.companions, above, &mut room).await?;
+        let companions = self.companions(&action.companions, above, &mut room, &mut BTreeSet::new()).await?;
+        self.change(companions).await?;
         // Actions on followers alone leave the root row as it is.
         if action.kind == ActionKind::Delete || !action.set.is_empty() {
             let acted = self.session.execute(&action.act_keys(d, &due, false)).await?;
@@ -373,15 +375,28 @@ impl Transaction<'_, '_> {
         Ok(due)
     }
 
-    /// Companion rows, deepest first.
-    fn companions<'f>(&'f mut self, list: &'f [Companion], above: Above<'f>, room: &'f mut usize) -> Boxed<'f> {
+    /// The rows that go with these, and those that go with them, in the order of the list. All are found before any of them changes: whether one
+    /// goes may rest on another.
+    fn companions<'f>(
+        &'f mut self,
+        list: &'t [Companion],
+        above: Above<'f>,
+        room: &'f mut usize,
+        seen: &'f mut BTreeSet<(&'t TableName, RecordKey)>,
+    ) -> Boxed<'f, Vec<Beside<'t>>>
+    where
+        't: 'f,
+    {
         Box::pin(async move {
             let d = self.cx.dialect;
+            let mut all = Vec::new();
             for companion in list {
                 let found = self.session.rows(&companion.find(d, above.table, above.key, above.keys)).await?;
                 let mut rows = keys_of(d, &companion.key, &found)?;
                 rows.sort();
                 rows.dedup();
+                // Some are reached in more ways than one.
+                rows.retain(|key| seen.insert((&companion.table, key.clone())));
                 if rows.is_empty() {
                     continue;
                 }
@@ -392,7 +407,22 @@ impl Transaction<'_, '_> {
                     None => return Err(Failure::TooLarge),
                 };
                 let below = Above { table: &companion.table, key: &companion.key, keys: &rows };
-                self.companions(&companion.companions, below, room).await?;
+                let below = self.companions(&companion.companions, below, room, seen).await?;
+                all.push(Beside { companion, rows, below });
+            }
+            Ok(all)
+        })
+    }
+
+    /// Changes companion rows, deepest first.
+    fn change<'f>(&'f mut self, all: Vec<Beside<'t>>) -> Boxed<'f, ()>
+    where
+        't: 'f,
+    {
+        Box::pin(async move {
+            let d = self.cx.dialect;
+            for Beside { companion, mut rows, below } in all {
+                self.change(below).await?;
                 if let Some(narrow) = companion.narrow(d, &rows) {
                     rows = keys_of(d, &companion.key, &self.session.rows(&narrow).await?)?;
                     if rows.is_empty() {
@@ -419,6 +449,13 @@ impl Transaction<'_, '_> {
     }
 }
 
+/// Rows that change with others, and those that change with them.
+struct Beside<'b> {
+    companion: &'b Companion,
+    rows: Vec<RecordKey>,
+    below: Vec<Beside<'b>>,
+}
+
 /// The rows whose companions are looked for.
 #[derive(Clone, Copy)]
 struct Above<'r> {
@@ -427,7 +464,7 @@ struct Above<'r> {
     keys: &'r [RecordKey],
 }
 
-type Boxed<'f> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'f>>;
+type Boxed<'f, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'f>>;
 
 fn macs(cx: &Context<'_>, data_set: &str, keys: &[RecordKey]) -> Result<Macs, Failure> {
     let data_set = Name::parse(data_set).map_err(EnforceError::from)?;

@@ -205,3 +205,54 @@ async fn a_child_whose_foreign_key_is_half_empty_goes_by_its_join() {
     )
     .await;
 }
+
+/// The note is due because there is a claim, which goes with the same contract.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sibling_does_not_change_what_was_due() {
+    let condition = "[data.note.conditions.claimed]\ntitle = { fr = \"x\", en = \"x\" }\nsome = { table = \"claim\", on = { contract_id = \"contract_id\" } }\n";
+    for other in ["aclaim", "zclaim"] {
+        let rules = of(
+            &[
+                data(
+                    "contract",
+                    "\"id\"",
+                    "accepts_race = true",
+                    &[("claimed", &format!("of = \"{other}\""), "closed"), ("noted", "of = \"note\"", "closed")],
+                ),
+                data(
+                    other,
+                    "\"id\"",
+                    "accepts_race = true\nbelongs_to = \"contract\"\non = { contract_id = \"id\" }",
+                    &[("ended", "of = \"contract\"", "ended")],
+                ),
+                data(
+                    "note",
+                    "\"id\"",
+                    "accepts_race = true\nbelongs_to = \"contract\"\non = { contract_id = \"id\" }",
+                    &[("ended", "of = \"contract\"", "ended")],
+                ),
+                condition.replace("\"claim\"", &format!("\"{other}\"")),
+            ],
+            &[
+                purpose("contract", "{ latest_of = [\"claimed\", \"noted\"] }", ""),
+                purpose(other, "\"ended\"", ""),
+                purpose("note", "\"ended\"", "when = \"claimed\""),
+            ],
+        );
+        check(
+            &rules,
+            &"CREATE TABLE contract (id integer PRIMARY KEY, ended DATE, body varchar(50) NOT NULL);
+             CREATE TABLE claim (id integer PRIMARY KEY, contract_id integer NOT NULL, closed DATE, body varchar(50) NOT NULL);
+             CREATE TABLE note (id integer PRIMARY KEY, contract_id integer NOT NULL, closed DATE, body varchar(50) NOT NULL);
+             INSERT INTO contract VALUES (1, '{DUE}', 'A');
+             INSERT INTO claim VALUES (11, 1, '{DUE}', 'a');
+             INSERT INTO note VALUES (111, 1, '{DUE}', 'a');"
+                .replace("TABLE claim", &format!("TABLE {other}"))
+                .replace("INTO claim", &format!("INTO {other}")),
+            &[],
+            &["contract", other, "note"],
+            &[],
+        )
+        .await;
+    }
+}
