@@ -12,7 +12,7 @@ use crate::plan::action::{Action, ActionKind, Companion, Operation, Shape};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyPart, RecordKey};
 use crate::plan::own_statements::LedgerRow;
-use crate::plan::schema::{Column, TableName};
+use crate::plan::schema::{Column, Engine, TableName};
 use crate::source::{Row, Session, SourceError};
 
 /// What all batches of a run share.
@@ -333,6 +333,14 @@ impl<'t> Transaction<'t, '_> {
             return Ok(due);
         }
         let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
+        let reading = d.engine == Engine::Postgres && action.companions.iter().any(Companion::reads_others);
+        let mut decided = BTreeSet::new();
+        if reading {
+            // What goes along is decided by rows of its own, which must not change either.
+            let above = Above { table: &action.table, key: &action.key, keys: &due };
+            let found = self.companions(&action.companions, above, &mut most_rows.clone(), &mut decided).await?;
+            found.iter().for_each(|f| f.lock_read_rows(d, &mut locks));
+        }
         locks.extend(action.lock_read_rows(d, &due));
         let alone = action.repeats_predicate(d);
         if !alone {
@@ -361,7 +369,11 @@ impl<'t> Transaction<'t, '_> {
         }
         let mut room = most_rows.saturating_sub(due.len());
         let above = Above { table: &action.table, key: &action.key, keys: &due };
-        let companions = self.companions(&action.companions, above, &mut room, &mut BTreeSet::new()).await?;
+        let mut found = BTreeSet::new();
+        let companions = self.companions(&action.companions, above, &mut room, &mut found).await?;
+        if reading && !found.is_subset(&decided) {
+            return Err(Failure::Moved);
+        }
         self.change(companions).await?;
         // Actions on followers alone leave the root row as it is.
         if action.kind == ActionKind::Delete || !action.set.is_empty() {
@@ -454,6 +466,13 @@ struct Beside<'b> {
     companion: &'b Companion,
     rows: Vec<RecordKey>,
     below: Vec<Beside<'b>>,
+}
+
+impl Beside<'_> {
+    fn lock_read_rows(&self, d: Dialect, locks: &mut Vec<String>) {
+        locks.extend(self.companion.lock_read_rows(d, &self.rows));
+        self.below.iter().for_each(|b| b.lock_read_rows(d, locks));
+    }
 }
 
 /// The rows whose companions are looked for.

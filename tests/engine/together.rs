@@ -1,12 +1,16 @@
 //! Which rows go together where joins are not one to one, reach through what follows, or are said twice.
 
-use retentiond::enforce::Silent;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use retentiond::enforce::{Point, Silent};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::purpose::OrderKind;
 
 use crate::enforcement::{Fixture, Rules, rules, unlimited};
 use crate::restore::{place, record};
-use crate::scene::{DUE, ENGINES, clean, consistent, now, read};
+use crate::rows::foreign;
+use crate::scene::{DUE, ENGINES, Once, clean, consistent, now, read};
 use crate::support::database;
 
 const HEAD: &str = r#"
@@ -254,5 +258,117 @@ async fn a_sibling_does_not_change_what_was_due() {
             &[],
         )
         .await;
+    }
+}
+
+fn three_levels() -> Rules {
+    of(
+        &[
+            data("contract", "\"id\"", "accepts_race = true", &[("claimed", "of = \"claim\"", "closed")]),
+            data(
+                "claim",
+                "\"id\"",
+                "accepts_race = true\nbelongs_to = \"contract\"\non = { contract_id = \"id\" }",
+                &[("ended", "of = \"contract\"", "ended"), ("paid", "of = \"payment\"", "closed")],
+            ),
+            data(
+                "payment",
+                "\"id\"",
+                "accepts_race = true\nbelongs_to = \"claim\"\non = { claim_id = \"id\" }",
+                &[("settled", "of = \"claim\"", "closed")],
+            ),
+        ],
+        &[
+            purpose("contract", "{ latest_of = [\"claimed\"] }", ""),
+            purpose("claim", "{ latest_of = [\"ended\", \"paid\"] }", ""),
+            purpose("payment", "{ latest_of = [\"settled\"] }", ""),
+        ],
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn three_that_read_each_other_in_a_row_go_together() {
+    for keys in [true, false] {
+        let (a, b) = if keys {
+            (", FOREIGN KEY (contract_id) REFERENCES contract (id)", ", FOREIGN KEY (claim_id) REFERENCES claim (id)")
+        } else {
+            ("", "")
+        };
+        check(
+            &three_levels(),
+            &format!(
+                "CREATE TABLE contract (id integer PRIMARY KEY, ended DATE, body varchar(50) NOT NULL);
+             CREATE TABLE claim (id integer PRIMARY KEY, contract_id integer NOT NULL, closed DATE, body varchar(50) NOT NULL{a});
+             CREATE TABLE payment (id integer PRIMARY KEY, claim_id integer NOT NULL, closed DATE, body varchar(50) NOT NULL{b});
+             INSERT INTO contract VALUES (1, '{{DUE}}', 'A'), (2, '{{DUE}}', 'B');
+             INSERT INTO claim VALUES (11, 1, '{{DUE}}', 'a'), (12, 1, '{{DUE}}', 'a'), (21, 2, '{{DUE}}', 'b');
+             INSERT INTO payment VALUES (111, 11, '{{DUE}}', 'a'), (121, 12, '{{DUE}}', 'a'), (211, 21, '{{DUE}}', 'b');"
+            ),
+            &[("payment", 211)],
+            &["contract", "claim", "payment"],
+            &["contract 2", "claim 21", "payment 211"],
+        )
+        .await;
+    }
+}
+
+/// Claim 11 waits for its contract, and is kept by a lawsuit that opens while the contract's batch is at work.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_parent_does_not_go_without_a_child_that_something_revives_meanwhile() {
+    let condition = "[data.claim.conditions.sued]\ntitle = { fr = \"x\", en = \"x\" }\nsome = { table = \"lawsuit\", on = { claim_id = \"id\" } }\nwhere = \"state = 'open'\"\n";
+    let rules = of(
+        &[
+            data("contract", "\"id\"", "accepts_race = true", &[("claimed", "of = \"claim\"", "closed")]),
+            data(
+                "claim",
+                "\"id\"",
+                "accepts_race = true\nbelongs_to = \"contract\"\non = { contract_id = \"id\" }",
+                &[("ended", "of = \"contract\"", "ended")],
+            ),
+            condition.to_owned(),
+        ],
+        &[purpose("contract", "{ latest_of = [\"claimed\"] }", ""), purpose("claim", "\"ended\"", "kept_while = \"sued\"")],
+    );
+    for engine in crate::scene::LOCKING {
+        for point in [Point::Fenced, Point::Locked] {
+            let Some(db) = database(engine).await else { continue };
+            db.run_sql(&dates(
+                engine,
+                "CREATE TABLE contract (id integer PRIMARY KEY, ended DATE, body varchar(50) NOT NULL);
+             CREATE TABLE claim (id integer PRIMARY KEY, contract_id integer NOT NULL, closed DATE, body varchar(50) NOT NULL);
+             CREATE TABLE lawsuit (id integer PRIMARY KEY, claim_id integer NOT NULL, state varchar(9) NOT NULL);
+             INSERT INTO contract VALUES (1, '{DUE}', 'A'), (2, '{DUE}', 'B');
+             INSERT INTO claim VALUES (11, 1, '{DUE}', 'a'), (21, 2, '{DUE}', 'b');
+             INSERT INTO lawsuit VALUES (111, 11, 'over')",
+            ))
+            .await;
+            let fixture = Fixture::new(engine, &db, "crm", now()).await;
+            let url = db.url.clone();
+            let in_time = Arc::new(Mutex::new(false));
+            let early = in_time.clone();
+            let watch = Once::new(
+                point,
+                "contract.delete",
+                0,
+                Box::new(move || {
+                    let (url, early) = (url.clone(), early.clone());
+                    Box::pin(async move {
+                        let mut running = tokio::spawn(async move {
+                            foreign(engine, &url, "UPDATE lawsuit SET state = 'open' WHERE id = 111").await
+                        });
+                        if let Ok(done) = tokio::time::timeout(Duration::from_millis(120), &mut running).await {
+                            *early.lock().unwrap() = done.unwrap().is_ok();
+                        }
+                    })
+                }),
+            );
+            let outcome = fixture.run_with(&rules, unlimited(), &watch).await.unwrap();
+            assert!(watch.happened());
+            let early = *in_time.lock().unwrap();
+            let rows = left(&fixture, &["contract", "claim"]).await;
+            let expected: &[&str] = if early { &["contract 1", "claim 11"] } else { &[] };
+            assert_eq!(rows, expected, "{} {point:?} {:?}", engine.name(), outcome.actions);
+            consistent(&fixture).await;
+        }
     }
 }
