@@ -1,5 +1,6 @@
 //! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
 
+use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
@@ -11,7 +12,7 @@ use crate::plan::action::{Action, ActionKind, Companion, Operation, Shape};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyPart, RecordKey};
 use crate::plan::own_statements::LedgerRow;
-use crate::plan::schema::{Column, TableName};
+use crate::plan::schema::{Column, Engine, TableName};
 use crate::source::{Row, Session, SourceError};
 
 /// What all batches of a run share.
@@ -223,7 +224,7 @@ struct Transaction<'t, 'c> {
     related: Vec<Related>,
 }
 
-impl Transaction<'_, '_> {
+impl<'t> Transaction<'t, '_> {
     async fn carry_out(mut self, batch: Id128, slot: u32) -> Result<Option<Change>, Failure> {
         let (cx, action) = (self.cx, self.asked.action);
         let d = cx.dialect;
@@ -332,6 +333,14 @@ impl Transaction<'_, '_> {
             return Ok(due);
         }
         let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
+        let reading = d.engine == Engine::Postgres && action.companions.iter().any(Companion::reads_others);
+        let mut decided = BTreeSet::new();
+        if reading {
+            // What goes along is decided by rows of its own, which must not change either.
+            let above = Above { table: &action.table, key: &action.key, keys: &due };
+            let found = self.companions(&action.companions, above, &mut most_rows.clone(), &mut decided).await?;
+            found.iter().for_each(|f| f.lock_read_rows(d, &mut locks));
+        }
         locks.extend(action.lock_read_rows(d, &due));
         let alone = action.repeats_predicate(d);
         if !alone {
@@ -360,7 +369,12 @@ impl Transaction<'_, '_> {
         }
         let mut room = most_rows.saturating_sub(due.len());
         let above = Above { table: &action.table, key: &action.key, keys: &due };
-        self.companions(&action.companions, above, &mut room).await?;
+        let mut found = BTreeSet::new();
+        let companions = self.companions(&action.companions, above, &mut room, &mut found).await?;
+        if reading && !found.is_subset(&decided) {
+            return Err(Failure::Moved);
+        }
+        self.change(companions).await?;
         // Actions on followers alone leave the root row as it is.
         if action.kind == ActionKind::Delete || !action.set.is_empty() {
             let acted = self.session.execute(&action.act_keys(d, &due, false)).await?;
@@ -373,15 +387,28 @@ impl Transaction<'_, '_> {
         Ok(due)
     }
 
-    /// Companion rows, deepest first.
-    fn companions<'f>(&'f mut self, list: &'f [Companion], above: Above<'f>, room: &'f mut usize) -> Boxed<'f> {
+    /// The rows that go with these, and those that go with them, in the order of the list. All are found before any of them changes: whether one
+    /// goes may rest on another.
+    fn companions<'f>(
+        &'f mut self,
+        list: &'t [Companion],
+        above: Above<'f>,
+        room: &'f mut usize,
+        seen: &'f mut BTreeSet<(&'t TableName, RecordKey)>,
+    ) -> Boxed<'f, Vec<Beside<'t>>>
+    where
+        't: 'f,
+    {
         Box::pin(async move {
             let d = self.cx.dialect;
+            let mut all = Vec::new();
             for companion in list {
                 let found = self.session.rows(&companion.find(d, above.table, above.key, above.keys)).await?;
                 let mut rows = keys_of(d, &companion.key, &found)?;
                 rows.sort();
                 rows.dedup();
+                // Some are reached in more ways than one.
+                rows.retain(|key| seen.insert((&companion.table, key.clone())));
                 if rows.is_empty() {
                     continue;
                 }
@@ -392,7 +419,22 @@ impl Transaction<'_, '_> {
                     None => return Err(Failure::TooLarge),
                 };
                 let below = Above { table: &companion.table, key: &companion.key, keys: &rows };
-                self.companions(&companion.companions, below, room).await?;
+                let below = self.companions(&companion.companions, below, room, seen).await?;
+                all.push(Beside { companion, rows, below });
+            }
+            Ok(all)
+        })
+    }
+
+    /// Changes companion rows, deepest first.
+    fn change<'f>(&'f mut self, all: Vec<Beside<'t>>) -> Boxed<'f, ()>
+    where
+        't: 'f,
+    {
+        Box::pin(async move {
+            let d = self.cx.dialect;
+            for Beside { companion, mut rows, below } in all {
+                self.change(below).await?;
                 if let Some(narrow) = companion.narrow(d, &rows) {
                     rows = keys_of(d, &companion.key, &self.session.rows(&narrow).await?)?;
                     if rows.is_empty() {
@@ -419,6 +461,20 @@ impl Transaction<'_, '_> {
     }
 }
 
+/// Rows that change with others, and those that change with them.
+struct Beside<'b> {
+    companion: &'b Companion,
+    rows: Vec<RecordKey>,
+    below: Vec<Beside<'b>>,
+}
+
+impl Beside<'_> {
+    fn lock_read_rows(&self, d: Dialect, locks: &mut Vec<String>) {
+        locks.extend(self.companion.lock_read_rows(d, &self.rows));
+        self.below.iter().for_each(|b| b.lock_read_rows(d, locks));
+    }
+}
+
 /// The rows whose companions are looked for.
 #[derive(Clone, Copy)]
 struct Above<'r> {
@@ -427,7 +483,7 @@ struct Above<'r> {
     keys: &'r [RecordKey],
 }
 
-type Boxed<'f> = Pin<Box<dyn Future<Output = Result<(), Failure>> + Send + 'f>>;
+type Boxed<'f, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'f>>;
 
 fn macs(cx: &Context<'_>, data_set: &str, keys: &[RecordKey]) -> Result<Macs, Failure> {
     let data_set = Name::parse(data_set).map_err(EnforceError::from)?;

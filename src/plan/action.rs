@@ -62,6 +62,8 @@ pub struct Companion {
     pub condition: B,
     /// Rows through which its own companions are reached: all of them, where it has any. May speak of the row [`ABOVE`].
     pub reach: B,
+    /// Tables that decide whether they go, with their join: (column there, column of these rows). Of records that would stay for reasons of their own.
+    pub reads: Vec<(TableName, Vec<(String, String)>)>,
     /// What happens to them.
     pub operation: Operation,
     /// What goes before them in turn.
@@ -295,21 +297,7 @@ impl Action {
     /// them in the acting statement at REPEATABLE READ, SQLite has one writer.
     #[must_use]
     pub fn lock_read_rows(&self, d: Dialect, keys: &[RecordKey]) -> Vec<String> {
-        if d.engine != Engine::Postgres {
-            return Vec::new();
-        }
-        let by_table = self.reads.iter().map(|(table, pairs)| {
-            let on: Vec<String> =
-                pairs.iter().map(|(there, here)| format!("{} = {}", d.column("c", there), d.column(ROW, here))).collect();
-            format!(
-                "SELECT 1::text FROM {} AS {ROW} JOIN {} AS c ON {} WHERE {} FOR SHARE OF c",
-                d.table(&self.table),
-                d.table(table),
-                on.join(" AND "),
-                d.key_in(ROW, &self.key, keys)
-            )
-        });
-        by_table.collect()
+        lock_reads(d, &self.table, &self.key, &self.reads, keys)
     }
 
     /// Acts on exactly these keys, the predicate repeated. On MariaDB and MySQL the affected count is the number of matched rows.
@@ -369,11 +357,47 @@ impl Companion {
         })
     }
 
+    /// The same as [`Action::lock_read_rows`].
+    #[must_use]
+    pub fn lock_read_rows(&self, d: Dialect, keys: &[RecordKey]) -> Vec<String> {
+        lock_reads(d, &self.table, &self.key, &self.reads, keys)
+    }
+
+    /// Whether rows of these, or of those that go with them, go or stay by what other tables say of them.
+    #[must_use]
+    pub fn reads_others(&self) -> bool {
+        !self.reads.is_empty() || self.companions.iter().any(Self::reads_others)
+    }
+
     /// Acts on exactly these rows.
     #[must_use]
     pub fn act(&self, d: Dialect, keys: &[RecordKey]) -> String {
         statement(d, &self.table, &self.operation, &B::sql(d.key_in(ROW, &self.key, keys)))
     }
+}
+
+fn lock_reads(
+    d: Dialect,
+    table: &TableName,
+    key: &[Column],
+    reads: &[(TableName, Vec<(String, String)>)],
+    keys: &[RecordKey],
+) -> Vec<String> {
+    if d.engine != Engine::Postgres {
+        return Vec::new();
+    }
+    let by_table = reads.iter().map(|(read, pairs)| {
+        let on: Vec<String> =
+            pairs.iter().map(|(there, here)| format!("{} = {}", d.column("c", there), d.column(ROW, here))).collect();
+        format!(
+            "SELECT 1::text FROM {} AS {ROW} JOIN {} AS c ON {} WHERE {} FOR SHARE OF c",
+            d.table(table),
+            d.table(read),
+            on.join(" AND "),
+            d.key_in(ROW, key, keys)
+        )
+    });
+    by_table.collect()
 }
 
 pub(super) fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {

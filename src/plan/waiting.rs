@@ -3,7 +3,7 @@
 use super::boolean::B;
 use super::record::{Records, follows, start_events};
 use super::resolve::Resolved;
-use super::schema::{OnDelete, Table};
+use super::schema::{Index, OnDelete, Table};
 use super::terms::{exists, inner_alias, join};
 use crate::policy::map::{DataSet, Disposition, Event};
 use crate::policy::purpose::Purpose;
@@ -20,10 +20,19 @@ pub struct Beside<'s> {
 }
 
 impl Beside<'_> {
-    /// Whether a purpose of this data set that reads by these columns (there, here) reads for this very row and no other: a parent's joining columns
-    /// are unique.
-    fn is(&self, reader: &DataSet, pairs: &[(String, String)]) -> bool {
-        self.may_be(reader) && pairs.iter().all(|pair| self.on.contains(pair))
+    /// Whether a purpose of this data set that reads by these columns (there, here) reads for this very row and no other: it joins as the two are
+    /// joined, by columns that are unique among the readers.
+    fn is(&self, resolved: &Resolved<'_>, reader: &DataSet, pairs: &[(String, String)]) -> bool {
+        let joining = |column: &String| pairs.iter().any(|(_, here)| here == column);
+        let tells_one = |i: &Index| i.unique && i.usable && i.predicate.is_none() && i.columns.iter().all(joining);
+        self.may_be(reader)
+            && pairs.iter().all(|pair| self.on.contains(pair))
+            && resolved.table(reader).is_some_and(|t| t.indexes.iter().any(tells_one))
+    }
+
+    /// The same row, as seen from rows that follow the one that goes with it.
+    fn of_followers(self) -> Self {
+        Self { on: &[], ..self }
     }
 
     fn may_be(&self, reader: &DataSet) -> bool {
@@ -192,7 +201,7 @@ impl<'a> Records<'a> {
         which: &dyn Fn(&DataSet, &str) -> B,
     ) -> Vec<(&'a DataSet, B)> {
         let mut all = self.reading_row(data, alias, stack, beside, which);
-        all.extend(self.reading_followers(data, alias, stack, which));
+        all.extend(self.reading_followers(data, alias, stack, beside.map(Beside::of_followers), which));
         all
     }
 
@@ -202,11 +211,12 @@ impl<'a> Records<'a> {
         data: &DataSet,
         alias: &str,
         stack: &[&str],
+        beside: Option<Beside<'_>>,
         which: &dyn Fn(&DataSet, &str) -> B,
     ) -> Vec<(&'a DataSet, B)> {
         self.through_followers(data, alias, &|f, inner| match f.disposition {
-            Disposition::Delete => self.reading(f, inner, stack, None, which),
-            Disposition::Anonymise => self.reading_followers(f, inner, stack, which),
+            Disposition::Delete => self.reading(f, inner, stack, beside, which),
+            Disposition::Anonymise => self.reading_followers(f, inner, stack, beside, which),
         })
     }
 
@@ -224,7 +234,7 @@ impl<'a> Records<'a> {
             let reader = self.map().data_set(&t.purpose.data.data_set)?;
             let table = resolved.table(reader)?;
             let mut relations = self.relations_to(data, t.purpose, reader);
-            relations.retain(|(_, pairs)| beside.is_none_or(|b| !b.is(reader, pairs)));
+            relations.retain(|(_, pairs)| beside.is_none_or(|b| !b.is(resolved, reader, pairs)));
             if self.map().root_of(data).id == reader.id || relations.is_empty() {
                 return None;
             }

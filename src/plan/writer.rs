@@ -116,7 +116,7 @@ impl Writer<'_, '_> {
         // A mask of a row that reads nothing else does not care about other tables; everything else locks what its predicate reads.
         let reads = match kind {
             ActionKind::NeverStored if companions.is_empty() => Vec::new(),
-            _ => self.reads(kind),
+            _ => self.reads(data, kind),
         };
         Action {
             id,
@@ -162,13 +162,13 @@ impl Writer<'_, '_> {
     }
 
     /// Tables that the predicate reads: for starts and conditions, for children's purposes, for references and readers.
-    fn reads(&self, kind: ActionKind) -> Vec<(TableName, Vec<(String, String)>)> {
+    fn reads(&self, data: &DataSet, kind: ActionKind) -> Vec<(TableName, Vec<(String, String)>)> {
         let mut all: Vec<(TableName, Vec<(String, String)>)> =
-            self.full.related_tables(self.data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)).collect();
+            self.full.related_tables(data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)).collect();
         if matches!(kind, ActionKind::Delete | ActionKind::Empty)
-            && let Some(table) = self.resolved.table(self.data)
+            && let Some(table) = self.resolved.table(data)
         {
-            all.extend(self.full.readers(self.data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)));
+            all.extend(self.full.readers(data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)));
             for (child, key) in self.resolved.schema.children_of(&table.name) {
                 all.push((child.name.clone(), key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect()));
             }
@@ -226,6 +226,7 @@ impl Writer<'_, '_> {
             on: parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect(),
             condition,
             reach,
+            reads: Vec::new(),
             operation,
             companions,
         })
@@ -248,6 +249,7 @@ impl Writer<'_, '_> {
                 on: key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect(),
                 condition: B::True,
                 reach: B::True,
+                reads: Vec::new(),
                 operation: Operation::Delete,
                 companions: Vec::new(),
             });
@@ -267,7 +269,9 @@ impl Writer<'_, '_> {
         let mut ways: Vec<(&DataSet, Vec<(String, String)>)> = references.collect();
         for child in map.children_of(data) {
             let on: Vec<_> = child.parent.iter().flat_map(|p| &p.on).map(|(h, t)| (h.value.clone(), t.value.clone())).collect();
-            let found = ways.iter().any(|(c, pairs)| c.id == child.id && on.iter().all(|pair| pairs.contains(pair)));
+            // A foreign key over more columns says nothing of a row in which one of them is empty.
+            let same = |pairs: &[(String, String)]| pairs.len() == on.len() && on.iter().all(|pair| pairs.contains(pair));
+            let found = ways.iter().any(|(c, pairs)| c.id == child.id && same(pairs));
             if !found && self.full.tied(data, child, &on) {
                 ways.push((child, on));
             }
@@ -291,6 +295,7 @@ impl Writer<'_, '_> {
                 key: self.resolved.key_columns(child),
                 on,
                 reach: going.clone(),
+                reads: self.reads(child, ActionKind::Delete),
                 condition: going,
                 operation: Operation::Delete,
                 companions,

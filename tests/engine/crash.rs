@@ -61,7 +61,7 @@ async fn a_run_that_dies_at_any_point_is_closed_and_finished_by_the_next() {
                 let gone = 30 - number(&fixture, "FROM log").await;
                 assert_eq!(gone % 10, 0, "whole batches only: {point:?} {action}");
                 let outcome = run_clean(&fixture, &rules).await;
-                let open = u64::from(point != Point::Found || action != "client.delete");
+                let open = u64::from(point != Point::Found || action != "account.anonymise");
                 assert_eq!(outcome.recovered, open, "{} {point:?} {action}", engine.name());
                 assert_eq!(
                     number(&fixture, "FROM client").await

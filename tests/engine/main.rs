@@ -16,6 +16,7 @@ mod scene;
 mod silence;
 mod stretches;
 mod tied;
+mod together;
 mod workers;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
