@@ -1,5 +1,7 @@
 //! From policies, a data map, a schema and an instant to a [`Plan`]: pure, deterministic, without counts.
 
+use std::collections::BTreeSet;
+
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
@@ -173,23 +175,32 @@ impl<'a> Compiler<'a> {
         Records { terms: Terms { resolved, orders, periods: &self.moment.periods }, purposes, memo: Memo::default() }
     }
 
-    /// Root data sets, children before the parents that they belong to.
+    /// Root data sets, each after those that belong to it and, where that leaves a choice, those that refer to it or to what follows it.
     fn roots(&self) -> Vec<&'a DataSet> {
         let map = self.resolved.map;
-        let depth = |data: &DataSet| {
-            let (mut at, mut n) = (data, 0);
-            while let Some(parent) = at.parent.as_ref().and_then(|p| map.data_set(&p.data)) {
-                at = parent;
-                n += 1;
-                if n > map.data_sets.len() {
-                    break;
-                }
-            }
-            n
-        };
-        let mut roots: Vec<&DataSet> = map.data_sets.iter().filter(|d| map.root_of(d).id == d.id).collect();
-        roots.sort_by_key(|d| (std::cmp::Reverse(depth(d)), d.id.value.clone()));
-        roots
+        let root = |data: &'a DataSet| map.root_of(data);
+        let belongs = map.data_sets.iter().filter_map(|d| Some((root(d), root(map.data_set(&d.parent.as_ref()?.data)?))));
+        let belongs: BTreeSet<(&str, &str)> = belongs.map(|(child, parent)| (child.id.as_str(), parent.id.as_str())).collect();
+        let mut refers = BTreeSet::new();
+        for parent in &map.data_sets {
+            let Some(table) = self.resolved.table(parent) else { continue };
+            let children = self.resolved.schema.children_of(&table.name).filter_map(|(c, _)| self.resolved.data_set_of(c));
+            refers.extend(children.map(|child| (root(child).id.as_str(), root(parent).id.as_str())));
+        }
+        let mut left: Vec<&DataSet> = map.data_sets.iter().filter(|d| root(d).id == d.id).collect();
+        left.sort_by(|a, b| a.id.value.cmp(&b.id.value));
+        let mut placed = Vec::new();
+        while let Some(first) = left.first().copied() {
+            let waits = |for_whom: &BTreeSet<(&str, &str)>, parent: &DataSet| {
+                left.iter().any(|child| child.id != parent.id && for_whom.contains(&(child.id.as_str(), parent.id.as_str())))
+            };
+            let free = left.iter().copied().filter(|d| !waits(&belongs, d));
+            // Tables may refer to each other in a circle; maps cannot.
+            let next = free.clone().find(|d| !waits(&refers, d)).or(free.clone().next()).unwrap_or(first);
+            left.retain(|d| d.id != next.id);
+            placed.push(next);
+        }
+        placed
     }
 
     fn actions(&self, now: DateTime<Utc>) -> Vec<Action> {
