@@ -372,3 +372,30 @@ async fn a_parent_does_not_go_without_a_child_that_something_revives_meanwhile()
         }
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_refers_to_what_follows_another_goes_before_it_whatever_their_names() {
+    let rules = of(
+        &[
+            data("contract", "\"id\"", "", &[("ended", "", "ended")]),
+            data("doc", "\"id\"", "follows = \"contract\"\non = { contract_id = \"id\" }", &[]),
+            data("zeta", "\"id\"", "", &[("closed", "", "closed")]),
+        ],
+        &[purpose("contract", "\"ended\"", ""), purpose("zeta", "\"closed\"", "")],
+    );
+    check(
+        &rules,
+        "CREATE TABLE contract (id integer PRIMARY KEY, ended DATE, body varchar(50) NOT NULL);
+         CREATE TABLE doc (id integer PRIMARY KEY, contract_id integer NOT NULL, body varchar(50) NOT NULL,
+             FOREIGN KEY (contract_id) REFERENCES contract (id));
+         CREATE TABLE zeta (id integer PRIMARY KEY, doc_id integer NOT NULL, closed DATE, body varchar(50) NOT NULL,
+             FOREIGN KEY (doc_id) REFERENCES doc (id));
+         INSERT INTO contract VALUES (1, '{DUE}', 'A'), (2, '{DUE}', 'B');
+         INSERT INTO doc VALUES (11, 1, 'a'), (21, 2, 'b');
+         INSERT INTO zeta VALUES (111, 11, '{DUE}', 'a'), (211, 21, '{DUE}', 'b');",
+        &[("zeta", 211)],
+        &["contract", "doc", "zeta"],
+        &["contract 2", "doc 21", "zeta 211"],
+    )
+    .await;
+}
