@@ -235,7 +235,9 @@ impl<'a> Records<'a> {
             let table = resolved.table(reader)?;
             let mut relations = self.relations_to(data, t.purpose, reader);
             relations.retain(|(_, pairs)| beside.is_none_or(|b| !b.is(resolved, reader, pairs)));
-            if self.map().root_of(data).id == reader.id || relations.is_empty() {
+            // What follows a record is read by the record itself, and goes with it.
+            let own = self.map().root_of(data).id == reader.id;
+            if own && data.id != reader.id || relations.is_empty() {
                 return None;
             }
             let name = inner_alias(alias);
@@ -248,10 +250,13 @@ impl<'a> Records<'a> {
                 } else {
                     B::True
                 };
-                let another = match beside.filter(|b| b.may_be(reader)) {
+                let mut another = match beside.filter(|b| b.may_be(reader)) {
                     Some(beside) => not_same_row(resolved, reader, &name, beside.alias),
                     None => B::True,
                 };
+                if own {
+                    another = B::and([another, not_same_row(resolved, reader, &name, alias)]);
+                }
                 let reading = exists(
                     resolved,
                     table,
@@ -315,7 +320,7 @@ impl<'a> Records<'a> {
         let mut all = Vec::new();
         for t in &self.purposes {
             let Some(reader) = self.map().data_set(&t.purpose.data.data_set) else { continue };
-            if self.map().root_of(data).id == reader.id {
+            if self.map().root_of(data).id == reader.id && data.id != reader.id {
                 continue;
             }
             for of in start_events(t.purpose).filter_map(|n| reader.event(n)).filter_map(|e| e.of.as_ref()) {

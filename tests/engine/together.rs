@@ -399,3 +399,30 @@ async fn a_record_that_refers_to_what_follows_another_goes_before_it_whatever_th
     )
     .await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_another_of_its_own_data_set_reads_waits_for_it() {
+    let rules = of(
+        &[data(
+            "contract",
+            "\"id\"",
+            "accepts_race = true",
+            &[
+                ("ended", "", "ended"),
+                ("first", "of = { table = \"contract\", on = { id = \"renews\" } }\nmissing = \"ignore\"", "ended"),
+            ],
+        )],
+        &[purpose("contract", "{ latest_of = [\"ended\", \"first\"] }", "")],
+    );
+    check(
+        &rules,
+        "CREATE TABLE contract (id integer PRIMARY KEY, renews integer, ended DATE, body varchar(50) NOT NULL);
+         INSERT INTO contract VALUES (1, NULL, '{DUE}', 'A'), (2, 1, '{DUE}', 'B'), (3, NULL, '{DUE}', 'C'), (4, 3, '{DUE}', 'D'),
+             (5, 5, '{DUE}', 'E');",
+        &[("contract", 4)],
+        &["contract"],
+        // Whoever reads 3 is held. 5 reads itself; 2 goes, and 1 after it.
+        &["contract 3", "contract 4"],
+    )
+    .await;
+}
