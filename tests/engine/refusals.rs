@@ -163,3 +163,17 @@ async fn a_row_that_fails_in_every_round_is_named_once() {
         only_257_failed(&fixture, "client").await;
     }
 }
+
+#[tokio::test]
+async fn a_run_that_fails_before_its_first_batch_ends_in_the_journal_too() {
+    for engine in ENGINES {
+        let Some(db) = organisation(engine, 5).await else { continue };
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        let prepared = fixture.prepare(&scene_rules(&[])).await;
+        db.run_sql("DROP TABLE visit").await;
+        fixture.run_prepared(&prepared, unlimited(), &retentiond::enforce::Silent).await.unwrap_err();
+        let kinds: Vec<String> = entries(&fixture).await.iter().map(|e| e.event.kind().to_owned()).collect();
+        assert_eq!(kinds.iter().filter(|k| *k == "run_started").count(), 1, "{}", engine.name());
+        assert_eq!(kinds.last().map(String::as_str), Some("run_finished"), "{}", engine.name());
+    }
+}
