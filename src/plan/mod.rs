@@ -10,6 +10,7 @@ pub mod draft;
 pub mod due;
 pub mod explain;
 mod fit;
+pub mod keepers;
 pub mod key;
 pub mod listing;
 pub mod lookup;

@@ -8,6 +8,7 @@ use std::sync::{Mutex, PoisonError};
 
 use super::boolean::B;
 use super::dialect::masks::MaskSql;
+use super::keepers::Asking;
 use super::resolve::Resolved;
 use super::schema::Table;
 use super::terms::{Terms, exists, inner_alias, join};
@@ -180,7 +181,7 @@ impl<'a> Records<'a> {
     #[must_use]
     pub fn follower_goes(&self, follower: &DataSet, alias: &str) -> B {
         let stack: [&str; 1] = [&self.map().root_of(follower).id];
-        B::or([self.referenced(follower, alias, &stack), self.read(follower, alias, &stack, None)]).negate()
+        self.any_of(&self.keepers(follower, alias, Asking::all(&stack)), alias).negate()
     }
 
     /// Whether rows that follow can be deleted with an anonymised record now.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use super::action::{ABOVE, Action, ActionKind, Companion, Operation, ROW};
 use super::boolean::B;
 use super::dialect::masks::MaskSql;
+use super::keepers::Asking;
 use super::record::{Records, Wanted};
 use super::resolve::Resolved;
 use super::schema::{Column, OnDelete, TableName};
@@ -39,7 +40,7 @@ impl Writer<'_, '_> {
         }
         actions.push(self.action(ActionKind::Delete, "", &every, &|r| r.going(data, ROW, &[], None)));
         actions.push(self.action(ActionKind::Empty, "", &every, &|r| {
-            let waits = B::or([r.referenced(data, ROW, &stack), r.read(data, ROW, &stack, None)]);
+            let waits = r.any_of(&r.keepers(data, ROW, Asking::all(&stack)), ROW);
             B::and([
                 r.row_due(data, ROW, &stack),
                 r.delete_says(data, ROW),

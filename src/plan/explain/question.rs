@@ -5,6 +5,7 @@ use super::fields::{ChangeColumn, Fate, FieldColumn, Rows};
 use crate::plan::action::{Action, ActionKind, Companion, Operation, ROW};
 use crate::plan::boolean::B;
 use crate::plan::dialect::Dialect;
+use crate::plan::keepers::{Asking, Why};
 use crate::plan::key::RecordKey;
 use crate::plan::own_tables::OwnTable;
 use crate::plan::record::Records;
@@ -154,14 +155,16 @@ fn waits(records: &Records<'_>, data: &DataSet, columns: &mut Columns) -> Vec<(T
         Some((_, _, known)) => *known = B::or([known.clone(), exists]),
         None => all.push((title, reads, exists)),
     };
-    for (table, exists) in records.references(data, ROW, &[&data.id]) {
-        let title = resolved
-            .data_set_of(table)
-            .map_or_else(|| Title { fr: table.name.name.clone(), en: table.name.name.clone() }, |other| other.title.clone());
-        add(title, false, exists);
-    }
-    for (reader, exists) in records.reading(data, ROW, &[&data.id], None, &|_, _| B::True) {
-        add(reader.title.clone(), true, exists);
+    for keeper in records.keepers(data, ROW, Asking::all(&[&data.id])) {
+        let exists = keeper.exists(&resolved, ROW);
+        match keeper.why {
+            Why::Reads(reader) => add(reader.title.clone(), true, exists),
+            Why::Refers(table) => {
+                let name = &table.name.name;
+                let title = resolved.data_set_of(table).map(|other| other.title.clone());
+                add(title.unwrap_or_else(|| Title { fr: name.clone(), en: name.clone() }), false, exists);
+            }
+        }
     }
     all.into_iter().filter(|(_, _, b)| !b.is_false()).map(|(title, reads, b)| (title, reads, columns.bit(&b))).collect()
 }
