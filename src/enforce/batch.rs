@@ -6,6 +6,7 @@ use std::pin::Pin;
 
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
+use super::together::Together;
 use super::watch::{Point, Watch};
 use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, RelatedAction};
 use crate::plan::action::{Action, ActionKind, Companion, Operation, Shape};
@@ -142,6 +143,8 @@ pub struct Batch<'b> {
     pub take: Take,
     /// Most rows that may change, followers included.
     pub most_rows: usize,
+    /// The records of this and other data sets that go together, the keys among them; instead of what goes with each.
+    pub together: Option<Together<'b>>,
 }
 
 /// Runs one batch. On any failure the session must be dropped.
@@ -216,12 +219,12 @@ struct Change {
 }
 
 /// The batch's transaction, from the fence to the commit.
-struct Transaction<'t, 'c> {
-    session: &'t mut Session,
-    cx: &'t Context<'c>,
-    asked: Batch<'t>,
+pub(super) struct Transaction<'t, 'c> {
+    pub(super) session: &'t mut Session,
+    pub(super) cx: &'t Context<'c>,
+    pub(super) asked: Batch<'t>,
     /// What changed in other tables.
-    related: Vec<Related>,
+    pub(super) related: Vec<Related>,
 }
 
 impl<'t> Transaction<'t, '_> {
@@ -235,10 +238,11 @@ impl<'t> Transaction<'t, '_> {
         check_slot(&answer, &cx.fence)?;
         cx.watch.at(Point::Fenced, &action.id).await;
 
-        let changed = match (self.asked.take, action.shape(d)) {
-            (Take::Window | Take::Stretch, Shape::Window) => self.by_window().await?,
-            (Take::Exact, Shape::Window) => self.by_scattered_keys().await?,
-            (Take::Window | Take::Exact | Take::Run, Shape::Keys) => self.by_exact_keys().await?,
+        let changed = match (self.asked.together, self.asked.take, action.shape(d)) {
+            (Some(together), _, _) => self.together(together).await?,
+            (_, Take::Window | Take::Stretch, Shape::Window) => self.by_window().await?,
+            (_, Take::Exact, Shape::Window) => self.by_scattered_keys().await?,
+            (_, Take::Window | Take::Exact | Take::Run, Shape::Keys) => self.by_exact_keys().await?,
             _ => self.by_key().await?,
         };
         if changed.is_empty() {
@@ -280,13 +284,18 @@ impl<'t> Transaction<'t, '_> {
         }
     }
 
+    /// Whether the batch cannot be any smaller.
+    fn alone(&self) -> bool {
+        self.asked.together.map_or(self.asked.keys.len(), |t| t.groups.len()) == 1
+    }
+
     fn keys(&self, rows: &[Row]) -> Result<Vec<RecordKey>, EnforceError> {
         keys_of(self.cx.dialect, &self.asked.action.key, rows)
     }
 
     /// Finds and acts in one statement over a window of keys, which answers with the keys that it changed.
     async fn by_window(&mut self) -> Result<Vec<RecordKey>, Failure> {
-        let Batch { action, keys, most_rows, take } = self.asked;
+        let Batch { action, keys, most_rows, take, .. } = self.asked;
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         self.cx.watch.at(Point::Locked, &action.id).await;
         let mut rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
@@ -325,7 +334,7 @@ impl<'t> Transaction<'t, '_> {
 
     /// Lock, read what the predicate reads, act by key in statements of their own.
     async fn by_key(&mut self) -> Result<Vec<RecordKey>, Failure> {
-        let Batch { action, keys, take, most_rows } = self.asked;
+        let Batch { action, keys, take, most_rows, .. } = self.asked;
         let (d, watch) = (self.cx.dialect, self.cx.watch);
         let locked = self.session.rows(&action.lock(d, keys, take != Take::Waiting)).await?;
         let mut due = self.keys(&locked)?;
@@ -389,7 +398,7 @@ impl<'t> Transaction<'t, '_> {
 
     /// The rows that go with these, and those that go with them, in the order of the list. All are found before any of them changes: whether one
     /// goes may rest on another.
-    fn companions<'f>(
+    pub(super) fn companions<'f>(
         &'f mut self,
         list: &'t [Companion],
         above: Above<'f>,
@@ -415,7 +424,7 @@ impl<'t> Transaction<'t, '_> {
                 // A root with more than a batch goes alone.
                 *room = match room.checked_sub(rows.len()) {
                     Some(left) => left,
-                    None if self.asked.keys.len() == 1 => 0,
+                    None if self.alone() => 0,
                     None => return Err(Failure::TooLarge),
                 };
                 let below = Above { table: &companion.table, key: &companion.key, keys: &rows };
@@ -427,7 +436,7 @@ impl<'t> Transaction<'t, '_> {
     }
 
     /// Changes companion rows, deepest first.
-    fn change<'f>(&'f mut self, all: Vec<Beside<'t>>) -> Boxed<'f, ()>
+    pub(super) fn change<'f>(&'f mut self, all: Vec<Beside<'t>>) -> Boxed<'f, ()>
     where
         't: 'f,
     {
@@ -462,7 +471,7 @@ impl<'t> Transaction<'t, '_> {
 }
 
 /// Rows that change with others, and those that change with them.
-struct Beside<'b> {
+pub(super) struct Beside<'b> {
     companion: &'b Companion,
     rows: Vec<RecordKey>,
     below: Vec<Beside<'b>>,
@@ -477,15 +486,15 @@ impl Beside<'_> {
 
 /// The rows whose companions are looked for.
 #[derive(Clone, Copy)]
-struct Above<'r> {
-    table: &'r TableName,
-    key: &'r [Column],
-    keys: &'r [RecordKey],
+pub(super) struct Above<'r> {
+    pub(super) table: &'r TableName,
+    pub(super) key: &'r [Column],
+    pub(super) keys: &'r [RecordKey],
 }
 
-type Boxed<'f, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'f>>;
+pub(super) type Boxed<'f, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'f>>;
 
-fn macs(cx: &Context<'_>, data_set: &str, keys: &[RecordKey]) -> Result<Macs, Failure> {
+pub(super) fn macs(cx: &Context<'_>, data_set: &str, keys: &[RecordKey]) -> Result<Macs, Failure> {
     let data_set = Name::parse(data_set).map_err(EnforceError::from)?;
     let all: Option<Vec<Mac>> = keys.iter().map(|k| cx.journal.mac_keys().mac(cx.key_id, &cx.source, &data_set, k)).collect();
     match all {

@@ -1,7 +1,8 @@
 //! Taking the censuses of a plan.
 
+use super::circles;
 use super::error::EnforceError;
-use crate::plan::action::{Action, Path};
+use crate::plan::action::{Action, ActionKind, Path};
 use crate::plan::census::Counts;
 use crate::plan::compile::Plan;
 use crate::plan::due::{AsideKind, DueCounts, Of};
@@ -24,6 +25,16 @@ pub async fn take(session: &mut Session, plan: &Plan) -> Result<Vec<(String, Cou
     for census in &plan.censuses {
         let rows = session.rows(&census.sql).await?;
         all.push((census.data_set.clone(), census.read(&rows)));
+    }
+    for counted in circles::count(session, plan).await? {
+        let of_set = all.iter_mut().find(|(id, _)| *id == counted.data_set);
+        for (id, n) in of_set.into_iter().flat_map(|(_, counts)| &mut counts.actions) {
+            match plan.actions.iter().find(|a| a.id == *id).map(|a| a.kind) {
+                Some(ActionKind::Delete) => *n += counted.rows,
+                Some(ActionKind::Empty) => *n = n.saturating_sub(counted.to_mask),
+                _ => {}
+            }
+        }
     }
     if session.engine() == Engine::Postgres {
         session.rows("COMMIT").await?;

@@ -1,6 +1,7 @@
 //! Reading the story of one record from its database: one round trip for the key, one for the story, nothing written.
 
 use super::batch::keys_of;
+use super::circles;
 use super::error::EnforceError;
 use super::orders::stored_key;
 use super::prepare::Prepared;
@@ -37,7 +38,10 @@ pub async fn explain(
     let key = stored_key(&mut session, &resolved, asked, &typed).await?.ok_or(EnforceError::NoSuchRecord)?;
     let (data, key) = root(&mut session, &resolved, asked, key).await?;
     let question = Question::new(&records, data, &prepared.plan.actions).ok_or(EnforceError::Unknown("table"))?;
-    let answers = ask(&mut session, &question, &key).await?;
+    let mut answers = ask(&mut session, &question, &key).await?;
+    if circles::goes(&mut session, &prepared.plan, &data.id, &key).await? {
+        question.say_gone(&mut answers);
+    }
     session.done().await?;
     let mut explanation = tell(&question, &records, data, typed_key, &answers);
     explanation.follower = (asked.id != data.id).then(|| asked.title.clone());

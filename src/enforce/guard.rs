@@ -1,8 +1,12 @@
 //! Ceilings: how much one action may change before somebody must look at it.
 
-use super::outcome::Stopped;
+use super::batch::{Context, word};
+use super::error::EnforceError;
+use super::outcome::{ActionOutcome, Stopped};
 use super::settings::Ceilings;
-use crate::journal::Ceiling;
+use super::work::Worker;
+use crate::journal::{Ceiling, Event, Name};
+use crate::plan::action::{Action, ActionKind};
 
 /// Whether so many rows are too many.
 #[must_use]
@@ -26,6 +30,49 @@ pub fn share(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
     let found = due.saturating_mul(1_000).checked_div(records).unwrap_or(0);
     let limit = ceilings.share.filter(|limit| records >= ceilings.share_from_rows && found > *limit)?;
     Some(Stopped { ceiling: Ceiling::Share, limit, found })
+}
+
+/// Stops an action that would change more than a ceiling allows; says so in its outcome and in the journal.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn guard(
+    workers: &mut [Worker<'_>],
+    action: &Action,
+    out: &mut ActionOutcome,
+    due: u64,
+) -> Result<bool, EnforceError> {
+    let Some(first) = workers.first_mut() else { return Err(EnforceError::NotSetUp) };
+    let ceilings = first.common.settings.ceilings;
+    let mut stopped = rows(ceilings, due);
+    if let Some(most) = share_needs(ceilings, due).filter(|_| stopped.is_none()) {
+        // Rows that this run has deleted were there when it began.
+        let gone = if action.kind == ActionKind::Delete { out.changed } else { 0 };
+        let there = first.count_table(action, most).await? + gone;
+        stopped = share(ceilings, due, there.min(most));
+    }
+    if let Some(stopped) = stopped {
+        out.stopped = Some(stopped);
+        let event = purpose_stopped(&first.common.cx, action, stopped)?;
+        first.pending.0.push(event);
+    }
+    Ok(stopped.is_some())
+}
+
+/// The journal's entry about an action that a ceiling stopped.
+///
+/// # Errors
+/// For a data set whose id is no name.
+pub(super) fn purpose_stopped(cx: &Context<'_>, action: &Action, stopped: Stopped) -> Result<Event, EnforceError> {
+    Ok(Event::PurposeStopped {
+        run: cx.run,
+        source: cx.source.clone(),
+        data_set: Name::parse(&action.data_set)?,
+        action: word(action.kind),
+        ceiling: stopped.ceiling,
+        limit: stopped.limit,
+        found: stopped.found,
+    })
 }
 
 #[cfg(test)]

@@ -6,17 +6,18 @@ use std::time::Instant as Timer;
 
 use chrono::{DateTime, SecondsFormat, Utc};
 
-use super::batch::{Context, word};
+use super::batch::Context;
 use super::census::{self, DueCensuses, Expecting};
 use super::crew;
 use super::entries;
 use super::error::EnforceError;
 use super::fence::{self, Fence};
-use super::guard;
+use super::guard::{guard, purpose_stopped};
 use super::outcome::{ActionOutcome, RunOutcome, Stopped};
 use super::prepare::Prepared;
 use super::pseudonym;
 use super::recover;
+use super::release;
 use super::settings::Settings;
 use super::watch::Watch;
 use super::work::{Common, Worker};
@@ -218,31 +219,23 @@ async fn work(
     }
     let Some(first) = workers.first() else { return Err(EnforceError::NotSetUp) };
     let common = first.common;
+    let mut left = release::Left::new();
     for empties in [false, true] {
         for _ in 0..ROUNDS {
             let (mut progress, mut tried) = (0, false);
-            for (action, out) in actions.iter().zip(&mut outcomes) {
-                let waits = action.kind == ActionKind::Empty;
-                if waits && !empties || out.stopped.is_some() || common.stopping() {
-                    continue;
+            for (at, action) in actions.iter().enumerate() {
+                if action.kind != ActionKind::Empty || empties {
+                    let changed = turn(workers, action, due_of(&counts, action), &mut outcomes[at]).await?;
+                    tried |= changed.is_some();
+                    progress += changed.unwrap_or_default();
                 }
-                let due = due_of(&counts, action);
-                // Rows that failed or were busy before stay due; they are not tried again in the same run.
-                if due <= out.failed + out.busy + out.too_large {
-                    continue;
+                // Their turn is that of the last of them; where nothing was done since, nothing is new.
+                let knots = release::after(plan, actions, at);
+                for knot in knots.take(if empties && progress == 0 { 0 } else { usize::MAX }) {
+                    progress += release::release(workers, knot, actions, &mut outcomes, &mut left).await?;
                 }
-                // What an earlier action made due counts too: a mistake may come in steps.
-                if guard(workers, action, out, out.changed + due).await? {
-                    continue;
-                }
-                common.cx.watch.begins(&action.id, due);
-                tried = true;
-                let so_far = out.changed;
-                (out.failed, out.busy, out.too_large) = (0, 0, 0);
-                crew::act(workers, action, due, out).await?;
-                progress += out.changed - so_far;
             }
-            if tried {
+            if tried || progress > 0 {
                 counts = census::due(common.source, plan, orders, Expecting::Little).await?;
             }
             if progress == 0 {
@@ -250,26 +243,34 @@ async fn work(
             }
         }
     }
+    for out in &mut outcomes {
+        if let Some(left) = left.get(&out.action) {
+            out.add(left);
+        }
+    }
     Ok((outcomes, counts))
 }
 
-/// Stops an action that would change more than a ceiling allows; says so in its outcome and in the journal.
-async fn guard(workers: &mut [Worker<'_>], action: &Action, out: &mut ActionOutcome, due: u64) -> Result<bool, EnforceError> {
-    let Some(first) = workers.first_mut() else { return Err(EnforceError::NotSetUp) };
-    let ceilings = first.common.settings.ceilings;
-    let mut stopped = guard::rows(ceilings, due);
-    if let Some(most) = guard::share_needs(ceilings, due).filter(|_| stopped.is_none()) {
-        // Rows that this run has deleted were there when it began.
-        let gone = if action.kind == ActionKind::Delete { out.changed } else { 0 };
-        let there = first.count_table(action, most).await? + gone;
-        stopped = guard::share(ceilings, due, there.min(most));
+/// What one action does in a round in which `due` rows are due for it: how many records it changed; `None` when it has nothing to do, or may not.
+async fn turn(
+    workers: &mut [Worker<'_>],
+    action: &Action,
+    due: u64,
+    out: &mut ActionOutcome,
+) -> Result<Option<u64>, EnforceError> {
+    let Some(common) = workers.first().map(|w| w.common).filter(|common| out.stopped.is_none() && !common.stopping()) else {
+        return Ok(None);
+    };
+    // Rows that failed or were busy before stay due; they are not tried again in the same run. What an earlier action made due counts towards a
+    // ceiling too: a mistake may come in steps.
+    if due <= out.failed + out.busy + out.too_large || guard(workers, action, out, out.changed + due).await? {
+        return Ok(None);
     }
-    if let Some(stopped) = stopped {
-        out.stopped = Some(stopped);
-        let event = purpose_stopped(&first.common.cx, action, stopped)?;
-        first.pending.0.push(event);
-    }
-    Ok(stopped.is_some())
+    common.cx.watch.begins(&action.id, due);
+    let so_far = out.changed;
+    (out.failed, out.busy, out.too_large) = (0, 0, 0);
+    crew::act(workers, action, due, out).await?;
+    Ok(Some(out.changed - so_far))
 }
 
 fn due_of(counts: &[(String, DueCounts)], action: &Action) -> u64 {
@@ -284,18 +285,6 @@ fn counted(census: &[(String, Counts)], action: &Action) -> u64 {
     }
     let of_set = census.iter().find(|(id, _)| *id == action.data_set);
     of_set.and_then(|(_, c)| c.actions.iter().find(|(id, _)| *id == action.id)).map_or(0, |(_, n)| *n)
-}
-
-fn purpose_stopped(cx: &Context<'_>, action: &Action, stopped: Stopped) -> Result<Event, EnforceError> {
-    Ok(Event::PurposeStopped {
-        run: cx.run,
-        source: cx.source.clone(),
-        data_set: Name::parse(&action.data_set)?,
-        action: word(action.kind),
-        ceiling: stopped.ceiling,
-        limit: stopped.limit,
-        found: stopped.found,
-    })
 }
 
 fn rfc3339(at: DateTime<Utc>) -> String {

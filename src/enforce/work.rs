@@ -11,6 +11,7 @@ use super::fence;
 use super::outcome::ActionOutcome;
 use super::recover::settle;
 use super::settings::{Pace, Settings};
+use super::together::Together;
 use crate::journal::{Append, Code, Event, Mac, Name};
 use crate::plan::action::{Action, Path};
 use crate::plan::key::RecordKey;
@@ -90,7 +91,7 @@ impl<'a> Worker<'a> {
         Self { common, slot, pending: Pending::default(), session: None, size: common.settings.first_batch.max(1) }
     }
 
-    async fn session(&mut self) -> Result<&mut Session, EnforceError> {
+    pub(super) async fn session(&mut self) -> Result<&mut Session, EnforceError> {
         if self.session.is_none() {
             let mut tries = 0;
             let mut session = loop {
@@ -274,12 +275,29 @@ impl<'a> Worker<'a> {
 
     /// One transaction.
     pub(super) async fn once(&mut self, action: &Action, keys: &[RecordKey], take: Take) -> Result<batch::Done, Failure> {
-        self.session().await?;
-        let (common, settings) = (self.common, &self.common.settings);
+        let settings = &self.common.settings;
         let most_rows = if keys.len() == 1 { settings.most_followers } else { settings.largest_batch };
+        self.carry_out(Batch { action, keys, take, most_rows, together: None }).await
+    }
+
+    /// One transaction for groups of records that go together, with those keys among them that are of the action's data set.
+    pub(super) async fn once_together(
+        &mut self,
+        action: &Action,
+        keys: &[RecordKey],
+        together: Together<'_>,
+    ) -> Result<batch::Done, Failure> {
+        let settings = &self.common.settings;
+        let most_rows = if together.groups.len() == 1 { settings.most_followers } else { settings.largest_batch };
+        self.carry_out(Batch { action, keys, take: Take::Exact, most_rows, together: Some(together) }).await
+    }
+
+    async fn carry_out(&mut self, asked: Batch<'_>) -> Result<batch::Done, Failure> {
+        self.session().await?;
+        let common = self.common;
+        let Batch { action, keys, take, .. } = asked;
         let Some(mut session) = self.session.take() else { return Err(Failure::Source(SourceError::Spent)) };
         let before = session.statements();
-        let asked = Batch { action, keys, take, most_rows };
         let result = batch::run(&mut session, &common.cx, self.slot, &mut self.pending, asked).await;
         // The ends of a stretch say nothing of what lies between them.
         let rows = result.as_ref().ok().filter(|_| take == Take::Stretch).map_or(keys.len(), |done| done.changed.len());

@@ -276,10 +276,8 @@ impl Action {
     pub fn lock(&self, d: Dialect, keys: &[RecordKey], skip_locked: bool) -> String {
         let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), self.predicate.clone()]);
         let lock = match d.engine {
-            Engine::Postgres if skip_locked => format!(" FOR UPDATE OF {ROW} SKIP LOCKED"),
-            Engine::Postgres => format!(" FOR UPDATE OF {ROW}"),
-            Engine::MariaDb | Engine::MySql => " FOR UPDATE SKIP LOCKED".to_owned(),
-            Engine::Sqlite => String::new(),
+            Engine::Postgres if !skip_locked => format!(" FOR UPDATE OF {ROW}"),
+            _ => d.lock_free(ROW),
         };
         format!("SELECT {} FROM {} AS {ROW} WHERE {}{lock}", self.key_columns(d), d.table(&self.table), condition.render())
     }
@@ -376,7 +374,7 @@ impl Companion {
     }
 }
 
-fn lock_reads(
+pub(super) fn lock_reads(
     d: Dialect,
     table: &TableName,
     key: &[Column],

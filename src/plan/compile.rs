@@ -10,6 +10,8 @@ use super::census::Census;
 use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
 use super::due::DueCensus;
+use super::knot::Knot;
+use super::knots::Knots;
 use super::orders::Orders;
 use super::record::{Memo, Records, Timed};
 use super::resolve::Resolved;
@@ -51,6 +53,8 @@ pub struct Plan {
     pub due: Vec<DueCensus>,
     /// Actions in the order in which they run.
     pub actions: Vec<Action>,
+    /// Data sets whose records may keep each other from being deleted in circles.
+    pub knots: Vec<Knot>,
     /// Root data sets with a tenant column: data set, table, column.
     pub tenants: Vec<(String, TableName, String)>,
     /// Purposes that must be done within a time after their end.
@@ -122,6 +126,7 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
         today,
         censuses: compiler.censuses(&actions),
         due: compiler.due(),
+        knots: compiler.knots(),
         tenants: compiler
             .roots()
             .into_iter()
@@ -203,22 +208,27 @@ impl<'a> Compiler<'a> {
         placed
     }
 
+    fn writer<'r>(&self, data: &'a DataSet, [full, locking, candidates, unfrozen]: [&'r Records<'a>; 4]) -> Writer<'a, 'r> {
+        Writer { resolved: self.resolved, data, full, locking, candidates, unfrozen }
+    }
+
+    /// Data sets whose records may keep each other in circles.
+    fn knots(&self) -> Vec<Knot> {
+        let full = self.records(self.moment.now, Reading::FULL);
+        let locking = self.records(self.moment.now, Reading { lock: true, ..Reading::FULL });
+        let writer = |data: &'a DataSet| self.writer(data, [&full, &locking, &full, &full]);
+        Knots { records: [&full, &locking], roots: &self.roots(), writer: &writer }.all()
+    }
+
     fn actions(&self, now: DateTime<Utc>) -> Vec<Action> {
         let full = self.records(now, Reading::FULL);
         let locking = self.records(now, Reading { lock: true, ..Reading::FULL });
         let candidates = self.records(now, Reading { look: self.moment.orders, ..Reading::FULL });
         let unfrozen = self.records(now, Reading { freeze: false, ..Reading::FULL });
         let (mut all, roots): (Vec<Action>, _) = (Vec::new(), self.roots());
+        let reading = [&full, &locking, &candidates, &unfrozen];
         for data in roots.iter().copied() {
-            let writer = Writer {
-                resolved: self.resolved,
-                data,
-                full: &full,
-                locking: &locking,
-                candidates: &candidates,
-                unfrozen: &unfrozen,
-            };
-            all.extend(writer.all());
+            all.extend(self.writer(data, reading).all());
         }
         // Never stored first. Then children before the parents that they belong to: what is done to a parent must not change what was due of a child.
         let place = |a: &Action| roots.iter().position(|d| d.id.value == a.data_set);

@@ -1,10 +1,11 @@
 //! Every statement of a plan, for people: to be read, reviewed, and put behind an EXPLAIN.
 
-use super::action::{Action, Companion, Path, Shape};
+use super::action::{Action, ActionKind, Companion, Path, Shape};
 use super::compile::Plan;
 use super::dialect::Dialect;
 use super::due::Of;
 use super::key::RecordKey;
+use super::knot::{Knot, Under};
 use super::schema::{Column, TypeClass};
 
 /// One statement of a plan.
@@ -34,6 +35,8 @@ pub enum Step {
     FindCompanions,
     /// Changes rows that go with those of a batch.
     ActOnCompanions,
+    /// Finds who keeps rows that may go together with them.
+    FindKeepers,
     /// Changes the rows of a batch.
     Act,
 }
@@ -49,6 +52,7 @@ impl Step {
             Self::LockRead => "lock what is read",
             Self::FindCompanions => "find companions",
             Self::ActOnCompanions => "act on companions",
+            Self::FindKeepers => "find who keeps them",
             Self::Act => "act",
         }
     }
@@ -67,7 +71,33 @@ pub fn listing(plan: &Plan) -> Vec<Listed> {
         list(Step::Find, action.find(d, Path::Planned, None, 1_000));
         batch(d, action, &mut list);
     }
+    for knot in &plan.knots {
+        for n in 0..knot.members.len() {
+            circles(plan.dialect, knot, n, &mut all);
+        }
+    }
     all
+}
+
+/// What is asked about the rows of one data set of a knot, and done to those that go together.
+fn circles(d: Dialect, knot: &Knot, n: usize, all: &mut Vec<Listed>) {
+    let member = &knot.members[n];
+    let (Some(one), Some(two)) = (sample(d, &member.key, 0), sample(d, &member.key, 1)) else { return };
+    let keys = [one, two];
+    let action = format!("{}.{}", knot.members[member.root].data_set, ActionKind::Delete.word());
+    let mut list = |step, sql| all.push(Listed { action: action.clone(), step, sql });
+    if member.is_root() {
+        list(Step::Find, member.find(d, None, 500, false));
+    }
+    list(Step::FindKeepers, member.may_go(d, &keys, Under::Nothing));
+    for way in &member.ways {
+        list(Step::FindKeepers, member.who_keeps(d, way, &knot.members[way.to], &keys, Under::Nothing));
+    }
+    let mut locks = knot.lock(d, n, &keys).into_iter();
+    locks.next().into_iter().for_each(|sql| list(Step::Lock, sql));
+    locks.for_each(|sql| list(Step::LockRead, sql));
+    companions(d, &member.companions, (&member.table, &member.key), &keys, &mut list);
+    list(Step::Act, member.delete(d, &keys));
 }
 
 fn batch(d: Dialect, action: &Action, list: &mut dyn FnMut(Step, String)) {

@@ -12,6 +12,8 @@ pub mod explain;
 mod fit;
 pub mod keepers;
 pub mod key;
+pub mod knot;
+mod knots;
 pub mod listing;
 pub mod lookup;
 pub mod orders;

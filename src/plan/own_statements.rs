@@ -109,6 +109,16 @@ impl Dialect {
         }
     }
 
+    /// How a statement locks rows (of this alias) that nobody else holds.
+    #[must_use]
+    pub fn lock_free(self, alias: &str) -> String {
+        match self.engine {
+            Engine::Postgres => format!(" FOR UPDATE OF {alias} SKIP LOCKED"),
+            Engine::MariaDb | Engine::MySql => " FOR UPDATE SKIP LOCKED".to_owned(),
+            Engine::Sqlite => String::new(),
+        }
+    }
+
     /// How a sub-query locks the rows that it reads, where the locking statement around it does not.
     #[must_use]
     pub fn lock_of_read_rows(self) -> &'static str {

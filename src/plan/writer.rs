@@ -109,11 +109,10 @@ impl Writer<'_, '_> {
             if name.is_empty() { format!("{}.{}", data.id, kind.word()) } else { format!("{}.{}.{name}", data.id, kind.word()) };
         // A deletion takes rows of which nothing is left to mask, too.
         let found = if kind == ActionKind::Delete { B::True } else { to_do::left(&self.resolved, data, ROW) };
-        let mut companions = self.followers(data, kind, wanted);
-        if kind == ActionKind::Delete {
-            companions.extend(self.cascades(data));
-            companions.extend(self.going_children(data, &[&data.id]));
-        }
+        let companions = match kind {
+            ActionKind::Delete => [self.gone_with(data), self.going_children(data, &[&data.id])].concat(),
+            _ => self.followers(data, kind, wanted),
+        };
         // A mask of a row that reads nothing else does not care about other tables; everything else locks what its predicate reads.
         let reads = match kind {
             ActionKind::NeverStored if companions.is_empty() => Vec::new(),
@@ -155,7 +154,7 @@ impl Writer<'_, '_> {
         set
     }
 
-    fn table_name(&self, data: &DataSet) -> TableName {
+    pub(super) fn table_name(&self, data: &DataSet) -> TableName {
         self.resolved
             .table(data)
             .map(|t| t.name.clone())
@@ -163,7 +162,7 @@ impl Writer<'_, '_> {
     }
 
     /// Tables that the predicate reads: for starts and conditions, for children's purposes, for references and readers.
-    fn reads(&self, data: &DataSet, kind: ActionKind) -> Vec<(TableName, Vec<(String, String)>)> {
+    pub(super) fn reads(&self, data: &DataSet, kind: ActionKind) -> Vec<(TableName, Vec<(String, String)>)> {
         let mut all: Vec<(TableName, Vec<(String, String)>)> =
             self.full.related_tables(data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)).collect();
         if matches!(kind, ActionKind::Delete | ActionKind::Empty)
@@ -179,6 +178,11 @@ impl Writer<'_, '_> {
         all
     }
 
+    /// What goes with a deleted row: rows that follow it, and those that the map declares to.
+    pub(super) fn gone_with(&self, data: &DataSet) -> Vec<Companion> {
+        [self.followers(data, ActionKind::Delete, &|_, _, _| true), self.cascades(data)].concat()
+    }
+
     /// Rows that follow, with what happens to them.
     fn followers(&self, data: &DataSet, kind: ActionKind, wanted: Wanted<'_>) -> Vec<Companion> {
         let mut all = Vec::new();
@@ -190,9 +194,7 @@ impl Writer<'_, '_> {
                 _ => B::False,
             };
             if !goes.is_false() {
-                let mut companions = self.followers(follower, ActionKind::Delete, wanted);
-                companions.extend(self.cascades(follower));
-                all.extend(self.companion(follower, goes.clone(), goes.clone(), Operation::Delete, companions));
+                all.extend(self.companion(follower, goes.clone(), goes.clone(), Operation::Delete, self.gone_with(follower)));
             }
             let stays = goes.negate();
             if !stays.is_false() {
@@ -287,9 +289,7 @@ impl Writer<'_, '_> {
                 continue;
             }
             let deeper: Vec<&str> = stack.iter().copied().chain([child.id.as_str()]).collect();
-            let mut companions = self.followers(child, ActionKind::Delete, &|_, _, _| true);
-            companions.extend(self.cascades(child));
-            companions.extend(self.going_children(child, &deeper));
+            let companions = [self.gone_with(child), self.going_children(child, &deeper)].concat();
             all.push(Companion {
                 data_set: Some(child.id.value.clone()),
                 table: self.table_name(child),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod ceilings;
+mod circles;
 mod crash;
 mod fence;
 mod keys;

@@ -27,7 +27,7 @@ title = { fr = "Politique", en = "Policy" }
 "#;
 
 /// A data set that is deleted, with the lines that say to what it belongs, and its events: (name, relation, column).
-fn data(id: &str, key: &str, belongs: &str, events: &[(&str, &str, &str)]) -> String {
+pub fn data(id: &str, key: &str, belongs: &str, events: &[(&str, &str, &str)]) -> String {
     let mut text = format!(
         "[data.{id}]\ntitle = {{ fr = \"{id}\", en = \"{id}\" }}\ntable = \"{id}\"\nkey = [{key}]\n{belongs}\ndisposition = \"delete\"\n\
          [data.{id}.categories]\ntext = {{ columns = [\"body\"], mask = {{ fixed = \"\" }} }}\n"
@@ -40,22 +40,22 @@ fn data(id: &str, key: &str, belongs: &str, events: &[(&str, &str, &str)]) -> St
     text
 }
 
-fn purpose(data: &str, starts: &str, more: &str) -> String {
+pub fn purpose(data: &str, starts: &str, more: &str) -> String {
     format!(
         "[[purpose]]\nid = \"{data}s\"\ntitle = {{ fr = \"{data}\", en = \"{data}\" }}\nlegal_basis = \"contract\"\ndata = \"crm.{data}\"\n\
          needs = \"all\"\nstarts = {starts}\nkeeps = \"3 years\"\n{more}\n"
     )
 }
 
-fn of(data: &[String], purposes: &[String]) -> Rules {
+pub fn of(data: &[String], purposes: &[String]) -> Rules {
     rules(&format!("{HEAD}{}", data.concat()), &[&format!("{POLICY_HEAD}{}", purposes.concat())])
 }
 
-fn dates(engine: Engine, sql: &str) -> String {
+pub fn dates(engine: Engine, sql: &str) -> String {
     sql.replace("DATE", if engine == Engine::Sqlite { "TEXT" } else { "date" }).replace("{DUE}", DUE)
 }
 
-async fn left(fixture: &Fixture<'_>, tables: &[&str]) -> Vec<String> {
+pub async fn left(fixture: &Fixture<'_>, tables: &[&str]) -> Vec<String> {
     let mut all = Vec::new();
     for table in tables {
         let id = match fixture.engine {
@@ -69,7 +69,7 @@ async fn left(fixture: &Fixture<'_>, tables: &[&str]) -> Vec<String> {
     all
 }
 
-async fn check(rules: &Rules, sql: &str, holds: &[(&str, u64)], tables: &[&str], expected: &[&str]) {
+pub async fn check(rules: &Rules, sql: &str, holds: &[(&str, u64)], tables: &[&str], expected: &[&str]) {
     for engine in ENGINES {
         let Some(db) = database(engine).await else { continue };
         db.run_sql(&dates(engine, sql)).await;

@@ -1,6 +1,7 @@
 //! The statements that read one record's story. They write nothing, and repeat the plan's own predicates.
 
 use super::columns::{Columns, PurposeColumns};
+use super::decision::Answers;
 use super::fields::{ChangeColumn, Fate, FieldColumn, Rows};
 use crate::plan::action::{Action, ActionKind, Companion, Operation, ROW};
 use crate::plan::boolean::B;
@@ -129,6 +130,13 @@ impl Question {
         all.extend(self.children.iter().map(|c| format!("{} WHERE {key} LIMIT {MOST_CHILDREN}", c.select)));
         all.push("ROLLBACK".to_owned());
         all
+    }
+
+    /// Says that the record goes, although rows keep it: with those.
+    pub fn say_gone(&self, answers: &mut Answers) {
+        if let Some(cell) = answers.row.get_mut(self.gone) {
+            *cell = Some("1".to_owned());
+        }
     }
 }
 

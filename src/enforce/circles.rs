@@ -1,0 +1,219 @@
+//! Records that keep each other from being deleted in a circle: found and counted.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use super::batch::keys_of;
+use super::error::EnforceError;
+use super::graph::{Graph, Group, Kept, Row, Standing};
+use crate::plan::compile::Plan;
+use crate::plan::dialect::Dialect;
+use crate::plan::key::RecordKey;
+use crate::plan::knot::{Knot, Under};
+use crate::source::{Row as Answer, Session};
+
+/// Keys in one statement.
+const PAGE: usize = 500;
+/// Most rows that are looked at for one page of records, or for one record.
+const MOST: usize = 10_000;
+/// How many records that hang together with more end a search: each costs as much, and what goes in this run leaves fewer to the next.
+const TOO_LARGE: usize = 8;
+
+/// Records of a data set that go although rows keep them.
+pub(super) struct Counted {
+    /// The data set.
+    pub data_set: String,
+    /// How many.
+    pub rows: u64,
+    /// Of these, how many have something left to mask.
+    pub to_mask: u64,
+}
+
+/// Reads who keeps these rows, and who keeps those, until nobody new is found; `None` when more than `most` rows hang together.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn read(
+    session: &mut Session,
+    d: Dialect,
+    knot: &Knot,
+    rows: impl IntoIterator<Item = Row>,
+    under: Under,
+    most: usize,
+) -> Result<Option<Graph>, EnforceError> {
+    let mut graph = Graph::default();
+    let mut open: BTreeMap<usize, Vec<RecordKey>> = BTreeMap::new();
+    let meet = |graph: &mut Graph, open: &mut BTreeMap<usize, Vec<RecordKey>>, row: Row| {
+        if !graph.knows(&row) {
+            graph.insert(row.clone(), Standing::Stays);
+            open.entry(row.0).or_default().push(row.1);
+        }
+    };
+    rows.into_iter().for_each(|row| meet(&mut graph, &mut open, row));
+    while let Some((place, keys)) = open.pop_first() {
+        let member = &knot.members[place];
+        for keys in keys.chunks(PAGE) {
+            let found = session.rows(&member.may_go(d, keys, under)).await?;
+            let (own, rest): (Vec<Answer>, Vec<Answer>) = found.into_iter().map(|row| halves(row, member.key.len())).unzip();
+            let mut alone = Vec::new();
+            let roots = rest.into_iter().map(|row| halves(row, member.root_key().len()));
+            for (key, (root, with)) in keys_of(d, &member.key, &own)?.into_iter().zip(roots) {
+                let with = with.first().is_some_and(|bit| bit.as_deref() == Some("1"));
+                match keys_of(d, member.root_key(), &[root])?.pop().filter(|_| with) {
+                    Some(root) => {
+                        let root = (member.root, root);
+                        meet(&mut graph, &mut open, root.clone());
+                        graph.insert((place, key), Standing::With(root));
+                    }
+                    None => {
+                        graph.insert((place, key.clone()), Standing::Unless(Vec::new()));
+                        alone.push(key);
+                    }
+                }
+            }
+            for way in member.ways.iter().filter(|_| !alone.is_empty()) {
+                let keeper = &knot.members[way.to];
+                let found = session.rows(&member.who_keeps(d, way, keeper, &alone, under)).await?;
+                let (kept, by): (Vec<Answer>, Vec<Answer>) = found.into_iter().map(|row| halves(row, member.key.len())).unzip();
+                for (kept, by) in keys_of(d, &member.key, &kept)?.into_iter().zip(keys_of(d, &keeper.key, &by)?) {
+                    let by = (way.to, by);
+                    meet(&mut graph, &mut open, by.clone());
+                    graph.keep(&(place, kept), Kept { by, refers: way.refers });
+                }
+            }
+            if graph.len() > most {
+                return Ok(None);
+            }
+        }
+    }
+    Ok(Some(graph))
+}
+
+fn halves(mut row: Answer, at: usize) -> (Answer, Answer) {
+    let rest = row.split_off(at.min(row.len()));
+    (row, rest)
+}
+
+/// What goes together.
+#[derive(Default)]
+pub(super) struct Found {
+    /// In groups.
+    pub groups: Vec<Group>,
+    /// Records that hang together with too many.
+    pub too_large: Vec<Row>,
+}
+
+/// Groups of these rows and of whatever they hang together with.
+async fn groups(session: &mut Session, d: Dialect, knot: &Knot, rows: Vec<Row>) -> Result<Found, EnforceError> {
+    let mut found = Found::default();
+    let mut pieces = vec![rows];
+    let mut placed: HashSet<Row> = HashSet::new();
+    while let Some(piece) = pieces.pop().filter(|_| found.too_large.len() < TOO_LARGE) {
+        match read(session, d, knot, piece.clone(), Under::Nothing, MOST).await? {
+            Some(graph) => {
+                // One alone goes by itself.
+                for group in graph.groups().into_iter().filter(|g| g.rows().nth(1).is_some()) {
+                    if group.rows().all(|row| placed.insert(row.clone())) {
+                        found.groups.push(group);
+                    }
+                }
+            }
+            None if piece.len() > 1 => {
+                let (first, second) = piece.split_at(piece.len() / 2);
+                pieces.extend([second.to_vec(), first.to_vec()]);
+            }
+            None => found.too_large.extend(piece),
+        }
+    }
+    Ok(found)
+}
+
+/// Goes through the records that only others of the same knot keep, page by page.
+struct Search<'s> {
+    knot: &'s Knot,
+    d: Dialect,
+    /// Only those of which it is not foreseen that they go by other means.
+    waiting: bool,
+    member: usize,
+    after: Option<RecordKey>,
+}
+
+impl Search<'_> {
+    /// The next page: rows, and whether something of each is left to mask. `None` at the end.
+    async fn next(&mut self, session: &mut Session) -> Result<Option<Vec<(Row, bool)>>, EnforceError> {
+        while let Some(member) = self.knot.members.get(self.member).filter(|m| m.is_root()) {
+            let answer = session.rows(&member.find(self.d, self.after.as_ref(), PAGE as u64, self.waiting)).await?;
+            if answer.is_empty() {
+                self.member += 1;
+                self.after = None;
+                continue;
+            }
+            let (keys, bits): (Vec<Answer>, Vec<Answer>) = answer.into_iter().map(|row| halves(row, member.key.len())).unzip();
+            let keys = keys_of(self.d, &member.key, &keys)?;
+            self.after = keys.last().cloned();
+            let left = bits.into_iter().map(|bit| bit.first().is_some_and(|b| b.as_deref() == Some("1")));
+            return Ok(Some(keys.into_iter().map(|key| (self.member, key)).zip(left).collect()));
+        }
+        Ok(None)
+    }
+}
+
+/// Counts the records that go although rows keep them, because those go with them: as far as no other means is foreseen. Reads only.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn count(session: &mut Session, plan: &Plan) -> Result<Vec<Counted>, EnforceError> {
+    let mut all = Vec::new();
+    for knot in &plan.knots {
+        let mut counts: Vec<Counted> =
+            knot.members.iter().map(|m| Counted { data_set: m.data_set.clone(), rows: 0, to_mask: 0 }).collect();
+        let mut search = Search { knot, d: plan.dialect, waiting: true, member: 0, after: None };
+        while let Some(page) = search.next(session).await? {
+            let left: HashMap<Row, bool> = page.into_iter().collect();
+            let found = groups(session, plan.dialect, knot, left.keys().cloned().collect()).await?;
+            for row in found.groups.iter().flat_map(Group::rows) {
+                if let Some(left) = left.get(row) {
+                    counts[row.0].rows += 1;
+                    counts[row.0].to_mask += u64::from(*left);
+                }
+            }
+        }
+        all.extend(counts);
+    }
+    Ok(all)
+}
+
+/// Whether this record goes, with others that it keeps and that keep it.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn goes(session: &mut Session, plan: &Plan, data_set: &str, key: &RecordKey) -> Result<bool, EnforceError> {
+    for knot in &plan.knots {
+        let Some(place) = knot.members.iter().position(|m| m.is_root() && m.data_set == data_set) else { continue };
+        let row = (place, key.clone());
+        let graph = read(session, plan.dialect, knot, [row.clone()], Under::Nothing, MOST).await?;
+        return Ok(graph.is_some_and(|g| g.groups().iter().any(|group| group.rows().any(|r| *r == row))));
+    }
+    Ok(false)
+}
+
+/// Everything that goes together now.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn find(session: &mut Session, d: Dialect, knot: &Knot) -> Result<Found, EnforceError> {
+    let mut all = Found::default();
+    let mut seen: HashSet<Row> = HashSet::new();
+    let mut search = Search { knot, d, waiting: false, member: 0, after: None };
+    while let Some(page) = search.next(session).await?.filter(|_| all.too_large.len() < TOO_LARGE) {
+        let new: Vec<Row> = page.into_iter().map(|(row, _)| row).filter(|row| !seen.contains(row)).collect();
+        let found = groups(session, d, knot, new).await?;
+        seen.extend(found.groups.iter().flat_map(Group::rows).cloned());
+        all.groups.extend(found.groups);
+        all.too_large.extend(found.too_large);
+    }
+    if d.engine.is_mysql_family() {
+        // What was read opened a transaction, whose isolation cannot be chosen any more.
+        session.rows("COMMIT").await?;
+    }
+    Ok(all)
+}

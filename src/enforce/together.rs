@@ -1,0 +1,138 @@
+//! The part of a batch that deletes groups of records that keep each other: lock all of them, see once more that nobody else keeps any, delete them
+//! in the order that foreign keys allow.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use super::batch::{Above, Beside, Failure, Transaction, macs};
+use super::circles;
+use super::error::EnforceError;
+use super::graph::{Group, Row};
+use super::watch::Point;
+use crate::journal::{Name, Related, RelatedAction};
+use crate::plan::key::RecordKey;
+use crate::plan::knot::{Knot, Under};
+use crate::plan::schema::Engine;
+
+/// Groups of records that keep each other.
+#[derive(Debug, Clone, Copy)]
+pub struct Together<'b> {
+    /// The data sets that they are of.
+    pub knot: &'b Knot,
+    /// The groups.
+    pub groups: &'b [Group],
+}
+
+/// The rows of one member that are deleted in one step, and what goes with them.
+struct Part<'t> {
+    member: usize,
+    keys: Vec<RecordKey>,
+    companions: Vec<Beside<'t>>,
+}
+
+impl<'t> Transaction<'t, '_> {
+    /// Deletes groups; the keys of those of its records that are of the action's data set.
+    pub(super) async fn together(&mut self, with: Together<'t>) -> Result<Vec<RecordKey>, Failure> {
+        let Together { knot, groups } = with;
+        let d = self.cx.dialect;
+        let mut rows: BTreeMap<usize, Vec<RecordKey>> = BTreeMap::new();
+        for (member, key) in groups.iter().flat_map(Group::rows) {
+            rows.entry(*member).or_default().push(key.clone());
+        }
+        for (member, keys) in &rows {
+            let locks = knot.lock(d, *member, keys);
+            let answers = self.session.script(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+            if answers.first().is_none_or(|a| a.rows.len() != keys.len()) {
+                return Err(Failure::Moved);
+            }
+        }
+        if let Some(statement) = d.wait_no_more() {
+            self.session.rows(statement).await?;
+        }
+        self.still(knot, groups).await?;
+        self.cx.watch.at(Point::Locked, &self.asked.action.id).await;
+
+        let mut room = self.asked.most_rows.saturating_sub(rows.values().map(Vec::len).sum());
+        let mut seen = BTreeSet::new();
+        let mut steps: Vec<Vec<Part<'t>>> = Vec::new();
+        for n in 0..groups.iter().map(|g| g.steps.len()).max().unwrap_or(0) {
+            let mut of_step: BTreeMap<usize, Vec<RecordKey>> = BTreeMap::new();
+            for (member, key) in groups.iter().filter_map(|g| g.steps.get(n)).flatten() {
+                of_step.entry(*member).or_default().push(key.clone());
+            }
+            let mut parts = Vec::new();
+            for (member, keys) in of_step {
+                let m = &knot.members[member];
+                let above = Above { table: &m.table, key: &m.key, keys: &keys };
+                let companions = self.companions(&m.companions, above, &mut room, &mut seen).await?;
+                parts.push(Part { member, keys, companions });
+            }
+            steps.push(parts);
+        }
+        // A row that follows another of its group goes with that.
+        for part in steps.iter_mut().flatten() {
+            let table = &knot.members[part.member].table;
+            part.keys.retain(|key| !seen.contains(&(table, key.clone())));
+        }
+        if d.engine == Engine::Sqlite {
+            self.session.rows("PRAGMA defer_foreign_keys = ON").await?;
+        }
+        let mut changed = Vec::new();
+        for parts in steps {
+            changed.extend(self.delete(knot, parts).await?);
+        }
+        Ok(changed)
+    }
+
+    /// Whether nobody outside keeps any of them, now that all are locked.
+    async fn still(&mut self, knot: &Knot, groups: &[Group]) -> Result<(), Failure> {
+        let rows: HashSet<&Row> = groups.iter().flat_map(Group::rows).collect();
+        let asked = rows.iter().map(|row| (*row).clone());
+        let graph = circles::read(self.session, self.cx.dialect, knot, asked, Under::Locks, rows.len() * 2 + 1_000).await?;
+        let now = graph.map(|g| g.groups()).unwrap_or_default();
+        let now: HashSet<&Row> = now.iter().flat_map(Group::rows).collect();
+        // Who goes only with somebody who was not locked has to be looked at again.
+        if now == rows { Ok(()) } else { Err(Failure::Moved) }
+    }
+
+    /// Deletes the rows of one step, what follows them first; the keys of the action's own data set.
+    async fn delete(&mut self, knot: &Knot, parts: Vec<Part<'t>>) -> Result<Vec<RecordKey>, Failure> {
+        let d = self.cx.dialect;
+        let mut rows: Vec<(usize, Vec<RecordKey>)> = Vec::new();
+        for part in parts {
+            self.change(part.companions).await?;
+            if !part.keys.is_empty() {
+                rows.push((part.member, part.keys));
+            }
+        }
+        let statements: Vec<String> = rows.iter().map(|(member, keys)| knot.members[*member].delete(d, keys)).collect();
+        let expected: Vec<u64> = rows.iter().map(|(_, keys)| keys.len() as u64).collect();
+        if d.engine == Engine::Postgres && statements.len() > 1 {
+            // In one statement, at whose end alone foreign keys are looked at: they may refer to each other.
+            let all: Vec<String> = statements.iter().enumerate().map(|(n, s)| format!("d{n} AS ({s} RETURNING 1)")).collect();
+            let counts: Vec<String> = (0..all.len()).map(|n| d.as_text(&format!("(SELECT count(*) FROM d{n})"))).collect();
+            let answer = self.session.rows(&format!("WITH {} SELECT {}", all.join(", "), counts.join(", "))).await?;
+            let acted = answer.first().into_iter().flatten().map(|n| n.as_deref().and_then(|n| n.parse().ok()).unwrap_or(0));
+            if !acted.eq(expected.iter().copied()) {
+                return Err(Failure::Vetoed);
+            }
+        } else {
+            for (statement, expected) in statements.iter().zip(expected) {
+                if self.session.execute(statement).await? != expected {
+                    return Err(Failure::Vetoed);
+                }
+            }
+        }
+        let mut own = Vec::new();
+        for (member, keys) in rows {
+            let data_set = &knot.members[member].data_set;
+            if *data_set == self.asked.action.data_set {
+                own.extend(keys);
+                continue;
+            }
+            let macs = macs(self.cx, data_set, &keys)?;
+            let data_set = Name::parse(data_set).map_err(EnforceError::from)?;
+            self.related.push(Related { data_set, action: RelatedAction::Deleted, rows: keys.len() as u64, macs });
+        }
+        Ok(own)
+    }
+}

@@ -1,0 +1,174 @@
+//! Data sets whose records may keep each other from being deleted in a circle: none of them goes before the others, so they go together or not at all.
+//!
+//! A parent and a child that keep each other by the columns of `belongs_to` are no such circle: the parent's deletion takes the child along. What else
+//! leads back to where it began is: a data set that refers to its own rows, two that read each other, a child of one parent that another one reads.
+
+use super::action::{Companion, Operation, ROW, key_columns, lock_reads, statement};
+use super::boolean::B;
+use super::dialect::Dialect;
+use super::dialect::keys::KeyOrder;
+use super::key::RecordKey;
+use super::schema::{Column, TableName};
+
+/// Data sets whose records may keep each other in a circle.
+#[derive(Debug, Clone)]
+pub struct Knot {
+    /// Root data sets in the order of the plan, and what follows them and goes: a row of those may go alone beside a record that stays.
+    pub members: Vec<Member>,
+}
+
+/// One data set of a knot.
+#[derive(Debug, Clone)]
+pub struct Member {
+    /// Its id.
+    pub data_set: String,
+    /// The place of its root data set among the members; its own for a root.
+    pub root: usize,
+    /// Its table.
+    pub table: TableName,
+    /// Its key, in the map's order.
+    pub key: Vec<Column>,
+    /// What goes with one of its rows.
+    pub companions: Vec<Companion>,
+    /// Those who keep a row and may go themselves.
+    pub ways: Vec<Way>,
+    /// The key of the root, and the tables to it, for one that follows.
+    pub(super) root_key: Vec<Column>,
+    /// `FROM`, over rows of alias `r`.
+    pub(super) from: String,
+    /// The alias of the root's row.
+    pub(super) root_alias: String,
+    /// Whether its record is deleted, once nobody keeps it.
+    pub(super) record_due: [B; 2],
+    /// Whether it goes alone, beside a record that stays, once nobody keeps it.
+    pub(super) alone_due: [B; 2],
+    /// Whether somebody keeps it who will not go.
+    pub(super) kept: [B; 2],
+    /// Whether a record of the same knot keeps it that is not due itself. Of roots.
+    pub(super) hopeless: B,
+    /// Whether it is deleted by other means. Of roots.
+    pub(super) foreseen: B,
+    /// Whether something of it is left to mask. Of roots.
+    pub(super) to_do: B,
+    /// Tables that decide, with their join: (column there, column of these rows).
+    pub(super) reads: Vec<(TableName, Vec<(String, String)>)>,
+}
+
+/// A way from a row to those who keep it.
+#[derive(Debug, Clone)]
+pub struct Way {
+    /// Their place among the members.
+    pub to: usize,
+    /// Whether they refer to it by a foreign key, and must be deleted before it.
+    pub refers: bool,
+    /// `JOIN`s, over rows of alias `r`.
+    pub(super) joins: String,
+    /// The alias of those who keep it.
+    pub(super) alias: String,
+    pub(super) condition: B,
+}
+
+/// What is asked about a row, as long as nothing is locked, or under locks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Under {
+    /// Without locking anything.
+    Nothing,
+    /// Rows are locked as they are read.
+    Locks,
+}
+
+impl Under {
+    fn of(self, both: &[B; 2]) -> &B {
+        &both[usize::from(self == Self::Locks)]
+    }
+
+    fn lock(self, d: Dialect, alias: &str) -> String {
+        if self == Self::Locks { d.lock_with_others_held(alias) } else { String::new() }
+    }
+}
+
+impl Knot {
+    /// Locks rows of a member that might go together with others, leaving out those that somebody else holds; then what decides about them.
+    #[must_use]
+    pub fn lock(&self, d: Dialect, member: usize, keys: &[RecordKey]) -> Vec<String> {
+        let m = &self.members[member];
+        let table = d.table(&m.table);
+        let lock = d.lock_free(ROW);
+        let keys_in = d.key_in(ROW, &m.key, keys);
+        let mut all = vec![format!("SELECT {} FROM {table} AS {ROW} WHERE {keys_in}{lock}", key_columns(d, &m.key, ROW))];
+        all.extend(lock_reads(d, &m.table, &m.key, &m.reads, keys));
+        all
+    }
+}
+
+impl Member {
+    /// Whether it is a root data set.
+    #[must_use]
+    pub fn is_root(&self) -> bool {
+        self.root_key.is_empty()
+    }
+
+    /// Of these rows those that go unless another of the knot keeps them: key, key of the root, and whether they go with it. The columns of the root's key
+    /// are missing for roots.
+    #[must_use]
+    pub fn may_go(&self, d: Dialect, keys: &[RecordKey], under: Under) -> String {
+        let alone = B::and([under.of(&self.alone_due).clone(), under.of(&self.kept).clone().negate()]);
+        let condition = if self.is_root() { alone } else { B::or([under.of(&self.record_due).clone(), alone]) };
+        let mut columns = vec![key_columns(d, &self.key, ROW)];
+        if !self.is_root() {
+            columns.push(key_columns(d, &self.root_key, &self.root_alias));
+            columns.push(format!("CASE WHEN {} THEN '1' ELSE '0' END", under.of(&self.record_due).render()));
+        }
+        format!(
+            "SELECT {} FROM {} WHERE {}{}",
+            columns.join(", "),
+            self.from,
+            B::and([B::sql(d.key_in(ROW, &self.key, keys)), condition]).render(),
+            under.lock(d, ROW)
+        )
+    }
+
+    /// The columns of the root's key.
+    #[must_use]
+    pub fn root_key(&self) -> &[Column] {
+        &self.root_key
+    }
+
+    /// Who keeps these rows on a way: key of the row, key of who keeps it.
+    #[must_use]
+    pub fn who_keeps(&self, d: Dialect, way: &Way, keeper: &Member, keys: &[RecordKey], under: Under) -> String {
+        format!(
+            "SELECT {}, {} FROM {} AS {ROW}{} WHERE {}{}",
+            key_columns(d, &self.key, ROW),
+            key_columns(d, &keeper.key, &way.alias),
+            d.table(&self.table),
+            way.joins,
+            B::and([B::sql(d.key_in(ROW, &self.key, keys)), way.condition.clone()]).render(),
+            under.lock(d, &way.alias)
+        )
+    }
+
+    /// Rows of a root data set that only others of the knot keep, which are due themselves, in key order after a key: key, and whether something of them is
+    /// left to mask. With `waiting`, only those of which it is not foreseen that they go by other means.
+    #[must_use]
+    pub fn find(&self, d: Dialect, after: Option<&RecordKey>, limit: u64, waiting: bool) -> String {
+        let [due, kept] = [&self.alone_due, &self.kept].map(|both| both[0].clone());
+        let after = after.map(|k| B::sql(d.key_compare(ROW, &self.key, KeyOrder::After, k))).unwrap_or(B::True);
+        let other = if waiting { self.foreseen.clone() } else { B::False };
+        let condition = B::and([after, due, kept.negate(), self.hopeless.clone().negate(), other.negate()]);
+        format!(
+            "SELECT {}, CASE WHEN {} THEN '1' ELSE '0' END FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
+            key_columns(d, &self.key, ROW),
+            self.to_do.render(),
+            self.from,
+            condition.render(),
+            d.key_order(ROW, &self.key)
+        )
+    }
+
+    /// Deletes exactly these rows.
+    #[must_use]
+    pub fn delete(&self, d: Dialect, keys: &[RecordKey]) -> String {
+        statement(d, &self.table, &Operation::Delete, &B::sql(d.key_in(ROW, &self.key, keys)))
+    }
+}
