@@ -93,6 +93,8 @@ pub struct Names {
     pub events: Vec<(String, bool)>,
     pub conditions: Vec<String>,
     pub period: bool,
+    /// Starts are rather related rows' than the record's own.
+    pub tangled: bool,
 }
 
 /// Declares a random map and policy over the shapes.
@@ -106,7 +108,7 @@ pub fn declare(c: &mut Chance, shapes: &[Shape], options: Options) -> Declared {
         map += "free_of_personal_data = [\"log\"]\n";
     }
     for (at, shape) in shapes.iter().enumerate().filter(|(_, s)| s.is_data_set()) {
-        let mut names = Names::default();
+        let mut names = Names { tangled: shape.tangle.grouped, ..Names::default() };
         let mut details = String::new();
         categories(c, &mut details, shape, options);
         if shape.is_root() {
@@ -140,7 +142,7 @@ fn head(c: &mut Chance, map: &mut String, shapes: &[Shape], at: usize, covered: 
     }
     if let Some((above, hangs)) = shape.parent {
         let word = if hangs == Hangs::Follows { "follows" } else { "belongs_to" };
-        writeln!(map, "{word} = \"{}\"\non = {{ {} }}", shapes[above].name, pairs(&shapes[above])).unwrap();
+        writeln!(map, "{word} = \"{}\"\non = {{ {} }}", shapes[above].name, pairs(&shape.join(shapes))).unwrap();
     }
     if shape.tenant {
         map.push_str("tenant = \"tenant\"\n");
@@ -150,9 +152,9 @@ fn head(c: &mut Chance, map: &mut String, shapes: &[Shape], at: usize, covered: 
     }
 }
 
-/// The joining columns of a table that hangs on `parent`.
-fn pairs(parent: &Shape) -> String {
-    parent.key().iter().map(|k| format!("parent_{k} = \"{k}\"")).collect::<Vec<_>>().join(", ")
+/// Joining columns as the map writes them.
+fn pairs(on: &[(&str, &str)]) -> String {
+    on.iter().map(|(a, b)| format!("{a} = \"{b}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn categories(c: &mut Chance, out: &mut String, shape: &Shape, options: Options) {
@@ -193,7 +195,8 @@ fn events(c: &mut Chance, out: &mut String, names: &mut Names, shapes: &[Shape],
             let (column, format) = *c.pick(&DATED);
             let format = if format == "TEXT" { shapes[at].text_format } else { format };
             let filter = if c.percent(50) { format!("where = \"{}\"\n", c.pick(&SQL)) } else { String::new() };
-            let missing = missing(c, &own);
+            let ignored = names.tangled && c.percent(50);
+            let missing = if ignored { "missing = \"ignore\"\n".into() } else { missing(c, &own) };
             let name = format!("of_{n}_{column}");
             event(
                 out,
@@ -217,10 +220,12 @@ fn related(shapes: &[Shape], at: usize) -> Vec<String> {
         if shape.parent.is_some_and(|(above, _)| above == at) || shapes[at].parent.is_some_and(|(above, _)| above == other) {
             all.push(match shape.is_data_set() {
                 true => format!("\"{}\"", shape.name),
-                false => format!("{{ table = \"{}\", on = {{ {} }} }}", shape.name, pairs(&shapes[at])),
+                false => format!("{{ table = \"{}\", on = {{ {} }} }}", shape.name, pairs(&shape.join(shapes))),
             });
         }
     }
+    let further = shapes[at].tangle.reads.iter();
+    all.extend(further.map(|(to, on)| format!("{{ table = \"{}\", on = {{ {} }} }}", shapes[*to].name, pairs(on))));
     all
 }
 
