@@ -125,7 +125,9 @@ async fn differs(fixture: &Fixture<'_>, case: &Case) -> Option<Difference> {
     let stored = case.stored(&answers, engine);
     let knot = report.is_empty() && knots::only_knots(case, &rules.map, policy, &expected, &stored);
     for (table, key, column) in expected.differences(&stored) {
-        let _ = writeln!(report, "{table:?} {key:?} {column:?}");
+        let names: Vec<String> = key.iter().map(shown).collect();
+        let what = column.as_deref().unwrap_or_else(|| knots::fate(&rules.map, &stored, &table, &key));
+        let _ = writeln!(report, "{table:?} {names:?} {what}");
         if let (TableId::DataSet(id), true) = (&table, number("RETENTIOND_CASES", 60) == 1) {
             let column = column.unwrap_or_default();
             let texts = |world: &World| world.value(id, &key, &column).map(shown);
@@ -135,9 +137,7 @@ async fn differs(fixture: &Fixture<'_>, case: &Case) -> Option<Difference> {
                     decision.fields.iter().map(|f| format!("{}.{} {:?}", f.data_set, f.column, f.fate)).collect();
                 let _ = writeln!(report, "  {:?}\n  {states:?}\n  {fates:?}", decision.outcome);
             }
-            let key: Vec<String> = key.iter().map(shown).collect();
-            let _ =
-                writeln!(report, "  {key:?} was {:?}, expected {:?}, is {:?}", texts(&before), texts(&expected), texts(&stored));
+            let _ = writeln!(report, "  was {:?}, expected {:?}, is {:?}", texts(&before), texts(&expected), texts(&stored));
         }
     }
     if !report.is_empty() {

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::chance::Chance;
 use super::purposes::purposes;
-use super::shape::{DATED, Hangs, Shape};
+use super::shape::{DATED, Hangs, Shape, root_of};
 
 /// What the generator may use. All on by default.
 #[derive(Debug, Clone, Copy)]
@@ -190,7 +190,8 @@ fn events(c: &mut Chance, out: &mut String, names: &mut Names, shapes: &[Shape],
         names.events.push((name.clone(), matches!(column, "t1" | "i1" | "e1")));
         own.push(name);
     }
-    for (to, n) in related(shapes, at).into_iter().zip(0..) {
+    let further = further(shapes, at).map(|(_, to)| to);
+    for (to, n) in related(shapes, at).into_iter().chain(further).zip(0..) {
         if options.related && c.percent(60) {
             let (column, format) = *c.pick(&DATED);
             let format = if format == "TEXT" { shapes[at].text_format } else { format };
@@ -224,14 +225,20 @@ fn related(shapes: &[Shape], at: usize) -> Vec<String> {
             });
         }
     }
-    let further = shapes[at].tangle.reads.iter();
-    all.extend(further.map(|(to, on)| format!("{{ table = \"{}\", on = {{ {} }} }}", shapes[*to].name, pairs(on))));
     all
+}
+
+/// The same of tables that a data set reads beside its parent and children, with their places.
+fn further(shapes: &[Shape], at: usize) -> impl Iterator<Item = (usize, String)> {
+    let reads = shapes[at].tangle.reads.iter();
+    reads.map(|(to, on)| (*to, format!("{{ table = \"{}\", on = {{ {} }} }}", shapes[*to].name, pairs(on))))
 }
 
 fn conditions(c: &mut Chance, out: &mut String, names: &mut Names, shapes: &[Shape], at: usize, options: Options) {
     for n in 0..c.between(1, 4) {
-        let to = related(shapes, at);
+        let mut to = related(shapes, at);
+        // What a run does to records of one data set may change what a condition says of others in the same turn, and nothing orders that.
+        to.extend(further(shapes, at).filter(|(read, _)| root_of(shapes, *read) != at).map(|(_, to)| to));
         let test = if options.related && !to.is_empty() && c.percent(30) {
             let filter = if c.percent(60) { format!("where = \"{}\"\n", c.pick(&SQL)) } else { String::new() };
             format!("{} = {}\n{filter}", c.pick(&["some", "no"]), c.pick(&to))
