@@ -14,6 +14,9 @@ fn every_case_reads_and_links_without_a_fault() {
     for seed in 0..1_000 {
         Case::new(seed).read();
     }
+    for seed in 0..1_000 {
+        Case::tangled(seed).read();
+    }
     for seed in 0..200 {
         Case::with(seed, Options { json: false, shifts: false, related: false }).read();
     }
@@ -32,15 +35,17 @@ fn every_case_has_a_form_with_pseudonyms_and_most_use_it() {
 #[test]
 fn the_same_seed_gives_the_same_case() {
     for seed in 0..50 {
-        let (a, b) = (Case::new(seed), Case::new(seed));
-        assert!(a.map == b.map && a.policy == b.policy && a.world() == b.world() && a.orders == b.orders && a.now == b.now);
+        for case in [Case::new, Case::tangled] {
+            let (a, b) = (case(seed), case(seed));
+            assert!(a.map == b.map && a.policy == b.policy && a.world() == b.world() && a.orders == b.orders && a.now == b.now);
+        }
     }
 }
 
 #[test]
 fn a_second_run_changes_nothing_and_no_run_adds_a_row() {
-    for seed in 0..600 {
-        let case = Case::new(seed);
+    for case in (0..600).map(Case::new).chain((0..300).map(Case::tangled)) {
+        let seed = case.seed;
         let (map, policy) = case.read();
         let reference = case.reference(&map, &policy);
         let after = reference.run(&case.world());
@@ -53,10 +58,15 @@ fn a_second_run_changes_nothing_and_no_run_adds_a_row() {
 
 #[test]
 fn every_outcome_and_every_state_occurs_often() {
+    for cases in [(0..500).map(Case::new).collect::<Vec<_>>(), (0..500).map(Case::tangled).collect()] {
+        outcomes_and_states_of(&cases);
+    }
+}
+
+fn outcomes_and_states_of(cases: &[Case]) {
     let mut outcomes: BTreeMap<String, usize> = BTreeMap::new();
     let mut states: BTreeMap<String, usize> = BTreeMap::new();
-    for seed in 0..500 {
-        let case = Case::new(seed);
+    for case in cases {
         let (map, policy) = case.read();
         let reference = case.reference(&map, &policy);
         let world = case.world();
@@ -94,8 +104,8 @@ fn every_outcome_and_every_state_occurs_often() {
 
 #[tokio::test]
 async fn sqlite_holds_exactly_the_rows_of_the_case() {
-    for seed in 0..60 {
-        let case = Case::new(seed);
+    for case in (0..60).map(Case::new).chain((0..60).map(Case::tangled)) {
+        let seed = case.seed;
         let mut connection = sqlx::SqliteConnection::connect("sqlite::memory:").await.unwrap();
         sqlx::raw_sql(AssertSqlSafe(case.load(Engine::Sqlite))).execute(&mut connection).await.unwrap();
         let mut answers = Vec::new();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::chance::Chance;
 use super::purposes::purposes;
-use super::shape::{DATED, Hangs, Shape};
+use super::shape::{DATED, Hangs, Shape, root_of};
 
 /// What the generator may use. All on by default.
 #[derive(Debug, Clone, Copy)]
@@ -93,6 +93,8 @@ pub struct Names {
     pub events: Vec<(String, bool)>,
     pub conditions: Vec<String>,
     pub period: bool,
+    /// Starts are rather related rows' than the record's own.
+    pub tangled: bool,
 }
 
 /// Declares a random map and policy over the shapes.
@@ -106,7 +108,7 @@ pub fn declare(c: &mut Chance, shapes: &[Shape], options: Options) -> Declared {
         map += "free_of_personal_data = [\"log\"]\n";
     }
     for (at, shape) in shapes.iter().enumerate().filter(|(_, s)| s.is_data_set()) {
-        let mut names = Names::default();
+        let mut names = Names { tangled: shape.tangle.grouped, ..Names::default() };
         let mut details = String::new();
         categories(c, &mut details, shape, options);
         if shape.is_root() {
@@ -140,7 +142,7 @@ fn head(c: &mut Chance, map: &mut String, shapes: &[Shape], at: usize, covered: 
     }
     if let Some((above, hangs)) = shape.parent {
         let word = if hangs == Hangs::Follows { "follows" } else { "belongs_to" };
-        writeln!(map, "{word} = \"{}\"\non = {{ {} }}", shapes[above].name, pairs(&shapes[above])).unwrap();
+        writeln!(map, "{word} = \"{}\"\non = {{ {} }}", shapes[above].name, pairs(&shape.join(shapes))).unwrap();
     }
     if shape.tenant {
         map.push_str("tenant = \"tenant\"\n");
@@ -150,9 +152,9 @@ fn head(c: &mut Chance, map: &mut String, shapes: &[Shape], at: usize, covered: 
     }
 }
 
-/// The joining columns of a table that hangs on `parent`.
-fn pairs(parent: &Shape) -> String {
-    parent.key().iter().map(|k| format!("parent_{k} = \"{k}\"")).collect::<Vec<_>>().join(", ")
+/// Joining columns as the map writes them.
+fn pairs(on: &[(&str, &str)]) -> String {
+    on.iter().map(|(a, b)| format!("{a} = \"{b}\"")).collect::<Vec<_>>().join(", ")
 }
 
 fn categories(c: &mut Chance, out: &mut String, shape: &Shape, options: Options) {
@@ -188,12 +190,14 @@ fn events(c: &mut Chance, out: &mut String, names: &mut Names, shapes: &[Shape],
         names.events.push((name.clone(), matches!(column, "t1" | "i1" | "e1")));
         own.push(name);
     }
-    for (to, n) in related(shapes, at).into_iter().zip(0..) {
+    let further = further(shapes, at).map(|(_, to)| to);
+    for (to, n) in related(shapes, at).into_iter().chain(further).zip(0..) {
         if options.related && c.percent(60) {
             let (column, format) = *c.pick(&DATED);
             let format = if format == "TEXT" { shapes[at].text_format } else { format };
             let filter = if c.percent(50) { format!("where = \"{}\"\n", c.pick(&SQL)) } else { String::new() };
-            let missing = missing(c, &own);
+            let ignored = names.tangled && c.percent(50);
+            let missing = if ignored { "missing = \"ignore\"\n".into() } else { missing(c, &own) };
             let name = format!("of_{n}_{column}");
             event(
                 out,
@@ -217,16 +221,24 @@ fn related(shapes: &[Shape], at: usize) -> Vec<String> {
         if shape.parent.is_some_and(|(above, _)| above == at) || shapes[at].parent.is_some_and(|(above, _)| above == other) {
             all.push(match shape.is_data_set() {
                 true => format!("\"{}\"", shape.name),
-                false => format!("{{ table = \"{}\", on = {{ {} }} }}", shape.name, pairs(&shapes[at])),
+                false => format!("{{ table = \"{}\", on = {{ {} }} }}", shape.name, pairs(&shape.join(shapes))),
             });
         }
     }
     all
 }
 
+/// The same of tables that a data set reads beside its parent and children, with their places.
+fn further(shapes: &[Shape], at: usize) -> impl Iterator<Item = (usize, String)> {
+    let reads = shapes[at].tangle.reads.iter();
+    reads.map(|(to, on)| (*to, format!("{{ table = \"{}\", on = {{ {} }} }}", shapes[*to].name, pairs(on))))
+}
+
 fn conditions(c: &mut Chance, out: &mut String, names: &mut Names, shapes: &[Shape], at: usize, options: Options) {
     for n in 0..c.between(1, 4) {
-        let to = related(shapes, at);
+        let mut to = related(shapes, at);
+        // What a run does to records of one data set may change what a condition says of others in the same turn, and nothing orders that.
+        to.extend(further(shapes, at).filter(|(read, _)| root_of(shapes, *read) != at).map(|(_, to)| to));
         let test = if options.related && !to.is_empty() && c.percent(30) {
             let filter = if c.percent(60) { format!("where = \"{}\"\n", c.pick(&SQL)) } else { String::new() };
             format!("{} = {}\n{filter}", c.pick(&["some", "no"]), c.pick(&to))

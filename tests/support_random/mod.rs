@@ -11,6 +11,8 @@ mod purposes;
 mod rows;
 mod shape;
 mod sql;
+mod tangle;
+mod tangle_rows;
 
 use chrono::{DateTime, Utc};
 use retentiond::policy::located::Faults;
@@ -46,11 +48,27 @@ impl Case {
     }
 
     pub fn with(seed: u64, options: Options) -> Self {
+        Self::made(seed, options, None)
+    }
+
+    /// The case of a seed with tables that hang together in more ways than child and parent. What is added comes from a chance of its own and
+    /// changes no case of [`Case::new`].
+    pub fn tangled(seed: u64) -> Self {
+        Self::made(seed, Options::default(), Some(Chance::new(!seed)))
+    }
+
+    fn made(seed: u64, options: Options, mut tangles: Option<Chance>) -> Self {
         let mut c = Chance::new(seed);
-        let shapes = shape::shapes(&mut c);
+        let mut shapes = shape::shapes(&mut c);
+        if let Some(t) = &mut tangles {
+            tangle::tangle(t, &mut shapes);
+        }
         let declared = declare::declare(&mut c, &shapes, options);
         let now = rows::run_instant(&mut c, &declared);
-        let rows = rows::rows(&mut c, &shapes, &declared, now);
+        let mut rows = rows::rows(&mut c, &shapes, &declared, now);
+        if let Some(t) = &mut tangles {
+            tangle_rows::fill(t, &shapes, &mut rows);
+        }
         let orders = rows::orders(&mut c, &shapes, &rows, now);
         let mut case = Self { seed, map: declared.map, policy: declared.policy, shapes, rows, orders, now };
         case.mask_some(&mut c);
@@ -131,6 +149,7 @@ impl Case {
             }
         }
         all.extend(COLUMNS.iter().map(|c| (c.name, c.kind, true)));
+        all.extend(shape.tangled_columns());
         all
     }
 
@@ -156,14 +175,10 @@ impl Case {
                 table.rows.insert(row[..shape.key().len()].to_vec(), row.clone());
             }
             world.tables.push(table);
-            if let (Some((above, _)), true) = (shape.parent, shape.foreign_key) {
-                let key = self.shapes[above].key();
-                world.foreign_keys.push(ForeignKey {
-                    child: self.table_id(at),
-                    columns: key.iter().map(|k| format!("parent_{k}")).collect(),
-                    parent: self.table_id(above),
-                    parent_columns: key.iter().map(|k| (*k).to_owned()).collect(),
-                });
+            for key in shape.foreign_keys(&self.shapes) {
+                let (own, there): (Vec<String>, Vec<String>) = key.pairs.iter().map(|(a, b)| ((*a).into(), (*b).into())).unzip();
+                let parent = self.table_id(key.to);
+                world.foreign_keys.push(ForeignKey { child: self.table_id(at), columns: own, parent, parent_columns: there });
             }
         }
         world

@@ -35,7 +35,10 @@ fn when(c: &mut Chance, names: &Names) -> String {
 }
 
 fn start(c: &mut Chance, names: &Names, boundaries: &mut Vec<Boundary>) -> (String, String) {
-    let chosen: Vec<(String, bool)> = c.some(&names.events, 35).into_iter().take(3).collect();
+    let chosen: Vec<(String, bool)> = match names.tangled {
+        true => tangled_events(c, names),
+        false => c.some(&names.events, 35).into_iter().take(3).collect(),
+    };
     let timed = chosen.iter().all(|e| e.1);
     let list = chosen.iter().map(|e| format!("\"{}\"", e.0)).collect::<Vec<_>>().join(", ");
     let rounding = match c.between(1, 8) {
@@ -54,6 +57,20 @@ fn start(c: &mut Chance, names: &Names, boundaries: &mut Vec<Boundary>) -> (Stri
     let (text, months, days) = *c.pick(&PERIODS);
     boundaries.push(Boundary { months, days });
     (starts, text.into())
+}
+
+/// One or two events of related rows, if there are any, and now and then one of the record's own.
+fn tangled_events(c: &mut Chance, names: &Names) -> Vec<(String, bool)> {
+    let (related, own): (Vec<_>, Vec<_>) = names.events.iter().cloned().partition(|e| e.0.starts_with("of_"));
+    if related.is_empty() {
+        return c.some(&own, 35).into_iter().take(2).collect();
+    }
+    let mut chosen = c.some(&related, 45);
+    chosen.truncate(2);
+    if c.percent(30) {
+        chosen.push(c.pick(&own).clone());
+    }
+    chosen
 }
 
 /// Purposes of a root data set. Says whether every category of its record is needed by one.
@@ -95,7 +112,7 @@ pub fn purposes(
             }
         }
         for (key, percent) in [("when", 50), ("kept_while", 20), ("ends_when", 15)] {
-            if c.percent(percent) {
+            if c.percent(if names.tangled { percent / 2 } else { percent }) {
                 writeln!(out, "{key} = {}", when(c, names)).unwrap();
             }
         }

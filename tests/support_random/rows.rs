@@ -217,6 +217,9 @@ pub fn rows(c: &mut Chance, shapes: &[Shape], declared: &Declared, now: DateTime
             if shape.composite {
                 row.push(Value::text(*c.pick(&["k", "l"])));
             }
+            if shape.tangle.paired {
+                row = vec![Value::Integer(((id + 1) / 2).into()), Value::text(if id % 2 == 0 { "l" } else { "k" })];
+            }
             if let Some((above, _)) = shape.parent {
                 let width = shapes[above].key().len();
                 let parents = &all[above];

@@ -1,6 +1,7 @@
 //! The shape of a random source: which data sets there are, how they hang together, and their columns, the same in every one.
 
 use super::chance::Chance;
+use super::tangle::Tangle;
 
 /// What a column holds, on every engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -85,6 +86,7 @@ pub struct Shape {
     pub tenant: bool,
     /// The format of the texts in `x1`.
     pub text_format: &'static str,
+    pub tangle: Tangle,
 }
 
 impl Shape {
@@ -122,6 +124,7 @@ pub fn shapes(c: &mut Chance) -> Vec<Shape> {
             never_stored: c.percent(30),
             tenant: c.percent(40),
             text_format,
+            tangle: Tangle::default(),
         });
     }
     if c.percent(50) {
@@ -137,6 +140,7 @@ pub fn shapes(c: &mut Chance) -> Vec<Shape> {
             never_stored: false,
             tenant: false,
             text_format,
+            tangle: Tangle::default(),
         });
     }
     all

@@ -7,6 +7,7 @@ use retentiond::reference::{Value, World};
 
 use super::Case;
 use super::shape::Kind;
+use super::tangle::unique_with_group;
 
 impl Case {
     /// Statements that create the tables and insert the rows, parents first. Each ends with `;` and a line break.
@@ -24,17 +25,15 @@ impl Case {
                 parts.push(format!("{} {} {null}", quote(name, engine), sql_type(kind, engine)));
             }
             parts.push(format!("PRIMARY KEY ({})", list(&shape.key(), engine)));
-            if let (Some((above, _)), true) = (shape.parent, shape.foreign_key) {
-                let parent = &self.shapes[above];
-                let columns: Vec<String> = parent.key().iter().map(|k| format!("parent_{k}")).collect();
-                let columns: Vec<&str> = columns.iter().map(String::as_str).collect();
-                let action = if shape.cascade { " ON DELETE CASCADE" } else { "" };
-                parts.push(format!(
-                    "FOREIGN KEY ({}) REFERENCES {} ({}){action}",
-                    list(&columns, engine),
-                    quote(parent.name, engine),
-                    list(&parent.key(), engine)
-                ));
+            if unique_with_group(&self.shapes, at) {
+                parts.push(format!("UNIQUE ({})", list(&[shape.key().as_slice(), &["grp"]].concat(), engine)));
+            }
+            for key in shape.foreign_keys(&self.shapes) {
+                let (own, there): (Vec<&str>, Vec<&str>) = key.pairs.iter().copied().unzip();
+                let action = if key.cascade { " ON DELETE CASCADE" } else { "" };
+                let (own, there) = (list(&own, engine), list(&there, engine));
+                let parent = quote(self.shapes[key.to].name, engine);
+                parts.push(format!("FOREIGN KEY ({own}) REFERENCES {parent} ({there}){action}"));
             }
             let tail = if engine.is_mysql_family() { " ENGINE=InnoDB DEFAULT CHARSET=utf8mb4" } else { "" };
             writeln!(out, "CREATE TABLE {} ({}){tail};", quote(shape.name, engine), parts.join(", ")).unwrap();
