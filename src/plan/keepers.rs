@@ -1,5 +1,6 @@
 //! Who keeps a row from being deleted: rows that stay and refer to it, and records whose purposes read it for a start. Each with the way to it.
 
+use super::along::{Goes, joins_parent, not_same_row, same_row};
 use super::boolean::B;
 use super::record::{Records, follows, start_events};
 use super::resolve::Resolved;
@@ -104,16 +105,24 @@ impl<'a> Records<'a> {
     /// Surviving rows that refer to a row, or to what follows and goes with it.
     #[must_use]
     pub fn references(&self, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
-        let mut all = self.references_to_row(data, alias, asking);
-        all.extend(self.through_followers(data, alias, &|f, name| self.references(f, name, asking)));
+        self.references_of(Goes { data, alias }, data, alias, asking)
+    }
+
+    fn references_of(&self, goes: Goes<'_>, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
+        let mut all = self.references_to_row(goes, data, alias, asking);
+        all.extend(self.through_followers(data, alias, &|f, name| self.references_of(goes, f, name, asking)));
         all
     }
 
     /// Surviving records of which a purpose reads a row, or what follows and goes with it.
     #[must_use]
     pub fn reading(&self, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
-        let mut all = self.reading_row(data, alias, asking);
-        all.extend(self.through_followers(data, alias, &|f, name| self.reading(f, name, asking.of_followers())));
+        self.reading_of(Goes { data, alias }, data, alias, asking)
+    }
+
+    fn reading_of(&self, goes: Goes<'_>, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
+        let mut all = self.reading_row(goes, data, alias, asking);
+        all.extend(self.through_followers(data, alias, &|f, name| self.reading_of(goes, f, name, asking.of_followers())));
         all
     }
 
@@ -137,7 +146,7 @@ impl<'a> Records<'a> {
         all
     }
 
-    fn references_to_row(&self, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
+    fn references_to_row(&self, goes: Goes<'_>, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
         let resolved = self.resolved();
         let Some(table) = resolved.table(data) else { return Vec::new() };
         let declared = |t: &Table| data.cascades.iter().any(|c| resolved.find_table(c).is_some_and(|d| d.name == t.name));
@@ -149,9 +158,11 @@ impl<'a> Records<'a> {
             let name = inner_alias(alias);
             let on: Vec<(String, String)> = key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect();
             let survives = match resolved.data_set_of(child) {
-                Some(other) if other.id == data.id => not_same_row(resolved, data, &name, alias),
-                Some(other) if follows(self.map(), other, data) => match other.disposition {
-                    Disposition::Delete => continue,
+                // What follows the row goes with it, however it refers to it.
+                Some(other) if other.disposition == Disposition::Delete && joins_parent(other, data, &on) => continue,
+                Some(other) if other.id == goes.data.id => self.goes_along(goes, other, &name).negate(),
+                Some(other) if follows(self.map(), other, goes.data) => match other.disposition {
+                    Disposition::Delete => self.goes_along(goes, other, &name).negate(),
                     Disposition::Anonymise => B::True,
                 },
                 Some(other) if asking.stack.contains(&other.id.as_str()) => B::True,
@@ -159,7 +170,7 @@ impl<'a> Records<'a> {
                     let beside = Beside { data_set: &data.id, alias, on: &on };
                     B::and([self.going(other, &name, asking.stack, Some(beside)).negate(), (asking.which)(other, &name)])
                 }
-                None => B::True,
+                None => self.cascades_along(goes, child, key, &name).negate(),
             };
             let step = Step { from: B::True, table: child, alias: name, on, condition: survives };
             all.push(Keeper { why: Why::Refers(child), way: vec![step] });
@@ -168,7 +179,7 @@ impl<'a> Records<'a> {
         all
     }
 
-    fn reading_row(&self, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
+    fn reading_row(&self, goes: Goes<'_>, data: &DataSet, alias: &str, asking: Asking<'_>) -> Vec<Keeper<'a>> {
         let resolved = self.resolved();
         let Asking { stack, beside, which } = asking;
         let mut all = Vec::new();
@@ -181,9 +192,9 @@ impl<'a> Records<'a> {
                     continue;
                 }
                 let name = inner_alias(alias);
-                let on: Vec<(String, String)> = pairs.into_iter().map(|(there, here)| (here, there)).collect();
+                let on: Vec<(String, String)> = pairs.iter().map(|(there, here)| (here.clone(), there.clone())).collect();
                 // What follows a record is read by the record itself, and goes with it.
-                if own && joins_parent(data, reader, &on) {
+                if own && joins_parent(data, reader, &pairs) {
                     continue;
                 }
                 let filter = event.of.as_ref().and_then(|of| of.filter.as_ref());
@@ -198,7 +209,11 @@ impl<'a> Records<'a> {
                     None => B::True,
                 };
                 if own {
-                    another = B::and([another, self.is_root_of(data, alias, reader, &name).negate()]);
+                    let same = match goes.data.id == reader.id {
+                        true => same_row(resolved, reader, &name, goes.alias),
+                        false => self.is_above(data, alias, reader, &name),
+                    };
+                    another = B::and([another, same.negate()]);
                 }
                 let condition = B::and([
                     self.terms.covers(t.purpose, reader, &name),
@@ -213,25 +228,6 @@ impl<'a> Records<'a> {
         }
         all.retain(|k| !k.never());
         all
-    }
-
-    /// Whether the record of a row is this row of its root data set.
-    fn is_root_of(&self, data: &DataSet, alias: &str, root: &DataSet, name: &str) -> B {
-        let resolved = self.resolved();
-        if data.id == root.id {
-            return same_row(resolved, root, name, alias);
-        }
-        let Some(parent) = data.parent.as_ref() else { return B::False };
-        let Some(above) = self.map().data_set(&parent.data) else { return B::False };
-        let on: Vec<_> = parent.on.iter().map(|(here, there)| (there.value.clone(), here.value.clone())).collect();
-        if above.id == root.id {
-            return join(resolved, name, alias, &on);
-        }
-        let Some(table) = resolved.table(above) else { return B::False };
-        // Beside the aliases of rows below, which end otherwise.
-        let between = format!("{alias}a");
-        let inner = self.is_root_of(above, &between, root, name);
-        exists(resolved, table, &between, &B::and([join(resolved, &between, alias, &on), inner]))
     }
 
     /// The events by which a purpose starts from rows of this data set, with the joining columns (there, of the reader).
@@ -269,23 +265,4 @@ impl<'a> Records<'a> {
         }
         all
     }
-}
-
-/// Whether a row that follows one of these is joined to it, and no other, by these columns (of the parent, of the row).
-fn joins_parent(data: &DataSet, parent: &DataSet, on: &[(String, String)]) -> bool {
-    data.parent.as_ref().is_some_and(|p| {
-        p.follows
-            && p.data == parent.id
-            && p.on.iter().all(|(h, t)| on.iter().any(|(there, here)| h.value == *here && t.value == *there))
-    })
-}
-
-fn same_row(resolved: &Resolved<'_>, data: &DataSet, inner: &str, outer: &str) -> B {
-    let d = resolved.dialect;
-    let key = resolved.key_columns(data);
-    B::and(key.iter().map(|c| B::sql(format!("{} = {}", d.column(inner, &c.name), d.column(outer, &c.name)))))
-}
-
-fn not_same_row(resolved: &Resolved<'_>, data: &DataSet, inner: &str, outer: &str) -> B {
-    same_row(resolved, data, inner, outer).negate()
 }

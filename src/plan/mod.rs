@@ -1,6 +1,7 @@
 //! Pure planning: from policy, data map, schema and cut-offs to the statements that a run executes. SQL is born only here.
 
 pub mod action;
+mod along;
 pub mod boolean;
 pub mod census;
 pub mod check;

@@ -74,7 +74,9 @@ impl<'w> View<'w> {
                         waiting.push(keeper);
                     }
                 }
-                unit_of.extend(rows.iter().map(|r| (*r, units.len())));
+                // Beside a root that stays, each follower decides about itself: it may go before what it follows.
+                let own = if rows.contains(&root) { rows.clone() } else { self.with_cascades(rows[..1].to_vec()) };
+                unit_of.extend(own.into_iter().map(|r| (r, units.len())));
                 units.push(Unit { rows, kept_by });
             }
         }
@@ -91,7 +93,7 @@ impl<'w> View<'w> {
     }
 
     /// The rows of a record that are due for deletion, in groups that go together: all of them with their root, or, where the root stays
-    /// anonymised, each follower with what follows it.
+    /// anonymised, each follower with what follows it; what follows it may go before it.
     fn rows_due(&self, root: RowId) -> Vec<Vec<RowId>> {
         let due = |(row, data): &(RowId, &DataSet)| (data.disposition == Disposition::Delete).then_some(*row);
         match self.decide(root).outcome {
@@ -100,16 +102,8 @@ impl<'w> View<'w> {
                 vec![record.iter().take(1).map(|r| r.0).chain(record.iter().skip(1).filter_map(due)).collect()]
             }
             Outcome::Anonymise => {
-                let mut taken: HashSet<RowId> = HashSet::new();
-                let mut groups = Vec::new();
-                for (row, data) in self.record(root).into_iter().skip(1) {
-                    if data.disposition == Disposition::Delete && !taken.contains(&row) {
-                        let group: Vec<RowId> = self.record(row).iter().filter_map(due).collect();
-                        taken.extend(&group);
-                        groups.push(group);
-                    }
-                }
-                groups
+                let followers = self.record(root).into_iter().skip(1).filter_map(|r| due(&r));
+                followers.map(|row| self.record(row).iter().filter_map(due).collect()).collect()
             }
             _ => Vec::new(),
         }
