@@ -1,6 +1,6 @@
 //! Lets everybody make their steps in the order of a schedule.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeSet, VecDeque};
 use std::time::{Duration, Instant};
 
 use retentiond::plan::schema::Engine;
@@ -137,6 +137,24 @@ impl Director {
     pub async fn under_way(&self) -> (bool, usize) {
         let course = self.course.lock().await;
         (course.sessions.iter().any(|s| !s.idle()), course.foreign)
+    }
+
+    /// How many steps each foreign session has left.
+    pub async fn left(&self) -> Vec<usize> {
+        self.course.lock().await.steps.iter().map(VecDeque::len).collect()
+    }
+
+    /// Makes the next step of a foreign session, out of any schedule.
+    pub async fn step(&self, i: usize) {
+        self.course.lock().await.foreign(i).await;
+    }
+
+    /// Whether the server's report of its last deadlock names the foreign sessions and nobody else.
+    pub async fn deadlocked_alone(&self) -> bool {
+        let mut course = self.course.lock().await;
+        let ours: BTreeSet<String> = course.sessions.iter().map(|s| s.number.clone()).collect();
+        let met = course.control.deadlocked().await;
+        !met.is_empty() && met.is_subset(&ours)
     }
 
     /// Makes all steps that are left, and waits for their answers.

@@ -7,7 +7,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod changes;
+mod conductor;
 mod director;
+mod forms;
 mod lane;
 mod limits;
 mod model;
@@ -18,6 +20,8 @@ mod scene;
 mod schedule;
 mod session;
 mod simpler;
+mod tally;
+mod team;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
 #[path = "../support/enforcement.rs"]
@@ -28,8 +32,9 @@ mod support;
 use retentiond::plan::schema::Engine;
 
 use schedule::{Numbers, Schedule, three_sessions, two_sessions};
+use team::teams;
 
-/// Schedules of two sessions that are played on each engine if nobody says otherwise, and a fifth as many of three.
+/// Schedules of two sessions that are played on each engine if nobody says otherwise, and a fifth as many of three and of several workers.
 const SCHEDULES: usize = 300;
 
 fn seed() -> u64 {
@@ -61,7 +66,7 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
     let (n, started) = (schedules.len(), std::time::Instant::now());
     let Some(tally) = lane::play(engine, schedules) else { return };
     eprintln!(
-        "{} {what}: {} schedules in {:?}, {} records touched, {} foreign steps waited, {} made early, \
+        "{} {what}: {} schedules in {:?}, {} records touched, {} foreign steps waited, {} made early, {} amid several transactions, \
          the application's errors {:?}, deadlocks of its own {}, batches given up {:?}",
         engine.name(),
         tally.played,
@@ -69,6 +74,7 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
         tally.touched,
         tally.waited,
         tally.nudged,
+        tally.amid,
         tally.errors,
         tally.own_deadlocks,
         tally.aborted
@@ -88,10 +94,20 @@ fn two(engine: Engine) {
     race(engine, "two sessions", chosen);
 }
 
-fn three(engine: Engine) {
+/// How many are drawn of those that nobody can play all of.
+fn drawn() -> usize {
     let n = wanted().unwrap_or(3_000);
-    let n = if std::env::var_os("RETENTIOND_SCHEDULES").is_none() { n / 5 } else { n };
+    if std::env::var_os("RETENTIOND_SCHEDULES").is_none() { n / 5 } else { n }
+}
+
+fn three(engine: Engine) {
+    let n = drawn();
     race(engine, "three sessions", chosen(three_sessions(engine, n, &mut Numbers(seed())), n));
+}
+
+fn several(engine: Engine) {
+    let n = drawn();
+    race(engine, "several workers", chosen(teams(engine, n, &mut Numbers(seed())), n));
 }
 
 #[test]
@@ -122,4 +138,19 @@ fn no_change_of_two_transactions_is_lost_on_mariadb() {
 #[test]
 fn no_change_of_two_transactions_is_lost_on_sqlite() {
     three(Engine::Sqlite);
+}
+
+#[test]
+fn no_change_beside_several_workers_is_lost_on_postgresql() {
+    several(Engine::Postgres);
+}
+
+#[test]
+fn no_change_beside_several_workers_is_lost_on_mariadb() {
+    several(Engine::MariaDb);
+}
+
+#[test]
+fn no_change_beside_several_workers_is_lost_on_sqlite() {
+    several(Engine::Sqlite);
 }

@@ -4,6 +4,7 @@ use retentiond::plan::schema::Engine;
 
 use crate::changes::{Change, changes};
 use crate::scene::{SHAPES, Shape};
+use crate::team::Team;
 
 /// Who makes the next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Schedule {
     pub action: String,
     pub foreign: Vec<Transaction>,
     pub turns: Vec<Turn>,
+    /// Several workers, who draw their turns as they play: then there are none beforehand.
+    pub team: Option<Team>,
 }
 
 impl Schedule {
@@ -61,6 +64,9 @@ impl std::fmt::Display for Schedule {
             write!(f, " | {}: {} {:?}{level}", char::from(b'A' + u8::try_from(i).unwrap_or(25)), t.change.name, t.end)?;
         }
         f.write_str(" | ")?;
+        if let Some(team) = &self.team {
+            return write!(f, "{team}");
+        }
         let mut engine = ["found", "fenced", "locked", "acted", "committed"].into_iter();
         for turn in &self.turns {
             match turn {
@@ -94,7 +100,7 @@ pub fn interleavings(left: &[usize]) -> Vec<Vec<Turn>> {
 pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -127,6 +133,7 @@ pub fn two_sessions(engine: Engine) -> Vec<Schedule> {
                         action: action.clone(),
                         foreign: foreign.clone(),
                         turns: turns.clone(),
+                        team: None,
                     }));
                 }
             }
@@ -135,32 +142,42 @@ pub fn two_sessions(engine: Engine) -> Vec<Schedule> {
     all
 }
 
-/// So many schedules of a batch and two foreign transactions, drawn from all of them.
+/// So many schedules of a batch and two foreign transactions with different changes, drawn from all of them. In every second one all foreign steps come
+/// after the batch has found its rows and before it commits.
 pub fn three_sessions(engine: Engine, n: usize, numbers: &mut Numbers) -> Vec<Schedule> {
     let shapes: Vec<Shape> = SHAPES.into_iter().filter(|s| !s.accepted_race(engine)).collect();
     let mut all = Vec::with_capacity(n);
     while all.len() < n {
         let shape = shapes[all.len() % shapes.len()];
-        let (changes, actions) = (changes(engine, shape), shape.actions());
-        let (a, b) = (&changes[numbers.below(changes.len())], &changes[numbers.below(changes.len())]);
-        // Two beginnings cannot both be had, unless they are the same.
-        if !a.init.is_empty() && !b.init.is_empty() && a.init != b.init {
-            continue;
-        }
+        let actions = shape.actions();
+        let Some(foreign) = two_transactions(engine, shape, numbers) else { continue };
+        let inside = usize::from(numbers.below(2) == 0);
         let mut turns = [Turn::Engine; ENGINE_STEPS].to_vec();
-        turns.extend([Turn::Foreign(0)].repeat(a.steps.len() + 1));
-        turns.extend([Turn::Foreign(1)].repeat(b.steps.len() + 1));
-        numbers.shuffle(&mut turns);
-        let mut transaction = |change: &Change| Transaction {
-            change: change.clone(),
-            end: if numbers.below(4) == 0 { End::Rollback } else { End::Commit },
-            serializable: engine == Engine::Postgres && numbers.below(4) == 0,
-        };
-        let foreign = vec![transaction(a), transaction(b)];
+        for (i, t) in foreign.iter().enumerate() {
+            turns.splice(inside..inside, [Turn::Foreign(i)].repeat(t.change.steps.len() + 1));
+        }
+        let last = turns.len() - inside;
+        numbers.shuffle(&mut turns[inside..last]);
         let action = actions[numbers.below(actions.len())].clone();
-        all.push(Schedule { shape, action, foreign, turns });
+        all.push(Schedule { shape, action, foreign, turns, team: None });
     }
     all
+}
+
+/// Two transactions with different changes that can begin on the same scene.
+pub fn two_transactions(engine: Engine, shape: Shape, numbers: &mut Numbers) -> Option<Vec<Transaction>> {
+    let changes = changes(engine, shape);
+    let (a, b) = (&changes[numbers.below(changes.len())], &changes[numbers.below(changes.len())]);
+    // Two beginnings cannot both be had, unless they are the same.
+    if a.name == b.name || !a.init.is_empty() && !b.init.is_empty() && a.init != b.init {
+        return None;
+    }
+    let mut transaction = |change: &Change| Transaction {
+        change: change.clone(),
+        end: if numbers.below(4) == 0 { End::Rollback } else { End::Commit },
+        serializable: engine == Engine::Postgres && numbers.below(4) == 0,
+    };
+    Some(vec![transaction(a), transaction(b)])
 }
 
 #[test]

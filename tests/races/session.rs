@@ -1,5 +1,6 @@
 //! Foreign sessions: connections of their own, each in a task of its own, so that one that waits for a lock stops nobody else.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,16 @@ impl Wire {
         };
         self.rows(sql).await.unwrap().remove(0).remove(0).unwrap()
     }
+
+    /// Whom the last deadlock was between, by their numbers, where the server keeps a report of it.
+    pub async fn deadlocked(&mut self) -> BTreeSet<String> {
+        let Self::MySql(_) = self else { return BTreeSet::new() };
+        let report = self.rows("SHOW ENGINE INNODB STATUS").await.unwrap().remove(0).pop().flatten().unwrap_or_default();
+        let Some((_, deadlock)) = report.split_once("LATEST DETECTED DEADLOCK") else { return BTreeSet::new() };
+        let deadlock = deadlock.split("\nTRANSACTIONS\n").next().unwrap_or_default();
+        let numbers = deadlock.split("thread id ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
+        numbers.map(str::to_owned).collect()
+    }
 }
 
 fn code(e: &sqlx::Error) -> String {
@@ -87,7 +98,8 @@ pub struct Report {
 /// One foreign session.
 pub struct Session {
     engine: Engine,
-    number: String,
+    /// By which the server knows it.
+    pub number: String,
     orders: mpsc::UnboundedSender<String>,
     report: Arc<Mutex<Report>>,
     news: Arc<Notify>,
