@@ -1,6 +1,6 @@
 //! Lets everybody make their steps in the order of a schedule.
 
-use std::collections::{BTreeSet, VecDeque};
+use std::collections::VecDeque;
 use std::time::{Duration, Instant};
 
 use retentiond::plan::schema::Engine;
@@ -38,6 +38,8 @@ const TRIES: usize = 3;
 #[derive(Debug, Default)]
 pub struct Ended {
     pub reports: Vec<Report>,
+    /// Where some were the victims of deadlocks: the server says that these were between foreign sessions and nobody else.
+    pub alone: bool,
     /// Steps that were let go because the engine waited for them.
     pub nudges: usize,
 }
@@ -149,14 +151,6 @@ impl Director {
         self.course.lock().await.foreign(i).await;
     }
 
-    /// Whether the server's report of its last deadlock names the foreign sessions and nobody else.
-    pub async fn deadlocked_alone(&self) -> bool {
-        let mut course = self.course.lock().await;
-        let ours: BTreeSet<String> = course.sessions.iter().map(|s| s.number.clone()).collect();
-        let met = course.control.deadlocked().await;
-        !met.is_empty() && met.is_subset(&ours)
-    }
-
     /// Makes all steps that are left, and waits for their answers.
     pub async fn end(&self) -> Ended {
         self.reached(usize::MAX).await;
@@ -164,7 +158,10 @@ impl Director {
         for session in &course.sessions {
             session.settle().await;
         }
-        Ended { reports: course.sessions.iter().map(Session::report).collect(), nudges: course.nudges }
+        let reports: Vec<Report> = course.sessions.iter().map(Session::report).collect();
+        let ours = |number: &String| course.sessions.iter().any(|s| s.number == *number);
+        let alone = reports.iter().filter(|r| r.victim()).all(|r| !r.met.is_empty() && r.met.iter().all(ours));
+        Ended { alone, reports, nudges: course.nudges }
     }
 }
 

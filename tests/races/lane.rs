@@ -15,6 +15,7 @@ use crate::enforcement::{Fixture, Rules, unlimited};
 use crate::oracle::Oracle;
 use crate::scene::{Shape, fixture_now};
 use crate::schedule::{Schedule, Turn};
+use crate::session::Report;
 use crate::support::database;
 use crate::tally::Tally;
 use crate::team::Team;
@@ -25,9 +26,6 @@ const CHAPTER: usize = 40;
 const LANES: usize = 4;
 /// No run takes so long.
 const FOR_EVER: Duration = Duration::from_secs(300);
-
-/// Codes by which a server says that it ended a transaction to break a deadlock.
-pub const DEADLOCKS: [&str; 2] = ["40P01", "1213"];
 
 /// Plays all schedules; `None` when the server is missing.
 pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
@@ -116,11 +114,9 @@ impl Lane<'_> {
             verdict.wrong.push(format!("{table} {id} is still due: {fate:?}"));
         }
         self.journal(verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
-        let victims = |r: &crate::session::Report| r.error.as_deref().is_some_and(|e| DEADLOCKS.contains(&e));
-        if ended.reports.iter().any(victims) {
-            let alone = self.director.deadlocked_alone().await;
+        if ended.reports.iter().any(Report::victim) {
             let schedule = Schedule { turns: foreign.unwrap_or_else(|| schedule.turns.clone()), ..schedule.clone() };
-            if alone || self.without_engine(&schedule).await.iter().any(victims) {
+            if ended.alone || self.without_engine(&schedule).await.iter().any(Report::victim) {
                 tally.own_deadlocks += 1;
             } else {
                 verdict.wrong.push("the application was the victim of a deadlock".to_owned());
@@ -234,7 +230,7 @@ impl Lane<'_> {
     }
 
     /// The foreign steps alone, in the same order.
-    async fn without_engine(&self, schedule: &Schedule) -> Vec<crate::session::Report> {
+    async fn without_engine(&self, schedule: &Schedule) -> Vec<Report> {
         let init = schedule.foreign.iter().map(|t| t.change.init.as_str()).find(|i| !i.is_empty()).unwrap_or_default();
         self.oracle.begin("", init).await;
         self.director.begin(self.fixture.engine, schedule).await;

@@ -84,6 +84,9 @@ fn code(e: &sqlx::Error) -> String {
     number.or_else(|| e.code().map(|c| c.into_owned())).unwrap_or_default()
 }
 
+/// Codes by which a server says that it ended a transaction to break a deadlock.
+const DEADLOCKS: [&str; 2] = ["40P01", "1213"];
+
 /// What became of a foreign session's transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -91,8 +94,17 @@ pub struct Report {
     pub answered: usize,
     /// The first error's code; the transaction was rolled back then.
     pub error: Option<String>,
+    /// Whom a deadlock was between whose victim it was, by their numbers, if the server says so.
+    pub met: BTreeSet<String>,
     /// Steps that had to wait for a lock.
     pub waited: usize,
+}
+
+impl Report {
+    /// Whether the server ended its transaction to break a deadlock.
+    pub fn victim(&self) -> bool {
+        self.error.as_deref().is_some_and(|e| DEADLOCKS.contains(&e))
+    }
 }
 
 /// One foreign session.
@@ -117,11 +129,17 @@ impl Session {
             while let Some(sql) = inbox.recv().await {
                 let failed = written.lock().unwrap().error.is_some();
                 let result = if failed { Ok(0) } else { wire.execute(&sql).await };
-                if result.is_err() {
+                let mut met = BTreeSet::new();
+                if let Err(code) = &result {
+                    // At once: the server keeps a report of the last deadlock alone.
+                    if DEADLOCKS.contains(&code.as_str()) {
+                        met = wire.deadlocked().await;
+                    }
                     let _ = wire.execute("ROLLBACK").await;
                 }
                 let mut report = written.lock().unwrap();
                 report.answered += 1;
+                report.met.append(&mut met);
                 if let (Err(code), None) = (result, &report.error) {
                     report.error = Some(code);
                 }
