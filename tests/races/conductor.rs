@@ -24,6 +24,8 @@ use crate::team::Team;
 const COMMIT: Duration = Duration::from_secs(20);
 /// A foreign step is chosen in one of so many turns.
 const FOREIGN: usize = 4;
+/// And so is one that comes at one moment, once that has come.
+const SHARP: usize = 3;
 
 pub struct Conductor<'d> {
     director: &'d Director,
@@ -34,6 +36,7 @@ pub struct Conductor<'d> {
     /// Everybody may pass.
     open: AtomicBool,
     patience: Duration,
+    sharp: Option<(Point, bool)>,
 }
 
 struct Desk {
@@ -49,13 +52,24 @@ struct Desk {
     course: Vec<(Turn, Option<Point>)>,
 }
 
+/// The point behind a point.
+fn next(point: Point) -> Point {
+    match point {
+        Point::Found => Point::Intended,
+        Point::Intended => Point::Fenced,
+        Point::Fenced => Point::Locked,
+        Point::Locked => Point::Acted,
+        Point::Acted | Point::Committed => Point::Committed,
+    }
+}
+
 impl<'d> Conductor<'d> {
     pub fn new(engine: Engine, director: &'d Director, team: Team) -> Self {
         let (workers, numbers) = (team.workers, Numbers(team.seed));
         let desk = Desk { waiting: Vec::new(), moving: 0, begun: false, workers, numbers, amid: 0, course: Vec::new() };
         let patience = Duration::from_millis(if engine == Engine::MariaDb { 40 } else { 25 });
         let (arrived, gate, open) = (Notify::new(), Semaphore::new(1), AtomicBool::new(false));
-        Self { director, desk: Mutex::new(desk), arrived, gate, open, patience }
+        Self { director, desk: Mutex::new(desk), arrived, gate, open, patience, sharp: team.sharp }
     }
 
     /// Gives turns for as long as it is polled.
@@ -64,7 +78,11 @@ impl<'d> Conductor<'d> {
             self.stillness().await;
             let foreign = self.director.left().await;
             match self.choose(&foreign) {
-                Some((Turn::Foreign(i), _)) => self.director.step(i).await,
+                Some((Turn::Foreign(i), _)) => {
+                    for _ in 0..self.at_once(i, foreign[i]) {
+                        self.director.step(i).await;
+                    }
+                }
                 Some((Turn::Engine, Some(go))) => drop(go.send(())),
                 // Nobody waits here, and no foreign step is left.
                 _ => drop(timeout(self.patience, self.arrived.notified()).await),
@@ -88,11 +106,24 @@ impl<'d> Conductor<'d> {
         if !desk.begun {
             return None;
         }
-        if !left.is_empty() && (desk.waiting.is_empty() || desk.numbers.below(FOREIGN) == 0) {
-            let i = left[desk.numbers.below(left.len())];
+        let sharp = self.sharp.filter(|_| left.first() == Some(&0));
+        let begun = desk.course.iter().any(|(turn, _)| *turn == Turn::Foreign(0));
+        let now = sharp.filter(|(point, _)| {
+            let point = if begun { next(*point) } else { *point };
+            desk.waiting.iter().any(|(p, _)| *p == point)
+        });
+        let others: Vec<usize> = left.iter().copied().filter(|i| *i != 0 || self.sharp.is_none()).collect();
+        let chosen = if now.is_some() && (begun || desk.numbers.below(SHARP) == 0) {
+            Some(0)
+        } else if !others.is_empty() && (desk.waiting.is_empty() || desk.numbers.below(FOREIGN) == 0) {
+            Some(others[desk.numbers.below(others.len())])
+        } else {
+            None
+        };
+        if let Some(i) = chosen {
             let inside = |p: Point| matches!(p, Point::Fenced | Point::Locked | Point::Acted);
             desk.amid += usize::from(desk.waiting.iter().filter(|(p, _)| inside(*p)).count() > 1);
-            desk.course.push((Turn::Foreign(i), None));
+            desk.course.extend([(Turn::Foreign(i), None)].repeat(self.at_once(i, foreign[i])));
             return Some((Turn::Foreign(i), None));
         }
         if desk.waiting.is_empty() {
@@ -105,6 +136,15 @@ impl<'d> Conductor<'d> {
         desk.moving += if point == Point::Found { desk.workers - (n - 1).min(desk.workers - 1) } else { 1 };
         desk.course.push((Turn::Engine, Some(point)));
         Some((Turn::Engine, Some(go)))
+    }
+
+    /// How many of the steps that a foreign session has left it makes in one turn.
+    fn at_once(&self, i: usize, left: usize) -> usize {
+        match self.sharp {
+            Some((_, true)) if i == 0 => left,
+            Some((_, false)) if i == 0 => (left - 1).max(1),
+            _ => 1,
+        }
     }
 
     async fn wait(&self, point: Point) {

@@ -1,7 +1,7 @@
 //! Plays schedules: several lanes beside each other, each with databases of its own, since most of the time is spent waiting.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use retentiond::enforce::{self, Prepared, RunOutcome, RunRequest, Watch, fence};
@@ -27,8 +27,12 @@ const LANES: usize = 4;
 /// No run takes so long.
 const FOR_EVER: Duration = Duration::from_secs(300);
 
+/// PostgreSQL has room for the connections of one test at a time.
+pub static ROOM: Mutex<()> = Mutex::new(());
+
 /// Plays all schedules; `None` when the server is missing.
 pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
+    let _room = (engine == Engine::Postgres).then(|| ROOM.lock().unwrap_or_else(PoisonError::into_inner));
     let mut by_shape: BTreeMap<Shape, Vec<Schedule>> = BTreeMap::new();
     for schedule in schedules {
         by_shape.entry(schedule.shape).or_default().push(schedule);
@@ -38,7 +42,8 @@ pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
         .flat_map(|(shape, all)| all.chunks(CHAPTER).map(|c| (shape, c.to_vec())).collect::<Vec<_>>())
         .collect();
     let (queue, total) = (Arc::new(Mutex::new(chapters)), Arc::new(Mutex::new(Some(Tally::default()))));
-    let lanes: Vec<_> = (0..LANES)
+    let lanes = std::env::var("RETENTIOND_LANES").map_or(LANES, |text| text.parse().unwrap());
+    let lanes: Vec<_> = (0..lanes)
         .map(|_| {
             let (queue, total) = (queue.clone(), total.clone());
             std::thread::spawn(move || {
@@ -113,7 +118,7 @@ impl Lane<'_> {
         for (table, id, fate) in self.oracle.snapshot().await.due(schedule.shape) {
             verdict.wrong.push(format!("{table} {id} is still due: {fate:?}"));
         }
-        self.journal(verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
+        let failed = self.journal(verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
         if ended.reports.iter().any(Report::victim) {
             let schedule = Schedule { turns: foreign.unwrap_or_else(|| schedule.turns.clone()), ..schedule.clone() };
             if ended.alone || self.without_engine(&schedule).await.iter().any(Report::victim) {
@@ -132,6 +137,7 @@ impl Lane<'_> {
                 *tally.errors.entry(code).or_default() += 1;
             }
         }
+        tally.failed.extend(failed.into_iter().map(|code| format!("{schedule}: {code}")));
         let course = conductor.map_or_else(String::new, |c| format!(" | {}", c.course()));
         tally.wrong.extend(verdict.wrong.into_iter().map(|w| format!("{} {schedule}{course}: {w}", engine.name())));
     }
@@ -188,15 +194,15 @@ impl Lane<'_> {
         }
     }
 
-    /// Each ledger row has exactly one `applied` with the same MACs, and the other way round.
+    /// Each ledger row has exactly one `applied` with the same MACs, and the other way round; the codes of records that failed.
     async fn journal(
         &mut self,
         mut batches: Vec<(String, Macs)>,
         wrong: &mut Vec<String>,
         aborted: &mut BTreeMap<String, usize>,
-    ) {
+    ) -> Vec<String> {
         let mut applied: Vec<(String, Macs)> = Vec::new();
-        let mut open = std::collections::BTreeSet::new();
+        let (mut open, mut failed) = (std::collections::BTreeSet::new(), Vec::new());
         loop {
             let page = self.fixture.journal.reader().entries(self.read, 1_000).await.unwrap();
             let Some(last) = page.last() else { break };
@@ -208,6 +214,7 @@ impl Lane<'_> {
                         open.remove(&batch);
                         *aborted.entry(code.to_string()).or_default() += 1;
                     }
+                    Event::RecordFailed { code, .. } => failed.push(code.to_string()),
                     Event::Applied { batch, macs, .. } => {
                         if !open.remove(&batch) {
                             wrong.push(format!("{batch} was applied without an intent"));
@@ -227,6 +234,7 @@ impl Lane<'_> {
         if !open.is_empty() {
             wrong.push(format!("{} intents were never closed", open.len()));
         }
+        failed
     }
 
     /// The foreign steps alone, in the same order.

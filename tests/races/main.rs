@@ -2,7 +2,8 @@
 //! manner of PostgreSQL's isolation tester, on every shape of action and every engine; and the proof that this harness can lose.
 //!
 //! `RETENTIOND_SCHEDULES` schedules of each kind are drawn for each engine, always the same ones for the same `RETENTIOND_SEED`; `all` plays
-//! every schedule of two sessions. `RETENTIOND_ONLY` plays those alone whose description contains it.
+//! every schedule of two sessions. `RETENTIOND_ONLY` plays those alone whose description contains it. `RETENTIOND_LANES` schedules are played beside
+//! each other, each in a database of its own: 4, unless somebody says otherwise.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
@@ -79,6 +80,9 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
         tally.own_deadlocks,
         tally.aborted
     );
+    for failed in &tally.failed {
+        eprintln!("{}: a record failed for a while: {failed}", engine.name());
+    }
     assert_eq!(tally.wrong, Vec::<String>::new(), "{} of {n} schedules", tally.wrong.len());
     assert_eq!(tally.played, n);
 }

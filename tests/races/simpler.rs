@@ -1,8 +1,8 @@
 //! Shapes of a batch that are simpler than the engine's (`forms.rs`), played on the same schedules: each must lose a change, or the harness could not
 //! find one. Beside them stand the shapes that the engine uses, written out by hand in the same way, which must not.
 
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::future::join_all;
@@ -14,6 +14,7 @@ use crate::conductor::Conductor;
 use crate::director::Director;
 use crate::enforcement::Fixture;
 use crate::forms::{FORMS, Form};
+use crate::lane::ROOM;
 use crate::oracle::Oracle;
 use crate::scene::{MASKED, Shape, fixture_now};
 use crate::schedule::{ENGINE_STEPS, End, Numbers, Schedule, Transaction, Turn, interleavings};
@@ -57,7 +58,7 @@ impl Form {
             if beside == Beside::Two {
                 return schedule(foreign, turns, None);
             }
-            let team = Team { workers: 2, rows: 5, chunk: 5, pace: Pace::Full, seed: numbers.next() };
+            let team = Team { workers: 2, rows: 5, chunk: 5, pace: Pace::Full, sharp: None, seed: numbers.next() };
             schedule(foreign, Vec::new(), Some(team))
         };
         let seldom = beside == Beside::Team && SELDOM.contains(&self.name);
@@ -182,6 +183,7 @@ impl Steps<'_> {
 }
 
 fn each(beside: Beside) {
+    let _room = ROOM.lock().unwrap_or_else(PoisonError::into_inner);
     let (next, wrong) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
         for _ in 0..4 {

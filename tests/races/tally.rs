@@ -20,6 +20,8 @@ pub struct Tally {
     pub own_deadlocks: usize,
     /// Batches that were given up and tried again or not, by the journal's code.
     pub aborted: BTreeMap<String, usize>,
+    /// Records that a run named as failed while somebody else changed them, with the code.
+    pub failed: Vec<String>,
     pub wrong: Vec<String>,
 }
 
@@ -37,6 +39,7 @@ impl Tally {
         for (code, n) in other.aborted {
             *self.aborted.entry(code).or_default() += n;
         }
+        self.failed.extend(other.failed);
         self.wrong.extend(other.wrong);
     }
 }
