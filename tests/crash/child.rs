@@ -4,10 +4,11 @@ use std::io::BufRead as _;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
+use retentiond::enforce::Pace;
 use retentiond::source::Target;
 
 use crate::scene::scene_rules;
-use crate::stage::{Inside, Stage, batches};
+use crate::stage::{Inside, Stage, work};
 
 const CHILD: &str = "RETENTIOND_TEST_CRASH_CHILD";
 
@@ -24,6 +25,8 @@ fn child_that_enforces_until_something_happens() {
     let Ok(args) = std::env::var(CHILD) else { return };
     let mut args = args.lines();
     let (url, state) = (args.next().unwrap(), args.next().unwrap());
+    let workers = args.next().unwrap().parse().unwrap();
+    let pace = if args.next() == Some("gentle") { Pace::Gentle } else { Pace::Full };
     println!("{STARTING}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
@@ -36,7 +39,7 @@ fn child_that_enforces_until_something_happens() {
         let result = match inside.prepare(&scene_rules()).await {
             Ok((prepared, fence)) => {
                 println!("{WORKING}");
-                inside.work(&prepared, fence, batches(4, 16)).await
+                inside.work(&prepared, fence, work(workers, pace)).await
             }
             Err(e) => Err(e),
         };
@@ -54,7 +57,7 @@ fn child_that_enforces_until_something_happens() {
 }
 
 /// A child that will enforce this stage; `before` goes in front of its command line.
-pub fn command(stage: &Stage, before: &[String]) -> Command {
+pub fn command(stage: &Stage, pace: Pace, before: &[String]) -> Command {
     let own = std::env::current_exe().unwrap();
     let mut command = match before.split_first() {
         Some((program, args)) => {
@@ -69,9 +72,11 @@ pub fn command(stage: &Stage, before: &[String]) -> Command {
         .env(
             CHILD,
             format!(
-                "{}\n{}{}",
+                "{}\n{}\n{}\n{}{}",
                 stage.url(),
                 stage.state_dir().display(),
+                stage.workers,
+                if pace == Pace::Gentle { "gentle" } else { "full" },
                 if before.is_empty() { "" } else { "\nalone\nalone\nalone" }
             ),
         )
@@ -82,8 +87,8 @@ pub fn command(stage: &Stage, before: &[String]) -> Command {
 }
 
 /// Starts a child and waits until it says that word.
-pub fn start(stage: &Stage, until: &str) -> Child {
-    let mut child = command(stage, &[]).spawn().unwrap();
+pub fn start(stage: &Stage, pace: Pace, until: &str) -> Child {
+    let mut child = command(stage, pace, &[]).spawn().unwrap();
     let mut lines = std::io::BufReader::new(child.stdout.take().unwrap());
     let mut line = String::new();
     while !line.contains(until) {

@@ -2,6 +2,9 @@
 
 use std::time::{Duration, Instant};
 
+use retentiond::enforce::Pace;
+use retentiond::plan::schema::Engine;
+
 use crate::chance::Chance;
 use crate::child;
 use crate::oracle::{Mark, Phase, Tally, judge, mark};
@@ -12,11 +15,28 @@ const RESET: u64 = 5;
 
 #[tokio::test]
 async fn a_run_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_or_done_twice() {
-    let (kills, seed) = (asked("RETENTIOND_KILLS", 30), asked("RETENTIOND_SEED", 1));
+    killed(1, &[Pace::Full], asked("RETENTIOND_KILLS", 30)).await;
+}
+
+#[tokio::test]
+async fn a_run_of_several_workers_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_or_done_twice() {
+    killed(3, &[Pace::Gentle, Pace::Full], asked("RETENTIOND_KILLS", 15)).await;
+}
+
+async fn killed(workers: usize, paces: &[Pace], kills: u64) {
+    let seed = asked("RETENTIOND_SEED", 1);
     for engine in engines() {
-        let Some(stage) = Stage::new(engine, 24).await else { continue };
+        let Some(mut stage) = Stage::new(engine, 24).await else { continue };
+        stage.workers = workers;
         let mut chance = Chance::new(seed);
-        let mut lengths = Lengths::of(&stage);
+        let mut lengths: Vec<Lengths> = Vec::new();
+        for pace in paces {
+            stage.reset().await;
+            lengths.push(Lengths::of(&stage, *pace));
+            // SQLite has one writer.
+            let most = if engine == Engine::Sqlite { 1 } else { workers };
+            assert_eq!(stage.slots_used().await, most, "every worker does something");
+        }
         let (mut tally, mut killed, mut twice) = (Tally::new(), 0, 0);
         let mut since = Mark::default();
         let mut round = 0;
@@ -29,52 +49,57 @@ async fn a_run_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_
             }
             round += 1;
             assert!(round < kills * 10 + 100, "most runs end before they can be killed");
-            if !kill(&stage, &mut chance, &mut lengths) {
+            if !kill(&stage, &mut chance, &mut lengths[..]) {
                 stage.refill().await;
                 since = mark(&stage).await;
                 continue;
             }
             killed += 1;
             // The next one may die while it clears up.
-            while chance.percent(25) && killed < kills && kill(&stage, &mut chance, &mut lengths) {
+            while chance.percent(25) && killed < kills && kill(&stage, &mut chance, &mut lengths[..]) {
                 killed += 1;
                 twice += 1;
             }
             *tally.entry(judge(&stage, since).await).or_default() += 1;
             since = mark(&stage).await;
         }
-        println!("{}: {killed} kills, {twice} of them of the run after a kill; {tally:?}", engine.name());
+        println!("{}, {workers} workers: {killed} kills, {twice} of them of the run after a kill; {tally:?}", engine.name());
         assert!(tally.keys().any(|p| matches!(p, Phase::Aborted | Phase::Recovered)), "some kills hit a batch");
     }
 }
 
 /// The two parts of a run, and how long each lasts.
 struct Lengths {
+    pace: Pace,
     starting: Duration,
     working: Duration,
 }
 
 impl Lengths {
     /// Of undisturbed runs; the first one finds nothing done, the second nothing to do.
-    fn of(stage: &Stage) -> Self {
-        let mut child = child::start(stage, child::WORKING);
+    fn of(stage: &Stage, pace: Pace) -> Self {
+        let mut child = child::start(stage, pace, child::WORKING);
         let begun = Instant::now();
         assert!(child.wait().unwrap().success());
         let working = begun.elapsed();
         let begun = Instant::now();
-        let mut child = child::start(stage, child::WORKING);
+        let mut child = child::start(stage, pace, child::WORKING);
         let starting = begun.elapsed();
         assert!(child.wait().unwrap().success());
-        Self { starting, working }
+        Self { pace, starting, working }
     }
 }
 
-/// Kills a run at a moment of its usual duration, one in six while it starts; whether it still ran then.
-fn kill(stage: &Stage, chance: &mut Chance, lengths: &mut Lengths) -> bool {
+/// Kills a run at one of these paces at a moment of its usual duration, one in six while it starts; whether it still ran then.
+fn kill(stage: &Stage, chance: &mut Chance, lengths: &mut [Lengths]) -> bool {
+    let lengths = match lengths {
+        [only] => only,
+        all => &mut all[usize::from(chance.percent(50))],
+    };
     let starting = chance.percent(16);
     let whole = if starting { lengths.starting } else { lengths.working };
     let delay = whole.mul_f64(f64::from(u32::try_from(chance.between(0, 1_000)).unwrap()) / 1_000.0);
-    let mut child = child::start(stage, if starting { child::STARTING } else { child::WORKING });
+    let mut child = child::start(stage, lengths.pace, if starting { child::STARTING } else { child::WORKING });
     let begun = Instant::now();
     while begun.elapsed() < delay {
         if let Some(status) = child.try_wait().unwrap() {

@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning | in CI |
 //! |---|---|---|
-//! | `RETENTIOND_KILLS` | random kills, for each engine | 30 |
+//! | `RETENTIOND_KILLS` | random kills, for each engine, of one worker and of three each | 30 and 15 |
 //! | `RETENTIOND_SEED` | where chance begins | 1 |
 //! | `RETENTIOND_STRACE` | `all`, or at how many system calls the process is killed or the disk fails | 8 and 4 |
 //! | `RETENTIOND_CUTS` | `all`, or at how many messages the connection is cut in each way | 3, silently 1 |

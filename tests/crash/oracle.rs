@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use retentiond::enforce::Settings;
 use retentiond::journal::{Entry, Event, Hash, Id128, KeyId, Macs, Name, Outcome, export, verify};
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::source::Session;
@@ -27,6 +28,8 @@ pub enum Phase {
     Aborted,
     /// An intent was open and had committed: `applied` by recovery.
     Recovered,
+    /// Of several open intents some had committed and some had not.
+    Divided,
     /// Between batches or behind the last one.
     Closed,
     /// It had finished.
@@ -37,6 +40,7 @@ pub enum Phase {
 pub type Tally = BTreeMap<Phase, u64>;
 
 struct LedgerRow {
+    seq: u64,
     batch: Id128,
     n: u64,
     key_id: KeyId,
@@ -56,7 +60,8 @@ pub async fn judge(stage: &Stage, mark: Mark) -> Phase {
     assert_eq!(named(&inside, stage, &ledger), stage.scene.changed(&found), "the ledger names what is gone, and nothing else");
     let phase = phase_of(&left, &ledger);
 
-    let outcome = inside.enforce(&stage.rules, batches(6, 40)).await.unwrap_or_else(|e| panic!("the run after the crash: {e}"));
+    let settings = Settings { workers: stage.workers, ..batches(6, 40) };
+    let outcome = inside.enforce(&stage.rules, settings).await.unwrap_or_else(|e| panic!("the run after the crash: {e}"));
     for a in &outcome.actions {
         assert_eq!((a.due_after, a.failed, a.busy, a.too_large), (0, 0, 0, 0), "{a:?}");
     }
@@ -74,7 +79,7 @@ pub async fn judge(stage: &Stage, mark: Mark) -> Phase {
 pub async fn mark(stage: &Stage) -> Mark {
     let inside = stage.enter().await;
     let (_, ledger) = witness(stage, &inside, Mark::default()).await;
-    let mark = Mark { journal: inside.journal.reader().size().await.unwrap(), ledger: ledger.len() as u64 };
+    let mark = Mark { journal: inside.journal.reader().size().await.unwrap(), ledger: ledger.last().map_or(0, |row| row.seq) };
     inside.leave().await;
     mark
 }
@@ -103,20 +108,23 @@ async fn read_ledger(stage: &Stage, session: &mut Session, mark: Mark) -> Vec<Le
     let seqs = format!("SELECT CAST(l.seq AS {text}) FROM {} AS l ORDER BY l.seq", own(stage.engine, "ledger"));
     let seqs: Vec<u64> =
         session.rows(&seqs).await.unwrap().into_iter().map(|row| row[0].as_ref().unwrap().parse().unwrap()).collect();
-    assert!(seqs.iter().copied().eq(1..=seqs.len() as u64), "the ledger counts its rows: {seqs:?}");
+    // Of several workers one may take a position and die, and another have the next.
+    let counts =
+        if stage.workers == 1 { seqs.iter().copied().eq(1..=seqs.len() as u64) } else { seqs.is_sorted_by(|a, b| a < b) };
+    assert!(counts, "the ledger counts its rows: {seqs:?}");
     let sql = format!(
-        "SELECT batch, CAST(n AS {text}), data_set, related, key_id, {macs} FROM {} WHERE seq > {} ORDER BY seq",
+        "SELECT CAST(l.seq AS {text}), batch, CAST(n AS {text}), data_set, related, key_id, {macs} FROM {} AS l WHERE l.seq > {} ORDER BY l.seq",
         own(stage.engine, "ledger"),
         mark.ledger
     );
     let found = session.rows(&sql).await.unwrap().into_iter().map(|row| {
-        let [batch, n, data_set, related, key_id, macs] =
+        let [seq, batch, n, data_set, related, key_id, macs] =
             row.into_iter().map(Option::unwrap).collect::<Vec<_>>().try_into().unwrap();
         let mut all = vec![(data_set, Macs::from_bytes(hex::decode(macs).unwrap()).unwrap())];
         let related: Vec<retentiond::journal::Related> = serde_json::from_str(&related).unwrap();
         all.extend(related.into_iter().map(|r| (r.data_set.to_string(), r.macs)));
         let (batch, key_id) = (Id128::parse(&batch).unwrap(), KeyId::parse(&key_id).unwrap());
-        LedgerRow { batch, n: n.parse().unwrap(), key_id, macs: all }
+        LedgerRow { seq: seq.parse().unwrap(), batch, n: n.parse().unwrap(), key_id, macs: all }
     });
     found.collect()
 }
@@ -170,15 +178,13 @@ fn phase_of(left: &[Entry], ledger: &[LedgerRow]) -> Phase {
     if newest.is_none() {
         return Phase::Starting;
     }
-    let committed = ledger.iter().any(|row| open.contains(&row.batch.to_string()));
+    let committed = ledger.iter().filter(|row| open.contains(&row.batch.to_string())).count();
     match left.last().map(|e| &e.event) {
-        _ if !open.is_empty() => {
-            if committed {
-                Phase::Recovered
-            } else {
-                Phase::Aborted
-            }
-        }
+        _ if !open.is_empty() => match committed {
+            0 => Phase::Aborted,
+            n if n < open.len() => Phase::Divided,
+            _ => Phase::Recovered,
+        },
         Some(Event::RunFinished { .. }) => Phase::Finished,
         _ if any => Phase::Closed,
         _ => Phase::BeforeIntent,

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::run::take_fence;
-use retentiond::enforce::{EnforceError, Prepared, RunOutcome, RunRequest, Settings, Silent, run};
+use retentiond::enforce::{EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, run};
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::plan::resolve::Resolved;
@@ -24,9 +24,14 @@ pub struct Stage {
     pub engine: Engine,
     pub scene: Scene,
     pub rules: Rules,
+    /// How many workers a run has.
+    pub workers: usize,
     db: TestDatabase,
     folder: tempfile::TempDir,
 }
+
+/// Slots of the fence: so many workers there may be.
+const SLOTS: u16 = 3;
 
 /// What a process holds open while it works.
 pub struct Inside {
@@ -55,6 +60,12 @@ pub fn batches(first: usize, largest: usize) -> Settings {
     Settings { first_batch: first, largest_batch: largest, chunk: first as u64, target_time, ..unlimited() }
 }
 
+/// A run that is to be broken: several workers have so little in hand at once that each finds something.
+pub fn work(workers: usize, pace: Pace) -> Settings {
+    let (first, largest) = if workers > 1 { (2, 6) } else { (4, 16) };
+    Settings { workers, pace, ..batches(first, largest) }
+}
+
 impl Stage {
     /// A database of its own with `n` records of each kind and a hold on one of them.
     pub async fn new(engine: Engine, n: usize) -> Option<Self> {
@@ -69,7 +80,7 @@ impl Stage {
             source: "crm".to_owned(),
             role: format!("r_{}", &name[name.len().saturating_sub(12)..]).replace('.', "_"),
             host: None,
-            slots: 1,
+            slots: SLOTS,
             database: name,
             tables: Vec::new(),
         };
@@ -85,7 +96,7 @@ impl Stage {
         source.close().await;
         drop(journal);
         state.close().await;
-        let stage = Self { engine, scene, rules, db, folder };
+        let stage = Self { engine, scene, rules, workers: 1, db, folder };
         stage.reset().await;
         stage
     }
@@ -120,6 +131,18 @@ impl Stage {
     /// A place for what a test writes.
     pub fn scratch(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
+    }
+
+    /// How many workers have a batch in the ledger.
+    pub async fn slots_used(&self) -> usize {
+        let inside = self.enter().await;
+        let mut session = inside.source.session().await.unwrap();
+        let text = if self.engine.is_mysql_family() { "CHAR" } else { "TEXT" };
+        let sql = format!("SELECT DISTINCT CAST(slot AS {text}) FROM {}", own(self.engine, "ledger"));
+        let used = session.rows(&sql).await.unwrap().len();
+        session.done().await.unwrap();
+        inside.leave().await;
+        used
     }
 
     /// What a new process opens.

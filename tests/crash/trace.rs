@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
+use retentiond::enforce::Pace;
+
 use crate::chance::Chance;
 use crate::child::{FAILED, command};
 use crate::stage::Stage;
@@ -54,7 +56,7 @@ pub fn points(stage: &Stage, calls: &str) -> (Vec<Point>, usize) {
     let log = stage.scratch("trace");
     let mut before = strace(&log, calls);
     before.push("-y".to_owned());
-    let output = command(stage, &before).output().unwrap();
+    let output = command(stage, Pace::Full, &before).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let folders = [stage.state_dir(), stage.file().parent().map(Path::to_path_buf).unwrap_or_default()];
     let mut counts: BTreeMap<(String, Option<String>, String), usize> = BTreeMap::new();
@@ -102,7 +104,7 @@ pub fn strike(stage: &Stage, point: &Point, effect: Effect) -> End {
     if let Some(path) = &point.path {
         before.extend(["-P".to_owned(), path.clone()]);
     }
-    let output = command(stage, &before).output().unwrap();
+    let output = command(stage, Pace::Full, &before).output().unwrap();
     match (output.status.signal(), output.status.code()) {
         (Some(9), _) | (_, Some(137)) => End::Killed,
         (_, Some(0)) => End::Complete,

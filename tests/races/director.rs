@@ -38,6 +38,8 @@ const TRIES: usize = 3;
 #[derive(Debug, Default)]
 pub struct Ended {
     pub reports: Vec<Report>,
+    /// Where some were the victims of deadlocks: the server says that these were between foreign sessions and nobody else.
+    pub alone: bool,
     /// Steps that were let go because the engine waited for them.
     pub nudges: usize,
 }
@@ -139,6 +141,16 @@ impl Director {
         (course.sessions.iter().any(|s| !s.idle()), course.foreign)
     }
 
+    /// How many steps each foreign session has left.
+    pub async fn left(&self) -> Vec<usize> {
+        self.course.lock().await.steps.iter().map(VecDeque::len).collect()
+    }
+
+    /// Makes the next step of a foreign session, out of any schedule.
+    pub async fn step(&self, i: usize) {
+        self.course.lock().await.foreign(i).await;
+    }
+
     /// Makes all steps that are left, and waits for their answers.
     pub async fn end(&self) -> Ended {
         self.reached(usize::MAX).await;
@@ -146,7 +158,10 @@ impl Director {
         for session in &course.sessions {
             session.settle().await;
         }
-        Ended { reports: course.sessions.iter().map(Session::report).collect(), nudges: course.nudges }
+        let reports: Vec<Report> = course.sessions.iter().map(Session::report).collect();
+        let ours = |number: &String| course.sessions.iter().any(|s| s.number == *number);
+        let alone = reports.iter().filter(|r| r.victim()).all(|r| !r.met.is_empty() && r.met.iter().all(ours));
+        Ended { alone, reports, nudges: course.nudges }
     }
 }
 

@@ -1,67 +1,38 @@
 //! Plays schedules: several lanes beside each other, each with databases of its own, since most of the time is spent waiting.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use retentiond::enforce::{self, Prepared, RunOutcome, RunRequest, fence};
+use retentiond::enforce::{self, Prepared, RunOutcome, RunRequest, Watch, fence};
 use retentiond::journal::{Event, Macs, Trigger};
 use retentiond::plan::schema::Engine;
 
 use crate::changes::hold_table;
-use crate::director::Director;
+use crate::conductor::{Conducted, Conductor};
+use crate::director::{Director, Ended};
 use crate::enforcement::{Fixture, Rules, unlimited};
 use crate::oracle::Oracle;
 use crate::scene::{Shape, fixture_now};
-use crate::schedule::Schedule;
+use crate::schedule::{Schedule, Turn};
+use crate::session::Report;
 use crate::support::database;
-
-/// What was seen over many schedules.
-#[derive(Debug, Default)]
-pub struct Tally {
-    pub played: usize,
-    /// Records that batches changed, and were right to.
-    pub touched: usize,
-    /// Foreign steps that waited for a lock.
-    pub waited: usize,
-    /// Foreign steps that were made early because the engine waited for them.
-    pub nudged: usize,
-    /// Foreign transactions that ended in an error, by its code.
-    pub errors: BTreeMap<String, usize>,
-    /// Foreign sessions that were the victims of a deadlock between themselves, as they are without the engine too.
-    pub own_deadlocks: usize,
-    /// Batches that were given up and tried again or not, by the journal's code.
-    pub aborted: BTreeMap<String, usize>,
-    pub wrong: Vec<String>,
-}
-
-impl Tally {
-    fn add(&mut self, other: Self) {
-        self.played += other.played;
-        self.touched += other.touched;
-        self.waited += other.waited;
-        self.nudged += other.nudged;
-        self.own_deadlocks += other.own_deadlocks;
-        for (code, n) in other.errors {
-            *self.errors.entry(code).or_default() += n;
-        }
-        for (code, n) in other.aborted {
-            *self.aborted.entry(code).or_default() += n;
-        }
-        self.wrong.extend(other.wrong);
-    }
-}
+use crate::tally::Tally;
+use crate::team::Team;
 
 /// How many schedules share a database and a journal: recovery reads the whole journal at every run.
 const CHAPTER: usize = 40;
 /// How many lanes work beside each other.
 const LANES: usize = 4;
+/// No run takes so long.
+const FOR_EVER: Duration = Duration::from_secs(300);
 
-/// Codes by which a server says that it ended a transaction to break a deadlock.
-pub const DEADLOCKS: [&str; 2] = ["40P01", "1213"];
+/// PostgreSQL has room for the connections of one test at a time.
+pub static ROOM: Mutex<()> = Mutex::new(());
 
 /// Plays all schedules; `None` when the server is missing.
 pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
+    let _room = (engine == Engine::Postgres).then(|| ROOM.lock().unwrap_or_else(PoisonError::into_inner));
     let mut by_shape: BTreeMap<Shape, Vec<Schedule>> = BTreeMap::new();
     for schedule in schedules {
         by_shape.entry(schedule.shape).or_default().push(schedule);
@@ -71,7 +42,8 @@ pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
         .flat_map(|(shape, all)| all.chunks(CHAPTER).map(|c| (shape, c.to_vec())).collect::<Vec<_>>())
         .collect();
     let (queue, total) = (Arc::new(Mutex::new(chapters)), Arc::new(Mutex::new(Some(Tally::default()))));
-    let lanes: Vec<_> = (0..LANES)
+    let lanes = std::env::var("RETENTIOND_LANES").map_or(LANES, |text| text.parse().unwrap());
+    let lanes: Vec<_> = (0..lanes)
         .map(|_| {
             let (queue, total) = (queue.clone(), total.clone());
             std::thread::spawn(move || {
@@ -128,9 +100,10 @@ impl Lane<'_> {
         self.oracle.begin(&schedule.action, init).await;
         self.director.begin(engine, schedule).await;
         let ordered = init.contains(hold_table(engine));
-        let first = self.run(ordered).await;
-        let ended = self.director.end().await;
-        let quiet = self.run(true).await;
+        let conductor = schedule.team.map(|team| Conductor::new(engine, self.director, team));
+        let first = self.run(ordered, schedule, conductor.as_ref()).await;
+        let (ended, foreign) = self.end(conductor.as_ref()).await;
+        let quiet = self.run(true, schedule, conductor.as_ref()).await;
         let mut verdict = self.oracle.verdict().await;
         if let Err(e) = first {
             verdict.wrong.push(format!("the run ended: {e}"));
@@ -145,10 +118,10 @@ impl Lane<'_> {
         for (table, id, fate) in self.oracle.snapshot().await.due(schedule.shape) {
             verdict.wrong.push(format!("{table} {id} is still due: {fate:?}"));
         }
-        self.journal(&verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
-        let victims = |r: &crate::session::Report| r.error.as_deref().is_some_and(|e| DEADLOCKS.contains(&e));
-        if ended.reports.iter().any(victims) {
-            if self.without_engine(schedule).await.iter().any(victims) {
+        let failed = self.journal(verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
+        if ended.reports.iter().any(Report::victim) {
+            let schedule = Schedule { turns: foreign.unwrap_or_else(|| schedule.turns.clone()), ..schedule.clone() };
+            if ended.alone || self.without_engine(&schedule).await.iter().any(Report::victim) {
                 tally.own_deadlocks += 1;
             } else {
                 verdict.wrong.push("the application was the victim of a deadlock".to_owned());
@@ -157,17 +130,34 @@ impl Lane<'_> {
         tally.played += 1;
         tally.touched += verdict.touched;
         tally.nudged += ended.nudges;
+        tally.amid += conductor.as_ref().map_or(0, Conductor::amid);
         for report in ended.reports {
             tally.waited += report.waited;
             if let Some(code) = report.error {
                 *tally.errors.entry(code).or_default() += 1;
             }
         }
-        tally.wrong.extend(verdict.wrong.into_iter().map(|w| format!("{} {schedule}: {w}", engine.name())));
+        tally.failed.extend(failed.into_iter().map(|code| format!("{schedule}: {code}")));
+        let course = conductor.map_or_else(String::new, |c| format!(" | {}", c.course()));
+        tally.wrong.extend(verdict.wrong.into_iter().map(|w| format!("{} {schedule}{course}: {w}", engine.name())));
+    }
+
+    /// What is left of the foreign transactions; with several workers also the order in which their steps were made.
+    async fn end(&self, conductor: Option<&Conductor<'_>>) -> (Ended, Option<Vec<Turn>>) {
+        let foreign = match conductor {
+            Some(conductor) => Some(conductor.end().await),
+            None => None,
+        };
+        (self.director.end().await, foreign)
     }
 
     /// One run; whether an order stands decides which plan.
-    async fn run(&mut self, ordered: bool) -> Result<RunOutcome, enforce::EnforceError> {
+    async fn run(
+        &mut self,
+        ordered: bool,
+        schedule: &Schedule,
+        conductor: Option<&Conductor<'_>>,
+    ) -> Result<RunOutcome, enforce::EnforceError> {
         if !self.plans.contains_key(&ordered) {
             let mut prepared = self.fixture.prepare(&self.rules).await;
             if prepared.moment.orders != ordered {
@@ -184,22 +174,35 @@ impl Lane<'_> {
         let server = &prepared.schema.server.id;
         let fence = fence::take(source, &self.fixture.state, journal, &prepared.plan.source, server, None).await?;
         self.director.reached(0).await;
-        let (settings, trigger) = (unlimited(), Trigger::Command);
-        let request = RunRequest { source, prepared, journal, fence, settings, full_census: false, watch: self.oracle, trigger };
-        let run = enforce::run(request);
-        tokio::pin!(run);
-        loop {
-            tokio::select! {
-                outcome = &mut run => return outcome,
-                () = tokio::time::sleep(Duration::from_millis(20)) => self.director.nudge().await,
+        let (settings, trigger) = (schedule.team.map_or_else(unlimited, Team::settings), Trigger::Command);
+        let conducted = conductor.map(|conductor| Conducted { oracle: self.oracle, conductor });
+        let watch = conducted.as_ref().map_or(self.oracle as &dyn Watch, |c| c);
+        let request = RunRequest { source, prepared, journal, fence, settings, full_census: false, watch, trigger };
+        let others = async {
+            match conductor {
+                Some(conductor) => conductor.conduct().await,
+                None => loop {
+                    tokio::time::sleep(Duration::from_millis(20)).await;
+                    self.director.nudge().await;
+                },
             }
+        };
+        tokio::select! {
+            outcome = enforce::run(request) => outcome,
+            () = others => unreachable!("others go on until the run ends"),
+            () = tokio::time::sleep(FOR_EVER) => panic!("{schedule} | {}: it hangs", conductor.map_or_else(String::new, Conductor::course)),
         }
     }
 
-    /// Each ledger row has exactly one `applied` with the same MACs, and the other way round.
-    async fn journal(&mut self, batches: &[(String, Macs)], wrong: &mut Vec<String>, aborted: &mut BTreeMap<String, usize>) {
+    /// Each ledger row has exactly one `applied` with the same MACs, and the other way round; the codes of records that failed.
+    async fn journal(
+        &mut self,
+        mut batches: Vec<(String, Macs)>,
+        wrong: &mut Vec<String>,
+        aborted: &mut BTreeMap<String, usize>,
+    ) -> Vec<String> {
         let mut applied: Vec<(String, Macs)> = Vec::new();
-        let mut open = std::collections::BTreeSet::new();
+        let (mut open, mut failed) = (std::collections::BTreeSet::new(), Vec::new());
         loop {
             let page = self.fixture.journal.reader().entries(self.read, 1_000).await.unwrap();
             let Some(last) = page.last() else { break };
@@ -211,6 +214,7 @@ impl Lane<'_> {
                         open.remove(&batch);
                         *aborted.entry(code.to_string()).or_default() += 1;
                     }
+                    Event::RecordFailed { code, .. } => failed.push(code.to_string()),
                     Event::Applied { batch, macs, .. } => {
                         if !open.remove(&batch) {
                             wrong.push(format!("{batch} was applied without an intent"));
@@ -221,16 +225,20 @@ impl Lane<'_> {
                 }
             }
         }
+        // Each worker says with its next intent what it has done.
+        applied.sort_by(|a, b| a.0.cmp(&b.0));
+        batches.sort_by(|a, b| a.0.cmp(&b.0));
         if applied != batches {
             wrong.push(format!("the ledger has {} batches, the journal applied {}", batches.len(), applied.len()));
         }
         if !open.is_empty() {
             wrong.push(format!("{} intents were never closed", open.len()));
         }
+        failed
     }
 
     /// The foreign steps alone, in the same order.
-    async fn without_engine(&self, schedule: &Schedule) -> Vec<crate::session::Report> {
+    async fn without_engine(&self, schedule: &Schedule) -> Vec<Report> {
         let init = schedule.foreign.iter().map(|t| t.change.init.as_str()).find(|i| !i.is_empty()).unwrap_or_default();
         self.oracle.begin("", init).await;
         self.director.begin(self.fixture.engine, schedule).await;

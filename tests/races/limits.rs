@@ -70,6 +70,7 @@ fn what_the_map_accepts_as_a_race_is_a_child_that_comes_in_and_nothing_else() {
                 action: shape.actions().remove(0),
                 foreign: foreign.clone(),
                 turns,
+                team: None,
             })
         });
         lane::play(engine, schedules.collect())

@@ -2,12 +2,15 @@
 //! manner of PostgreSQL's isolation tester, on every shape of action and every engine; and the proof that this harness can lose.
 //!
 //! `RETENTIOND_SCHEDULES` schedules of each kind are drawn for each engine, always the same ones for the same `RETENTIOND_SEED`; `all` plays
-//! every schedule of two sessions. `RETENTIOND_ONLY` plays those alone whose description contains it.
+//! every schedule of two sessions. `RETENTIOND_ONLY` plays those alone whose description contains it. `RETENTIOND_LANES` schedules are played beside
+//! each other, each in a database of its own: 4, unless somebody says otherwise.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod changes;
+mod conductor;
 mod director;
+mod forms;
 mod lane;
 mod limits;
 mod model;
@@ -18,6 +21,8 @@ mod scene;
 mod schedule;
 mod session;
 mod simpler;
+mod tally;
+mod team;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
 #[path = "../support/enforcement.rs"]
@@ -28,8 +33,9 @@ mod support;
 use retentiond::plan::schema::Engine;
 
 use schedule::{Numbers, Schedule, three_sessions, two_sessions};
+use team::teams;
 
-/// Schedules of two sessions that are played on each engine if nobody says otherwise, and a fifth as many of three.
+/// Schedules of two sessions that are played on each engine if nobody says otherwise, and a fifth as many of three and of several workers.
 const SCHEDULES: usize = 300;
 
 fn seed() -> u64 {
@@ -61,7 +67,7 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
     let (n, started) = (schedules.len(), std::time::Instant::now());
     let Some(tally) = lane::play(engine, schedules) else { return };
     eprintln!(
-        "{} {what}: {} schedules in {:?}, {} records touched, {} foreign steps waited, {} made early, \
+        "{} {what}: {} schedules in {:?}, {} records touched, {} foreign steps waited, {} made early, {} amid several transactions, \
          the application's errors {:?}, deadlocks of its own {}, batches given up {:?}",
         engine.name(),
         tally.played,
@@ -69,10 +75,14 @@ fn race(engine: Engine, what: &str, schedules: Vec<Schedule>) {
         tally.touched,
         tally.waited,
         tally.nudged,
+        tally.amid,
         tally.errors,
         tally.own_deadlocks,
         tally.aborted
     );
+    for failed in &tally.failed {
+        eprintln!("{}: a record failed for a while: {failed}", engine.name());
+    }
     assert_eq!(tally.wrong, Vec::<String>::new(), "{} of {n} schedules", tally.wrong.len());
     assert_eq!(tally.played, n);
 }
@@ -88,10 +98,20 @@ fn two(engine: Engine) {
     race(engine, "two sessions", chosen);
 }
 
-fn three(engine: Engine) {
+/// How many are drawn of those that nobody can play all of.
+fn drawn() -> usize {
     let n = wanted().unwrap_or(3_000);
-    let n = if std::env::var_os("RETENTIOND_SCHEDULES").is_none() { n / 5 } else { n };
+    if std::env::var_os("RETENTIOND_SCHEDULES").is_none() { n / 5 } else { n }
+}
+
+fn three(engine: Engine) {
+    let n = drawn();
     race(engine, "three sessions", chosen(three_sessions(engine, n, &mut Numbers(seed())), n));
+}
+
+fn several(engine: Engine) {
+    let n = drawn();
+    race(engine, "several workers", chosen(teams(engine, n, &mut Numbers(seed())), n));
 }
 
 #[test]
@@ -122,4 +142,19 @@ fn no_change_of_two_transactions_is_lost_on_mariadb() {
 #[test]
 fn no_change_of_two_transactions_is_lost_on_sqlite() {
     three(Engine::Sqlite);
+}
+
+#[test]
+fn no_change_beside_several_workers_is_lost_on_postgresql() {
+    several(Engine::Postgres);
+}
+
+#[test]
+fn no_change_beside_several_workers_is_lost_on_mariadb() {
+    several(Engine::MariaDb);
+}
+
+#[test]
+fn no_change_beside_several_workers_is_lost_on_sqlite() {
+    several(Engine::Sqlite);
 }

@@ -74,7 +74,26 @@ impl<'a> Oracle<'a> {
         Verdict { batches, touched: std::mem::take(&mut seen.touched), wrong }
     }
 
-    async fn committed(&self, action: &str) {
+    /// Whether foreign steps are put between the steps of this action.
+    pub async fn staged(&self, action: &str) -> bool {
+        self.seen.lock().await.action == action
+    }
+
+    /// A batch has acted and commits next.
+    pub async fn acted(&self) {
+        // Whatever is under way waits for a lock, and what it does comes after the batch.
+        let under_way = self.director.under_way().await;
+        let mut seen = self.seen.lock().await;
+        let before = seen.snapshot(self.engine, self.shape).await;
+        seen.before = Some((before, under_way));
+    }
+
+    pub async fn complain(&self, of: &str) {
+        self.seen.lock().await.wrong.push(of.to_owned());
+    }
+
+    /// A batch has committed.
+    pub async fn committed(&self, action: &str) {
         let mut seen = self.seen.lock().await;
         let Some((before, under_way)) = seen.before.take() else {
             seen.wrong.push(format!("{action}: committed without having acted"));
@@ -179,7 +198,7 @@ impl Seen {
 impl Watch for Oracle<'_> {
     fn at<'b>(&'b self, point: Point, action: &'b str) -> Pin<Box<dyn Future<Output = ()> + Send + 'b>> {
         Box::pin(async move {
-            let staged = self.seen.lock().await.action == action;
+            let staged = self.staged(action).await;
             self.director.alive(staged && point == Point::Intended).await;
             if point == Point::Committed {
                 self.committed(action).await;
@@ -196,11 +215,7 @@ impl Watch for Oracle<'_> {
                 self.director.reached(made).await;
             }
             if point == Point::Acted {
-                // Whatever is under way waits for a lock, and what it does comes after the batch.
-                let under_way = self.director.under_way().await;
-                let mut seen = self.seen.lock().await;
-                let before = seen.snapshot(self.engine, self.shape).await;
-                seen.before = Some((before, under_way));
+                self.acted().await;
             }
         })
     }

@@ -4,6 +4,7 @@ use retentiond::plan::schema::Engine;
 
 use crate::changes::{Change, changes};
 use crate::scene::{SHAPES, Shape};
+use crate::team::Team;
 
 /// Who makes the next step.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +42,8 @@ pub struct Schedule {
     pub action: String,
     pub foreign: Vec<Transaction>,
     pub turns: Vec<Turn>,
+    /// Several workers, who draw their turns as they play: then there are none beforehand.
+    pub team: Option<Team>,
 }
 
 impl Schedule {
@@ -61,6 +64,9 @@ impl std::fmt::Display for Schedule {
             write!(f, " | {}: {} {:?}{level}", char::from(b'A' + u8::try_from(i).unwrap_or(25)), t.change.name, t.end)?;
         }
         f.write_str(" | ")?;
+        if let Some(team) = &self.team {
+            return write!(f, "{team}");
+        }
         let mut engine = ["found", "fenced", "locked", "acted", "committed"].into_iter();
         for turn in &self.turns {
             match turn {
@@ -94,7 +100,7 @@ pub fn interleavings(left: &[usize]) -> Vec<Vec<Turn>> {
 pub struct Numbers(pub u64);
 
 impl Numbers {
-    fn next(&mut self) -> u64 {
+    pub fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -127,6 +133,7 @@ pub fn two_sessions(engine: Engine) -> Vec<Schedule> {
                         action: action.clone(),
                         foreign: foreign.clone(),
                         turns: turns.clone(),
+                        team: None,
                     }));
                 }
             }
@@ -135,32 +142,63 @@ pub fn two_sessions(engine: Engine) -> Vec<Schedule> {
     all
 }
 
-/// So many schedules of a batch and two foreign transactions, drawn from all of them.
+/// So many schedules of a batch and two foreign transactions with different changes, drawn from all of them. In three of four the first transaction keeps
+/// a record that was due: it is made at one moment between two steps of the batch and committed there or behind the next step, wherever the other one is then.
 pub fn three_sessions(engine: Engine, n: usize, numbers: &mut Numbers) -> Vec<Schedule> {
     let shapes: Vec<Shape> = SHAPES.into_iter().filter(|s| !s.accepted_race(engine)).collect();
     let mut all = Vec::with_capacity(n);
     while all.len() < n {
         let shape = shapes[all.len() % shapes.len()];
-        let (changes, actions) = (changes(engine, shape), shape.actions());
-        let (a, b) = (&changes[numbers.below(changes.len())], &changes[numbers.below(changes.len())]);
-        // Two beginnings cannot both be had, unless they are the same.
-        if !a.init.is_empty() && !b.init.is_empty() && a.init != b.init {
-            continue;
+        let actions = shape.actions();
+        let sharp = numbers.below(4) != 0;
+        let Some(foreign) = two_transactions(engine, shape, sharp, numbers) else { continue };
+        let steps = |i: usize| [Turn::Foreign(i)].repeat(foreign[i].change.steps.len() + 1);
+        let mut turns = [[Turn::Engine; ENGINE_STEPS].as_slice(), &steps(1)].concat();
+        if sharp {
+            numbers.shuffle(&mut turns);
+            // Twice as often behind the locks.
+            let before = [1, 2, 3, 3, 4, 4][numbers.below(6)];
+            let commits = before + numbers.below(2);
+            let place = |turns: &[Turn], step: usize| {
+                let engine = turns.iter().enumerate().filter(|(_, t)| **t == Turn::Engine).map(|(i, _)| i);
+                engine.take(step + 1).last().unwrap_or(0)
+            };
+            let at = place(&turns, commits.min(ENGINE_STEPS - 1));
+            turns.insert(at, Turn::Foreign(0));
+            let at = place(&turns, before);
+            turns.splice(at..at, steps(0).into_iter().skip(1));
+        } else {
+            turns.extend(steps(0));
+            numbers.shuffle(&mut turns);
         }
-        let mut turns = [Turn::Engine; ENGINE_STEPS].to_vec();
-        turns.extend([Turn::Foreign(0)].repeat(a.steps.len() + 1));
-        turns.extend([Turn::Foreign(1)].repeat(b.steps.len() + 1));
-        numbers.shuffle(&mut turns);
-        let mut transaction = |change: &Change| Transaction {
-            change: change.clone(),
-            end: if numbers.below(4) == 0 { End::Rollback } else { End::Commit },
-            serializable: engine == Engine::Postgres && numbers.below(4) == 0,
-        };
-        let foreign = vec![transaction(a), transaction(b)];
         let action = actions[numbers.below(actions.len())].clone();
-        all.push(Schedule { shape, action, foreign, turns });
+        all.push(Schedule { shape, action, foreign, turns, team: None });
     }
     all
+}
+
+/// Two transactions with different changes that can begin on the same scene; a sharp one begins with a change that keeps a record, and commits it.
+pub fn two_transactions(engine: Engine, shape: Shape, sharp: bool, numbers: &mut Numbers) -> Option<Vec<Transaction>> {
+    let changes = changes(engine, shape);
+    // What comes with children is as likely as all else together.
+    let of_children = numbers.below(2) == 0;
+    let first = |c: &&Change| !sharp || c.keeps() && (c.name.contains("child") == of_children || shape.child().is_none());
+    let firsts: Vec<&Change> = changes.iter().filter(first).collect();
+    if firsts.is_empty() {
+        return None;
+    }
+    let (a, b) = (firsts[numbers.below(firsts.len())], &changes[numbers.below(changes.len())]);
+    // Two beginnings cannot both be had, unless they are the same.
+    let together = a.init.is_empty() || b.init.is_empty() || a.init == b.init;
+    if a.name == b.name || !together || sharp && !b.init.is_empty() {
+        return None;
+    }
+    let mut transaction = |change: &Change, commits: bool| Transaction {
+        change: change.clone(),
+        end: if numbers.below(4) == 0 && !commits { End::Rollback } else { End::Commit },
+        serializable: engine == Engine::Postgres && numbers.below(4) == 0,
+    };
+    Some(vec![transaction(a, sharp), transaction(b, false)])
 }
 
 #[test]

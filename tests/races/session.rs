@@ -1,5 +1,6 @@
 //! Foreign sessions: connections of their own, each in a task of its own, so that one that waits for a lock stops nobody else.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -65,6 +66,16 @@ impl Wire {
         };
         self.rows(sql).await.unwrap().remove(0).remove(0).unwrap()
     }
+
+    /// Whom the last deadlock was between, by their numbers, where the server keeps a report of it.
+    pub async fn deadlocked(&mut self) -> BTreeSet<String> {
+        let Self::MySql(_) = self else { return BTreeSet::new() };
+        let report = self.rows("SHOW ENGINE INNODB STATUS").await.unwrap().remove(0).pop().flatten().unwrap_or_default();
+        let Some((_, deadlock)) = report.split_once("LATEST DETECTED DEADLOCK") else { return BTreeSet::new() };
+        let deadlock = deadlock.split("\nTRANSACTIONS\n").next().unwrap_or_default();
+        let numbers = deadlock.split("thread id ").skip(1).filter_map(|rest| rest.split([',', ' ']).next());
+        numbers.map(str::to_owned).collect()
+    }
 }
 
 fn code(e: &sqlx::Error) -> String {
@@ -73,6 +84,9 @@ fn code(e: &sqlx::Error) -> String {
     number.or_else(|| e.code().map(|c| c.into_owned())).unwrap_or_default()
 }
 
+/// Codes by which a server says that it ended a transaction to break a deadlock.
+const DEADLOCKS: [&str; 2] = ["40P01", "1213"];
+
 /// What became of a foreign session's transaction.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Report {
@@ -80,14 +94,24 @@ pub struct Report {
     pub answered: usize,
     /// The first error's code; the transaction was rolled back then.
     pub error: Option<String>,
+    /// Whom a deadlock was between whose victim it was, by their numbers, if the server says so.
+    pub met: BTreeSet<String>,
     /// Steps that had to wait for a lock.
     pub waited: usize,
+}
+
+impl Report {
+    /// Whether the server ended its transaction to break a deadlock.
+    pub fn victim(&self) -> bool {
+        self.error.as_deref().is_some_and(|e| DEADLOCKS.contains(&e))
+    }
 }
 
 /// One foreign session.
 pub struct Session {
     engine: Engine,
-    number: String,
+    /// By which the server knows it.
+    pub number: String,
     orders: mpsc::UnboundedSender<String>,
     report: Arc<Mutex<Report>>,
     news: Arc<Notify>,
@@ -105,11 +129,17 @@ impl Session {
             while let Some(sql) = inbox.recv().await {
                 let failed = written.lock().unwrap().error.is_some();
                 let result = if failed { Ok(0) } else { wire.execute(&sql).await };
-                if result.is_err() {
+                let mut met = BTreeSet::new();
+                if let Err(code) = &result {
+                    // At once: the server keeps a report of the last deadlock alone.
+                    if DEADLOCKS.contains(&code.as_str()) {
+                        met = wire.deadlocked().await;
+                    }
                     let _ = wire.execute("ROLLBACK").await;
                 }
                 let mut report = written.lock().unwrap();
                 report.answered += 1;
+                report.met.append(&mut met);
                 if let (Err(code), None) = (result, &report.error) {
                     report.error = Some(code);
                 }
