@@ -1,19 +1,18 @@
 //! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
 
 use std::collections::BTreeSet;
-use std::future::Future;
-use std::pin::Pin;
 
+use super::along::Above;
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
 use super::together::Together;
 use super::watch::{Point, Watch};
-use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, RelatedAction};
-use crate::plan::action::{Action, ActionKind, Companion, Operation, Shape};
+use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related};
+use crate::plan::action::{Action, ActionKind, Companion, Shape};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyPart, RecordKey};
 use crate::plan::own_statements::LedgerRow;
-use crate::plan::schema::{Column, Engine, TableName};
+use crate::plan::schema::{Column, Engine};
 use crate::source::{Row, Session, SourceError};
 
 /// What all batches of a run share.
@@ -285,7 +284,7 @@ impl<'t> Transaction<'t, '_> {
     }
 
     /// Whether the batch cannot be any smaller.
-    fn alone(&self) -> bool {
+    pub(super) fn alone(&self) -> bool {
         self.asked.together.map_or(self.asked.keys.len(), |t| t.groups.len()) == 1
     }
 
@@ -348,7 +347,7 @@ impl<'t> Transaction<'t, '_> {
             // What goes along is decided by rows of its own, which must not change either.
             let above = Above { table: &action.table, key: &action.key, keys: &due };
             let found = self.companions(&action.companions, above, &mut most_rows.clone(), &mut decided).await?;
-            found.iter().for_each(|f| f.lock_read_rows(d, &mut locks));
+            locks.extend(found.iter().flat_map(|f| f.lock_read_rows(d)));
         }
         locks.extend(action.lock_read_rows(d, &due));
         let alone = action.repeats_predicate(d);
@@ -395,104 +394,7 @@ impl<'t> Transaction<'t, '_> {
         }
         Ok(due)
     }
-
-    /// The rows that go with these, and those that go with them, in the order of the list. All are found before any of them changes: whether one
-    /// goes may rest on another.
-    pub(super) fn companions<'f>(
-        &'f mut self,
-        list: &'t [Companion],
-        above: Above<'f>,
-        room: &'f mut usize,
-        seen: &'f mut BTreeSet<(&'t TableName, RecordKey)>,
-    ) -> Boxed<'f, Vec<Beside<'t>>>
-    where
-        't: 'f,
-    {
-        Box::pin(async move {
-            let d = self.cx.dialect;
-            let mut all = Vec::new();
-            for companion in list {
-                let found = self.session.rows(&companion.find(d, above.table, above.key, above.keys)).await?;
-                let mut rows = keys_of(d, &companion.key, &found)?;
-                rows.sort();
-                rows.dedup();
-                // Some are reached in more ways than one.
-                rows.retain(|key| seen.insert((&companion.table, key.clone())));
-                if rows.is_empty() {
-                    continue;
-                }
-                // A root with more than a batch goes alone.
-                *room = match room.checked_sub(rows.len()) {
-                    Some(left) => left,
-                    None if self.alone() => 0,
-                    None => return Err(Failure::TooLarge),
-                };
-                let below = Above { table: &companion.table, key: &companion.key, keys: &rows };
-                let below = self.companions(&companion.companions, below, room, seen).await?;
-                all.push(Beside { companion, rows, below });
-            }
-            Ok(all)
-        })
-    }
-
-    /// Changes companion rows, deepest first.
-    pub(super) fn change<'f>(&'f mut self, all: Vec<Beside<'t>>) -> Boxed<'f, ()>
-    where
-        't: 'f,
-    {
-        Box::pin(async move {
-            let d = self.cx.dialect;
-            for Beside { companion, mut rows, below } in all {
-                self.change(below).await?;
-                if let Some(narrow) = companion.narrow(d, &rows) {
-                    rows = keys_of(d, &companion.key, &self.session.rows(&narrow).await?)?;
-                    if rows.is_empty() {
-                        continue;
-                    }
-                }
-                let action = match &companion.operation {
-                    Operation::Delete => RelatedAction::Deleted,
-                    Operation::Mask(set) if set.is_empty() => continue,
-                    Operation::Mask(_) => RelatedAction::Masked,
-                };
-                let acted = self.session.execute(&companion.act(d, &rows)).await?;
-                if acted != rows.len() as u64 {
-                    return Err(Failure::Vetoed);
-                }
-                let name =
-                    companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
-                let name = name.map_err(EnforceError::from)?;
-                let macs = macs(self.cx, name.as_str(), &rows)?;
-                self.related.push(Related { data_set: name, action, rows: rows.len() as u64, macs });
-            }
-            Ok(())
-        })
-    }
 }
-
-/// Rows that change with others, and those that change with them.
-pub(super) struct Beside<'b> {
-    companion: &'b Companion,
-    rows: Vec<RecordKey>,
-    below: Vec<Beside<'b>>,
-}
-
-impl Beside<'_> {
-    fn lock_read_rows(&self, d: Dialect, locks: &mut Vec<String>) {
-        locks.extend(self.companion.lock_read_rows(d, &self.rows));
-        self.below.iter().for_each(|b| b.lock_read_rows(d, locks));
-    }
-}
-
-/// The rows whose companions are looked for.
-#[derive(Clone, Copy)]
-pub(super) struct Above<'r> {
-    pub(super) table: &'r TableName,
-    pub(super) key: &'r [Column],
-    pub(super) keys: &'r [RecordKey],
-}
-
-pub(super) type Boxed<'f, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'f>>;
 
 pub(super) fn macs(cx: &Context<'_>, data_set: &str, keys: &[RecordKey]) -> Result<Macs, Failure> {
     let data_set = Name::parse(data_set).map_err(EnforceError::from)?;

@@ -6,6 +6,7 @@
 //! [`check()`] says beforehand what would fail or surprise, and [`grants()`] what the enforcer's role must be able to do.
 //! A census before and after tells what was due and what is left; it does not trust the executor's own counts.
 
+mod along;
 pub mod batch;
 mod census;
 mod check;

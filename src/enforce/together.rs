@@ -3,7 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::batch::{Above, Beside, Failure, Transaction, macs};
+use super::along::{Above, Along};
+use super::batch::{Failure, Transaction, macs};
 use super::circles;
 use super::error::EnforceError;
 use super::graph::{Group, Row};
@@ -26,7 +27,7 @@ pub struct Together<'b> {
 struct Part<'t> {
     member: usize,
     keys: Vec<RecordKey>,
-    companions: Vec<Beside<'t>>,
+    companions: Vec<Along<'t>>,
 }
 
 impl<'t> Transaction<'t, '_> {

@@ -66,6 +66,10 @@ pub struct Companion {
     pub reads: Vec<(TableName, Vec<(String, String)>)>,
     /// What happens to them.
     pub operation: Operation,
+    /// Its place in the order in which rows can be deleted that refer to each other: who refers comes first.
+    pub rank: usize,
+    /// Its foreign keys to its own rows: (column of who refers, column of whom it refers to).
+    pub itself: Vec<Vec<(String, String)>>,
     /// What goes before them in turn.
     pub companions: Vec<Companion>,
 }
@@ -350,6 +354,26 @@ impl Companion {
                 "SELECT {} FROM {} AS {ROW} WHERE {}",
                 key_columns(d, &self.key, ROW),
                 d.table(&self.table),
+                condition.render()
+            )
+        })
+    }
+
+    /// Pairs among these rows: who refers, and to whom. Only where the engine looks at foreign keys row by row.
+    #[must_use]
+    pub fn refer_to_each_other(&self, d: Dialect, keys: &[RecordKey]) -> Option<String> {
+        let joined = self
+            .itself
+            .iter()
+            .map(|pairs| B::and(pairs.iter().map(|(by, to)| B::sql(format!("{} = {}", d.column("c", by), d.column(ROW, to))))));
+        let other = B::and(self.key.iter().map(|k| B::sql(format!("{} = {}", d.column("c", &k.name), d.column(ROW, &k.name)))));
+        (d.engine.is_mysql_family() && !self.itself.is_empty()).then(|| {
+            let table = d.table(&self.table);
+            let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), B::or(joined), other.negate()]);
+            format!(
+                "SELECT {}, {} FROM {table} AS {ROW} JOIN {table} AS c WHERE {}",
+                key_columns(d, &self.key, "c"),
+                key_columns(d, &self.key, ROW),
                 condition.render()
             )
         })

@@ -2,6 +2,8 @@
 //!
 //! Nothing here knows a database driver. Two schemas that compare equal have the same [`Schema::fingerprint`].
 
+use std::collections::HashMap;
+
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
@@ -266,6 +268,30 @@ impl Schema {
     /// Tables that have a foreign key to `parent`, each with that key.
     pub fn children_of<'a>(&'a self, parent: &'a TableName) -> impl Iterator<Item = (&'a Table, &'a ForeignKey)> {
         self.tables.iter().flat_map(move |t| t.foreign_keys.iter().filter(move |f| f.parent == *parent).map(move |f| (t, f)))
+    }
+
+    /// How many tables, one after the other, refer to a table: in this order rows can be deleted that refer to each other. Of tables that refer to
+    /// each other in a circle it says nothing.
+    #[must_use]
+    pub fn rank(&self, table: &TableName) -> usize {
+        /// Longer chains than that are circles.
+        const LONGEST: usize = 32;
+        let mut ranks: HashMap<&TableName, usize> = HashMap::new();
+        for _ in 0..LONGEST {
+            let mut changed = false;
+            for child in &self.tables {
+                let below = ranks.get(&child.name).copied().unwrap_or(0);
+                for key in child.foreign_keys.iter().filter(|key| key.parent != child.name) {
+                    let rank = ranks.entry(&key.parent).or_default();
+                    changed |= *rank <= below;
+                    *rank = (*rank).max(below + 1);
+                }
+            }
+            if !changed {
+                break;
+            }
+        }
+        ranks.get(table).copied().unwrap_or(0)
     }
 
     /// SHA-256 (hexadecimal) over what enforcement depends on in the given tables: columns, keys, constraints,

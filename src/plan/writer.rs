@@ -161,6 +161,12 @@ impl Writer<'_, '_> {
             .unwrap_or_else(|| TableName { schema: String::new(), name: String::new() })
     }
 
+    /// The foreign keys of a table to its own rows.
+    fn itself(&self, table: &TableName) -> Vec<Vec<(String, String)>> {
+        let keys = self.resolved.schema.children_of(table).filter(|(child, _)| child.name == *table);
+        keys.map(|(_, key)| key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect()).collect()
+    }
+
     /// Tables that the predicate reads: for starts and conditions, for children's purposes, for references and readers.
     pub(super) fn reads(&self, data: &DataSet, kind: ActionKind) -> Vec<(TableName, Vec<(String, String)>)> {
         let mut all: Vec<(TableName, Vec<(String, String)>)> =
@@ -231,6 +237,8 @@ impl Writer<'_, '_> {
             reach,
             reads: Vec::new(),
             operation,
+            rank: self.resolved.schema.rank(&self.table_name(follower)),
+            itself: self.itself(&self.table_name(follower)),
             companions,
         })
     }
@@ -254,6 +262,8 @@ impl Writer<'_, '_> {
                 reach: B::True,
                 reads: Vec::new(),
                 operation: Operation::Delete,
+                rank: self.resolved.schema.rank(&child.name),
+                itself: self.itself(&child.name),
                 companions: Vec::new(),
             });
         }
@@ -299,6 +309,8 @@ impl Writer<'_, '_> {
                 reads: self.reads(child, ActionKind::Delete),
                 condition: going,
                 operation: Operation::Delete,
+                rank: self.resolved.schema.rank(&self.table_name(child)),
+                itself: self.itself(&self.table_name(child)),
                 companions,
             });
         }

@@ -146,9 +146,59 @@ async fn plan_and_explanation_know_of_a_circle_what_the_run_does() {
     }
 }
 
+/// A data set that follows another and goes with it.
+fn follower(id: &str, above: &str) -> String {
+    format!(
+        "[data.{id}]\ntitle = {{ fr = \"{id}\", en = \"{id}\" }}\ntable = \"{id}\"\nkey = [\"id\"]\nfollows = \"{above}\"\non = {{ {above}_id = \"id\" }}\n\
+         disposition = \"delete\"\n[data.{id}.categories]\ntext = {{ columns = [\"body\"], mask = {{ fixed = \"\" }} }}\n"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_follows_a_record_goes_with_it_however_its_rows_refer_to_each_other() {
+    let person = data("person", "\"id\"", "accepts_race = true", &[("seen", "", "seen")]);
+    check(
+        &of(&[person, follower("file", "person"), follower("note", "person")], &[purpose("person", "\"seen\"", "")]),
+        "CREATE TABLE person (id integer PRIMARY KEY, seen DATE, body varchar(50) NOT NULL);
+         CREATE TABLE file (id integer PRIMARY KEY, person_id integer NOT NULL, other_id integer, body varchar(50) NOT NULL,
+             FOREIGN KEY (person_id) REFERENCES person (id), FOREIGN KEY (other_id) REFERENCES person (id));
+         CREATE TABLE note (id integer PRIMARY KEY, person_id integer NOT NULL, file_id integer, answers integer, body varchar(50) NOT NULL,
+             FOREIGN KEY (person_id) REFERENCES person (id), FOREIGN KEY (file_id) REFERENCES file (id), FOREIGN KEY (answers) REFERENCES note (id));
+         INSERT INTO person VALUES (1, '{DUE}', 'a'), (2, '{DUE}', 'b'), (3, '{DUE}', 'c'), (4, '2026-01-01', 'd'), (5, '{DUE}', 'e');
+         INSERT INTO file VALUES (11, 1, NULL, 'x'), (21, 2, 3, 'x'), (31, 3, NULL, 'x'), (41, 4, 5, 'x');
+         INSERT INTO note VALUES (111, 1, 11, NULL, 'y'), (112, 1, 11, 111, 'y'), (113, 1, NULL, 112, 'y'), (311, 3, 21, NULL, 'y'), (411, 4, NULL, NULL, 'y')",
+        &[],
+        &["person", "file", "note"],
+        // 2 and 3 keep each other by what follows them, and go. A file of 4, who stays, refers to 5.
+        &["person 4", "person 5", "file 41", "note 411"],
+    )
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_record_that_reads_what_follows_another_of_its_data_set_keeps_it() {
+    let person = data(
+        "person",
+        "\"id\"",
+        "accepts_race = true",
+        &[("filed", "of = { table = \"file\", on = { other_id = \"id\" } }", "closed"), ("seen", "", "seen")],
+    );
+    check(
+        &of(&[person, follower("file", "person")], &[purpose("person", "{ latest_of = [\"filed\", \"seen\"] }", "")]),
+        "CREATE TABLE person (id integer PRIMARY KEY, seen DATE, body varchar(50) NOT NULL);
+         CREATE TABLE file (id integer PRIMARY KEY, person_id integer NOT NULL, other_id integer, closed DATE, body varchar(50) NOT NULL);
+         INSERT INTO person VALUES (1, '{DUE}', 'a'), (2, '2026-01-01', 'b'), (3, '{DUE}', 'c'), (4, '{DUE}', 'd');
+         INSERT INTO file VALUES (11, 1, 2, '{DUE}', 'x'), (31, 3, 3, '{DUE}', 'x'), (41, 4, 3, '{DUE}', 'x')",
+        &[],
+        &["person", "file"],
+        &["person 1", "person 2", "file 11"],
+    )
+    .await;
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn who_refers_to_what_follows_another_of_its_circle_goes_before_it() {
-    let follower = "[data.note]\ntitle = { fr = \"n\", en = \"n\" }\ntable = \"note\"\nkey = [\"id\"]\nfollows = \"person\"\non = { person_id = \"id\" }\ndisposition = \"delete\"\n[data.note.categories]\ntext = { columns = [\"body\"], mask = { fixed = \"\" } }\n";
+    let follower = follower("note", "person");
     let rules = of(
         &[
             data(
@@ -157,7 +207,7 @@ async fn who_refers_to_what_follows_another_of_its_circle_goes_before_it() {
                 "accepts_race = true",
                 &[("filed", "of = { table = \"file\", on = { id = \"file_id\" } }", "closed")],
             ),
-            follower.to_owned(),
+            follower,
             data(
                 "file",
                 "\"id\"",

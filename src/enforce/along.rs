@@ -1,0 +1,132 @@
+//! Rows of other tables that change with a batch's own: what follows them, what the map declares to go with them, children that waited for nothing else.
+
+use std::collections::BTreeSet;
+use std::future::Future;
+use std::pin::Pin;
+
+use super::batch::{Failure, Transaction, keys_of, macs};
+use super::error::EnforceError;
+use super::graph::{Graph, Group, Kept, Standing};
+use crate::journal::{Name, Related, RelatedAction};
+use crate::plan::action::{Companion, Operation};
+use crate::plan::dialect::Dialect;
+use crate::plan::key::RecordKey;
+use crate::plan::schema::{Column, TableName};
+
+/// Rows that change with others.
+pub(super) struct Along<'b> {
+    companion: &'b Companion,
+    rows: Vec<RecordKey>,
+}
+
+impl Along<'_> {
+    /// Locks the tables that decide about them.
+    pub(super) fn lock_read_rows(&self, d: Dialect) -> Vec<String> {
+        self.companion.lock_read_rows(d, &self.rows)
+    }
+}
+
+/// The rows whose companions are looked for.
+#[derive(Clone, Copy)]
+pub(super) struct Above<'r> {
+    pub(super) table: &'r TableName,
+    pub(super) key: &'r [Column],
+    pub(super) keys: &'r [RecordKey],
+}
+
+type Boxed<'f, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'f>>;
+
+impl<'t> Transaction<'t, '_> {
+    /// The rows that go with these, and those that go with them, deepest first. All are found before any of them changes: whether one goes may rest on
+    /// another.
+    pub(super) fn companions<'f>(
+        &'f mut self,
+        list: &'t [Companion],
+        above: Above<'f>,
+        room: &'f mut usize,
+        seen: &'f mut BTreeSet<(&'t TableName, RecordKey)>,
+    ) -> Boxed<'f, Vec<Along<'t>>>
+    where
+        't: 'f,
+    {
+        Box::pin(async move {
+            let d = self.cx.dialect;
+            let mut all = Vec::new();
+            for companion in list {
+                let found = self.session.rows(&companion.find(d, above.table, above.key, above.keys)).await?;
+                let mut rows = keys_of(d, &companion.key, &found)?;
+                rows.sort();
+                rows.dedup();
+                // Some are reached in more ways than one.
+                rows.retain(|key| seen.insert((&companion.table, key.clone())));
+                if rows.is_empty() {
+                    continue;
+                }
+                // A root with more than a batch goes alone.
+                *room = match room.checked_sub(rows.len()) {
+                    Some(left) => left,
+                    None if self.alone() => 0,
+                    None => return Err(Failure::TooLarge),
+                };
+                let below = Above { table: &companion.table, key: &companion.key, keys: &rows };
+                all.extend(self.companions(&companion.companions, below, room, seen).await?);
+                all.push(Along { companion, rows });
+            }
+            Ok(all)
+        })
+    }
+
+    /// Changes them, those first that refer to others by foreign keys.
+    pub(super) async fn change(&mut self, mut all: Vec<Along<'t>>) -> Result<(), Failure> {
+        let d = self.cx.dialect;
+        all.sort_by_key(|along| along.companion.rank);
+        for Along { companion, rows } in &mut all {
+            if let Some(narrow) = companion.narrow(d, rows) {
+                *rows = keys_of(d, &companion.key, &self.session.rows(&narrow).await?)?;
+            }
+        }
+        for Along { companion, rows } in all.into_iter().filter(|along| !along.rows.is_empty()) {
+            let (action, steps) = match &companion.operation {
+                Operation::Delete => (RelatedAction::Deleted, self.steps(companion, &rows).await?),
+                Operation::Mask(set) if set.is_empty() => continue,
+                Operation::Mask(_) => (RelatedAction::Masked, vec![rows.clone()]),
+            };
+            for step in steps {
+                let acted = self.session.execute(&companion.act(d, &step)).await?;
+                if acted != step.len() as u64 {
+                    return Err(Failure::Vetoed);
+                }
+            }
+            let name = companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
+            let name = name.map_err(EnforceError::from)?;
+            let macs = macs(self.cx, name.as_str(), &rows)?;
+            self.related.push(Related { data_set: name, action, rows: rows.len() as u64, macs });
+        }
+        Ok(())
+    }
+
+    /// The order in which rows of one table that refer to each other can be deleted: InnoDB looks at foreign keys row by row.
+    async fn steps(&mut self, companion: &Companion, rows: &[RecordKey]) -> Result<Vec<Vec<RecordKey>>, Failure> {
+        let (d, once) = (self.cx.dialect, vec![rows.to_vec()]);
+        let Some(refer) = companion.refer_to_each_other(d, rows).filter(|_| rows.len() > 1) else { return Ok(once) };
+        let width = companion.key.len();
+        let (mut by, mut to) = (Vec::new(), Vec::new());
+        for mut row in self.session.rows(&refer).await? {
+            to.push(row.split_off(width.min(row.len())));
+            by.push(row);
+        }
+        let mut graph = Graph::default();
+        rows.iter().for_each(|key| graph.insert((0, key.clone()), Standing::Unless(Vec::new())));
+        for (by, to) in keys_of(d, &companion.key, &by)?.into_iter().zip(keys_of(d, &companion.key, &to)?) {
+            graph.keep(&(0, to), Kept { by: (0, by), refers: true });
+        }
+        let groups = graph.groups();
+        if groups.iter().flat_map(Group::rows).count() != rows.len() {
+            // Somebody else refers to one of them: the database says so.
+            return Ok(once);
+        }
+        let most = groups.iter().map(|g| g.steps.len()).max().unwrap_or(0);
+        let step = |n: usize| groups.iter().filter_map(|g| g.steps.get(n)).flatten().map(|row| row.1.clone()).collect();
+        Ok((0..most).map(step).collect())
+    }
+}
