@@ -50,6 +50,9 @@ fn refer(t: &mut Chance, shapes: &[Shape], rows: &Rows, at: usize, row: usize, l
         let own = parent.filter(|(above, _)| *above == link.to && t.percent(40));
         let any = (!rows[link.to].is_empty()).then(|| index(t, rows[link.to].len()));
         own.map(|(_, row)| row).or(any)
+    } else if t.percent(3) {
+        // Not the row itself: InnoDB deletes no row that refers to itself.
+        None
     } else {
         // A tree or chain, more often than not among rows of the same parent.
         let beside: Vec<usize> =
