@@ -11,7 +11,7 @@ use crate::journal::{Name, Related, RelatedAction};
 use crate::plan::action::{Companion, Operation};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
-use crate::plan::schema::{Column, TableName};
+use crate::plan::schema::{Column, Engine, TableName};
 
 /// Rows that change with others.
 pub(super) struct Along<'b> {
@@ -24,6 +24,12 @@ impl Along<'_> {
     pub(super) fn lock_read_rows(&self, d: Dialect) -> Vec<String> {
         self.companion.lock_read_rows(d, &self.rows)
     }
+}
+
+/// A statement that deletes, and how many rows it must.
+pub(super) struct Deletion {
+    pub(super) sql: String,
+    pub(super) rows: u64,
 }
 
 /// The rows whose companions are looked for.
@@ -76,9 +82,14 @@ impl<'t> Transaction<'t, '_> {
         })
     }
 
-    /// Changes them, those first that refer to others by foreign keys.
-    pub(super) async fn change(&mut self, mut all: Vec<Along<'t>>) -> Result<(), Failure> {
+    /// Changes them, those first that refer to others by foreign keys, and deletes what they go with after them. `circular` says that foreign keys lead
+    /// back from what goes last: then they are looked at when all are gone, where the engine can.
+    pub(super) async fn change(&mut self, mut all: Vec<Along<'t>>, last: Vec<Deletion>, circular: bool) -> Result<(), Failure> {
         let d = self.cx.dialect;
+        if circular && d.engine == Engine::Sqlite {
+            self.session.rows("PRAGMA defer_foreign_keys = ON").await?;
+        }
+        let mut deletions = Vec::new();
         all.sort_by_key(|along| along.companion.rank);
         for Along { companion, rows } in &mut all {
             if let Some(narrow) = companion.narrow(d, rows) {
@@ -92,9 +103,11 @@ impl<'t> Transaction<'t, '_> {
                 Operation::Mask(_) => (RelatedAction::Masked, vec![rows.clone()]),
             };
             for step in steps {
-                let acted = self.session.execute(&companion.act(d, &step)).await?;
-                if acted != step.len() as u64 {
-                    return Err(Failure::Vetoed);
+                let act = Deletion { sql: companion.act(d, &step), rows: step.len() as u64 };
+                if action == RelatedAction::Masked {
+                    self.delete(vec![act], false).await?;
+                } else {
+                    deletions.push(act);
                 }
             }
             let name = companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
@@ -102,7 +115,27 @@ impl<'t> Transaction<'t, '_> {
             let macs = macs(self.cx, name.as_str(), &rows)?;
             self.related.push(Related { data_set: name, action, rows: rows.len() as u64, macs });
         }
-        Ok(())
+        deletions.extend(last);
+        self.delete(deletions, circular).await
+    }
+
+    /// Carries out statements one after the other, or, where PostgreSQL is to look at foreign keys when all are done, as one.
+    async fn delete(&mut self, all: Vec<Deletion>, at_once: bool) -> Result<(), Failure> {
+        let d = self.cx.dialect;
+        let as_expected = if at_once && d.engine == Engine::Postgres && all.len() > 1 {
+            let parts: Vec<String> = all.iter().enumerate().map(|(n, a)| format!("d{n} AS ({} RETURNING 1)", a.sql)).collect();
+            let counts: Vec<String> = (0..all.len()).map(|n| d.as_text(&format!("(SELECT count(*) FROM d{n})"))).collect();
+            let answer = self.session.rows(&format!("WITH {} SELECT {}", parts.join(", "), counts.join(", "))).await?;
+            let acted = answer.iter().flatten().map(|n| n.as_deref().and_then(|n| n.parse().ok()));
+            acted.eq(all.iter().map(|a| Some(a.rows)))
+        } else {
+            let mut all_so_far = true;
+            for Deletion { sql, rows } in &all {
+                all_so_far &= self.session.execute(sql).await? == *rows;
+            }
+            all_so_far
+        };
+        if as_expected { Ok(()) } else { Err(Failure::Vetoed) }
     }
 
     /// The order in which rows of one table that refer to each other can be deleted: InnoDB looks at foreign keys row by row.

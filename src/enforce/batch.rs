@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use super::along::Above;
+use super::along::{Above, Deletion};
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
 use super::together::Together;
@@ -382,15 +382,15 @@ impl<'t> Transaction<'t, '_> {
         if reading && !found.is_subset(&decided) {
             return Err(Failure::Moved);
         }
-        self.change(companions).await?;
-        // Actions on followers alone leave the root row as it is.
-        if action.kind == ActionKind::Delete || !action.set.is_empty() {
-            let acted = self.session.execute(&action.act_keys(d, &due, false)).await?;
-            // A mask may have nothing to do on a root whose followers have; a deletion takes every row.
-            let wrong = if action.kind == ActionKind::Delete { acted != due.len() as u64 } else { acted > due.len() as u64 };
-            if wrong {
-                return Err(Failure::Vetoed);
-            }
+        let act = action.act_keys(d, &due, false);
+        if action.kind == ActionKind::Delete {
+            self.change(companions, vec![Deletion { sql: act, rows: due.len() as u64 }], action.circular).await?;
+            return Ok(due);
+        }
+        self.change(companions, Vec::new(), false).await?;
+        // Actions on followers alone leave the root row as it is; a mask may have nothing to do on a root whose followers have.
+        if !action.set.is_empty() && self.session.execute(&act).await? > due.len() as u64 {
+            return Err(Failure::Vetoed);
         }
         Ok(due)
     }

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::along::{Above, Along};
+use super::along::{Above, Along, Deletion};
 use super::batch::{Failure, Transaction, macs};
 use super::circles;
 use super::error::EnforceError;
@@ -74,12 +74,13 @@ impl<'t> Transaction<'t, '_> {
             let table = &knot.members[part.member].table;
             part.keys.retain(|key| !seen.contains(&(table, key.clone())));
         }
-        if d.engine == Engine::Sqlite {
-            self.session.rows("PRAGMA defer_foreign_keys = ON").await?;
+        if d.engine == Engine::Postgres {
+            // At the end of one statement, foreign keys are looked at when all are gone.
+            steps = vec![steps.into_iter().flatten().collect()];
         }
         let mut changed = Vec::new();
         for parts in steps {
-            changed.extend(self.delete(knot, parts).await?);
+            changed.extend(self.delete_together(knot, parts).await?);
         }
         Ok(changed)
     }
@@ -96,35 +97,15 @@ impl<'t> Transaction<'t, '_> {
     }
 
     /// Deletes the rows of one step, what follows them first; the keys of the action's own data set.
-    async fn delete(&mut self, knot: &Knot, parts: Vec<Part<'t>>) -> Result<Vec<RecordKey>, Failure> {
+    async fn delete_together(&mut self, knot: &Knot, parts: Vec<Part<'t>>) -> Result<Vec<RecordKey>, Failure> {
         let d = self.cx.dialect;
-        let mut rows: Vec<(usize, Vec<RecordKey>)> = Vec::new();
-        for part in parts {
-            self.change(part.companions).await?;
-            if !part.keys.is_empty() {
-                rows.push((part.member, part.keys));
+        let (mut companions, mut deletions, mut own) = (Vec::new(), Vec::new(), Vec::new());
+        for Part { member, keys, companions: below } in parts {
+            companions.extend(below);
+            if keys.is_empty() {
+                continue;
             }
-        }
-        let statements: Vec<String> = rows.iter().map(|(member, keys)| knot.members[*member].delete(d, keys)).collect();
-        let expected: Vec<u64> = rows.iter().map(|(_, keys)| keys.len() as u64).collect();
-        if d.engine == Engine::Postgres && statements.len() > 1 {
-            // In one statement, at whose end alone foreign keys are looked at: they may refer to each other.
-            let all: Vec<String> = statements.iter().enumerate().map(|(n, s)| format!("d{n} AS ({s} RETURNING 1)")).collect();
-            let counts: Vec<String> = (0..all.len()).map(|n| d.as_text(&format!("(SELECT count(*) FROM d{n})"))).collect();
-            let answer = self.session.rows(&format!("WITH {} SELECT {}", all.join(", "), counts.join(", "))).await?;
-            let acted = answer.first().into_iter().flatten().map(|n| n.as_deref().and_then(|n| n.parse().ok()).unwrap_or(0));
-            if !acted.eq(expected.iter().copied()) {
-                return Err(Failure::Vetoed);
-            }
-        } else {
-            for (statement, expected) in statements.iter().zip(expected) {
-                if self.session.execute(statement).await? != expected {
-                    return Err(Failure::Vetoed);
-                }
-            }
-        }
-        let mut own = Vec::new();
-        for (member, keys) in rows {
+            deletions.push(Deletion { sql: knot.members[member].delete(d, &keys), rows: keys.len() as u64 });
             let data_set = &knot.members[member].data_set;
             if *data_set == self.asked.action.data_set {
                 own.extend(keys);
@@ -134,6 +115,7 @@ impl<'t> Transaction<'t, '_> {
             let data_set = Name::parse(data_set).map_err(EnforceError::from)?;
             self.related.push(Related { data_set, action: RelatedAction::Deleted, rows: keys.len() as u64, macs });
         }
+        self.change(companions, deletions, true).await?;
         Ok(own)
     }
 }

@@ -118,6 +118,8 @@ pub struct Action {
     pub companions: Vec<Companion>,
     /// Tables that the predicate reads, with their join to the root: (column there, column of the root). Empty when it reads the row alone.
     pub reads: Vec<(TableName, Vec<(String, String)>)>,
+    /// Whether foreign keys lead from its table, or from what goes with it, to what is deleted before that.
+    pub circular: bool,
     /// Whether the key is the table's primary key.
     pub by_primary_key: bool,
     /// Indexes that begin with the column that says whether anything is left to mask; see [`to_do`](super::to_do).
@@ -328,6 +330,14 @@ impl Action {
 }
 
 impl Companion {
+    /// Its table and those of what goes with it, where rows are deleted.
+    pub(super) fn deletes<'c>(&'c self, tables: &mut Vec<&'c TableName>) {
+        if self.operation == Operation::Delete {
+            tables.push(&self.table);
+        }
+        self.companions.iter().for_each(|c| c.deletes(tables));
+    }
+
     /// The keys of its rows that belong to these rows of the table above; locked where the engine locks by row.
     #[must_use]
     pub fn find(&self, d: Dialect, above: &TableName, above_key: &[Column], keys: &[RecordKey]) -> String {

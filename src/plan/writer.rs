@@ -118,7 +118,9 @@ impl Writer<'_, '_> {
             ActionKind::NeverStored if companions.is_empty() => Vec::new(),
             _ => self.reads(data, kind),
         };
+        let circular = kind == ActionKind::Delete && self.circular(data, &companions);
         Action {
+            circular,
             id,
             data_set: data.id.value.clone(),
             kind,
@@ -159,6 +161,20 @@ impl Writer<'_, '_> {
             .table(data)
             .map(|t| t.name.clone())
             .unwrap_or_else(|| TableName { schema: String::new(), name: String::new() })
+    }
+
+    /// Whether foreign keys lead from the table of a data set, or from what is deleted before its rows, to what is deleted before that.
+    fn circular(&self, data: &DataSet, companions: &[Companion]) -> bool {
+        let schema = self.resolved.schema;
+        let mut tables = Vec::new();
+        companions.iter().for_each(|c| c.deletes(&mut tables));
+        tables.sort_by_key(|t| schema.rank(t));
+        let own = self.table_name(data);
+        tables.push(&own);
+        let refers = |from: &TableName, to: &TableName| {
+            from != to && schema.tables.iter().any(|t| t.name == *from && t.foreign_keys.iter().any(|k| k.parent == *to))
+        };
+        tables.iter().enumerate().any(|(n, later)| tables[..n].iter().any(|earlier| refers(later, earlier)))
     }
 
     /// The foreign keys of a table to its own rows.
