@@ -1,6 +1,6 @@
 //! What deleting a row would do elsewhere, and what could be inserted behind a predicate's back.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::{Inspection, tables, touch};
 use crate::plan::schema::{Engine, OnDelete, Table, TableName};
@@ -17,6 +17,9 @@ pub(super) fn inspect(cx: &Inspection<'_>, touched: &BTreeMap<TableName, Touch>,
             undeclared(cx, data, table, &declared, &data.table.at, faults);
             for (cascade, reference) in declared.iter().zip(&data.cascades) {
                 undeclared(cx, data, cascade, &declared, &reference.at, faults);
+            }
+            if cx.resolved.dialect.engine.is_mysql_family() {
+                circles(cx, data, table, faults);
             }
         }
     }
@@ -64,6 +67,24 @@ fn undeclared(cx: &Inspection<'_>, data: &DataSet, table: &Table, declared: &[&T
     }
 }
 
+/// MariaDB and MySQL look at foreign keys row by row: rows that refer to each other in a circle cannot be deleted.
+fn circles(cx: &Inspection<'_>, data: &DataSet, table: &Table, faults: &mut Faults) {
+    let mut reached: BTreeSet<&TableName> = BTreeSet::new();
+    let mut open: Vec<&TableName> = table.foreign_keys.iter().map(|k| &k.parent).filter(|p| **p != table.name).collect();
+    while let Some(name) = open.pop() {
+        if reached.insert(name)
+            && let Some(next) = cx.resolved.schema.tables.iter().find(|t| t.name == *name)
+        {
+            open.extend(next.foreign_keys.iter().map(|k| &k.parent));
+        }
+    }
+    if reached.contains(&table.name) {
+        faults
+            .warning(&data.table.at, format!("foreign keys lead from `{}` in a circle back to it", cx.name(&table.name)))
+            .help("rows that refer to each other cannot be deleted here, and are reported as failed: this server looks at foreign keys row by row");
+    }
+}
+
 /// Whether `table` is the data set's own.
 fn is_of(cx: &Inspection<'_>, data: &DataSet, table: &Table) -> bool {
     cx.resolved.table(data).is_some_and(|own| own.name == table.name)
@@ -102,7 +123,7 @@ fn declared_cascades(cx: &Inspection<'_>, data: &DataSet, table: &Table, faults:
 /// PostgreSQL: rows that a predicate reads must not appear while it acts, and only a foreign key stops them.
 fn races(cx: &Inspection<'_>, faults: &mut Faults) {
     for (data, table) in cx.mapped().filter(|(d, _)| cx.resolved.map.root_of(d).id == d.id) {
-        let mut seen = std::collections::BTreeSet::new();
+        let mut seen = BTreeSet::new();
         for (other, pairs) in cx.plan.actions.iter().filter(|a| a.data_set == data.id.value).flat_map(|a| &a.reads) {
             if !seen.insert((other, pairs)) || guarded(cx, table, other, pairs) {
                 continue;
