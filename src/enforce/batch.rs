@@ -8,7 +8,7 @@ use super::fence::{Fence, check_slot};
 use super::together::Together;
 use super::watch::{Point, Watch};
 use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related};
-use crate::plan::action::{Action, ActionKind, Companion, Shape};
+use crate::plan::action::{Action, ActionKind, Shape};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyPart, RecordKey};
 use crate::plan::own_statements::LedgerRow;
@@ -341,10 +341,11 @@ impl<'t> Transaction<'t, '_> {
             return Ok(due);
         }
         let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
-        let reading = d.engine == Engine::Postgres && action.companions.iter().any(Companion::reads_others);
+        let reading = d.engine == Engine::Postgres && action.companions.iter().any(|c| c.reads_others() || c.deletes());
         let mut decided = BTreeSet::new();
         if reading {
-            // What goes along is decided by rows of its own, which must not change either.
+            // What goes along is decided by rows of its own, which must not change either; and nobody may begin to refer to what is deleted: a foreign
+            // key that cascades would take that along.
             let above = Above { table: &action.table, key: &action.key, keys: &due };
             let found = self.companions(&action.companions, above, &mut most_rows.clone(), &mut decided).await?;
             locks.extend(found.iter().flat_map(|f| f.lock_read_rows(d)));

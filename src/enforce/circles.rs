@@ -1,6 +1,6 @@
 //! Records that keep each other from being deleted in a circle: found and counted.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 
 use super::batch::keys_of;
 use super::error::EnforceError;
@@ -14,7 +14,7 @@ use crate::source::{Row as Answer, Session};
 /// Keys in one statement.
 const PAGE: usize = 500;
 /// Most rows that are looked at for one page of records, or for one record.
-const MOST: usize = 10_000;
+pub(super) const MOST: usize = 10_000;
 /// How many records that hang together with more end a search: each costs as much, and what goes in this run leaves fewer to the next.
 const TOO_LARGE: usize = 8;
 
@@ -167,14 +167,15 @@ pub(super) async fn count(session: &mut Session, plan: &Plan) -> Result<Vec<Coun
         let mut counts: Vec<Counted> =
             knot.members.iter().map(|m| Counted { data_set: m.data_set.clone(), rows: 0, to_mask: 0 }).collect();
         let mut search = Search { knot, d: plan.dialect, waiting: true, member: 0, after: None };
+        let mut going: HashSet<Row> = HashSet::new();
         while let Some(page) = search.next(session).await? {
-            let left: HashMap<Row, bool> = page.into_iter().collect();
-            let found = groups(session, plan.dialect, knot, left.keys().cloned().collect()).await?;
-            for row in found.groups.iter().flat_map(Group::rows) {
-                if let Some(left) = left.get(row) {
-                    counts[row.0].rows += 1;
-                    counts[row.0].to_mask += u64::from(*left);
-                }
+            // Nobody is looked at again: a long thread would be, for each page of it.
+            let new = page.iter().map(|(row, _)| row).filter(|row| !going.contains(row)).cloned().collect();
+            let found = groups(session, plan.dialect, knot, new).await?;
+            going.extend(found.groups.iter().flat_map(Group::rows).cloned());
+            for (row, left) in page.iter().filter(|(row, _)| going.contains(row)) {
+                counts[row.0].rows += 1;
+                counts[row.0].to_mask += u64::from(*left);
             }
         }
         all.extend(counts);
@@ -207,8 +208,13 @@ pub(super) async fn find(session: &mut Session, d: Dialect, knot: &Knot) -> Resu
     while let Some(page) = search.next(session).await?.filter(|_| all.too_large.len() < TOO_LARGE) {
         let new: Vec<Row> = page.into_iter().map(|(row, _)| row).filter(|row| !seen.contains(row)).collect();
         let found = groups(session, d, knot, new).await?;
-        seen.extend(found.groups.iter().flat_map(Group::rows).cloned());
-        all.groups.extend(found.groups);
+        for group in found.groups {
+            // Who hangs together with a group of an earlier page goes in the next round, when that is gone.
+            if !group.rows().any(|row| seen.contains(row)) {
+                seen.extend(group.rows().cloned());
+                all.groups.push(group);
+            }
+        }
         all.too_large.extend(found.too_large);
     }
     if d.engine.is_mysql_family() {

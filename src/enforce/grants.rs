@@ -18,7 +18,11 @@ use crate::source::{Extent, Privileges, Surroundings};
 pub fn grants(plan: &Plan, resolved: &Resolved<'_>) -> Vec<TableGrant> {
     let mut all: BTreeMap<TableName, TableGrant> = BTreeMap::new();
     let touched = touches(plan);
-    let read = tables_read(resolved);
+    let mut read = tables_read(resolved);
+    // Whether a row goes is asked of all that refer to it, also of what refers to rows that follow others.
+    for deleted in touched.iter().filter(|(_, touch)| touch.delete).map(|(name, _)| name) {
+        read.extend(resolved.schema.children_of(deleted).map(|(child, _)| child.name.clone()));
+    }
     for name in read.iter().chain(touched.keys()) {
         let touch = touched.get(name).cloned().unwrap_or_default();
         let locking_column = resolved.schema.table(name).and_then(some_column);

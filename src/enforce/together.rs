@@ -49,9 +49,7 @@ impl<'t> Transaction<'t, '_> {
         if let Some(statement) = d.wait_no_more() {
             self.session.rows(statement).await?;
         }
-        self.still(knot, groups).await?;
-        self.cx.watch.at(Point::Locked, &self.asked.action.id).await;
-
+        // What goes with them is locked before it is asked who keeps them: nobody can begin to refer to it any more.
         let mut room = self.asked.most_rows.saturating_sub(rows.values().map(Vec::len).sum());
         let mut seen = BTreeSet::new();
         let mut steps: Vec<Vec<Part<'t>>> = Vec::new();
@@ -69,6 +67,9 @@ impl<'t> Transaction<'t, '_> {
             }
             steps.push(parts);
         }
+        self.still(knot, groups).await?;
+        self.cx.watch.at(Point::Locked, &self.asked.action.id).await;
+
         // A row that follows another of its group goes with that.
         for part in steps.iter_mut().flatten() {
             let table = &knot.members[part.member].table;
@@ -89,7 +90,9 @@ impl<'t> Transaction<'t, '_> {
     async fn still(&mut self, knot: &Knot, groups: &[Group]) -> Result<(), Failure> {
         let rows: HashSet<&Row> = groups.iter().flat_map(Group::rows).collect();
         let asked = rows.iter().map(|row| (*row).clone());
-        let graph = circles::read(self.session, self.cx.dialect, knot, asked, Under::Locks, rows.len() * 2 + 1_000).await?;
+        // What follows them and refers to them counts, too: as much as was looked at when they were found.
+        let most = circles::MOST + rows.len();
+        let graph = circles::read(self.session, self.cx.dialect, knot, asked, Under::Locks, most).await?;
         let now = graph.map(|g| g.groups()).unwrap_or_default();
         let now: HashSet<&Row> = now.iter().flat_map(Group::rows).collect();
         // Who goes only with somebody who was not locked has to be looked at again.

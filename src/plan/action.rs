@@ -401,6 +401,12 @@ impl Companion {
         !self.reads.is_empty() || self.companions.iter().any(Self::reads_others)
     }
 
+    /// Whether these, or some of those that go with them, are deleted.
+    #[must_use]
+    pub fn deletes(&self) -> bool {
+        matches!(self.operation, Operation::Delete) || self.companions.iter().any(Self::deletes)
+    }
+
     /// Acts on exactly these rows.
     #[must_use]
     pub fn act(&self, d: Dialect, keys: &[RecordKey]) -> String {

@@ -65,7 +65,7 @@ pub struct Way {
     pub(super) joins: String,
     /// The alias of those who keep it.
     pub(super) alias: String,
-    pub(super) condition: B,
+    pub(super) condition: [B; 2],
 }
 
 /// What is asked about a row, as long as nothing is locked, or under locks.
@@ -143,7 +143,7 @@ impl Member {
             key_columns(d, &keeper.key, &way.alias),
             d.table(&self.table),
             way.joins,
-            B::and([B::sql(d.key_in(ROW, &self.key, keys)), way.condition.clone()]).render(),
+            B::and([B::sql(d.key_in(ROW, &self.key, keys)), under.of(&way.condition).clone()]).render(),
             under.lock(d, &way.alias)
         )
     }

@@ -163,9 +163,9 @@ impl<'a, 'r> Knots<'a, 'r> {
         let is_root = root.id == data.id;
         let mut hopeless = Vec::new();
         let mut ways = Vec::new();
-        for mut keeper in self.keepers(self.full(), data) {
+        for (mut keeper, locking) in self.keepers(self.full(), data).into_iter().zip(self.keepers(self.records[1], data)) {
             let Some(to) = inside(&keeper) else { continue };
-            ways.push(self.way(&keeper, to));
+            ways.push(self.way([&keeper, &locking], to));
             if let (true, Some(last)) = (self.full().map().root_of(sets[to]).id == sets[to].id, keeper.way.last_mut()) {
                 let stays = due(self.full(), sets[to], &last.alias, true).negate();
                 last.condition = B::and([last.condition.clone(), stays]);
@@ -225,9 +225,10 @@ impl<'a, 'r> Knots<'a, 'r> {
         (from, alias)
     }
 
-    fn way(&self, keeper: &Keeper<'a>, to: usize) -> Way {
+    /// A way to those who keep a row: as it is asked without locks, and under them.
+    fn way(&self, [keeper, locking]: [&Keeper<'a>; 2], to: usize) -> Way {
         let d = self.full().resolved().dialect;
-        let (mut joins, mut alias, mut conditions) = (String::new(), ROW.to_owned(), Vec::new());
+        let (mut joins, mut alias) = (String::new(), ROW.to_owned());
         for step in &keeper.way {
             let on: Vec<String> = step
                 .on
@@ -235,9 +236,10 @@ impl<'a, 'r> Knots<'a, 'r> {
                 .map(|(there, here)| format!("{} = {}", d.column(&step.alias, there), d.column(&alias, here)))
                 .collect();
             joins.push_str(&format!(" JOIN {} AS {} ON {}", d.table(&step.table.name), step.alias, on.join(" AND ")));
-            conditions.extend([step.from.clone(), step.condition.clone()]);
             alias.clone_from(&step.alias);
         }
-        Way { to, refers: matches!(keeper.why, Why::Refers(_)), joins, alias, condition: B::and(conditions) }
+        let condition =
+            [keeper, locking].map(|k| B::and(k.way.iter().flat_map(|step| [step.from.clone(), step.condition.clone()])));
+        Way { to, refers: matches!(keeper.why, Why::Refers(_)), joins, alias, condition }
     }
 }

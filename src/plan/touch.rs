@@ -33,6 +33,14 @@ pub fn touches(plan: &Plan) -> BTreeMap<TableName, Touch> {
         }
         companions(&action.companions, &mut all);
     }
+    for member in plan.knots.iter().flat_map(|knot| &knot.members) {
+        let own = all.entry(member.table.clone()).or_default();
+        (own.locked, own.delete) = (true, true);
+        for (table, _) in &member.reads {
+            all.entry(table.clone()).or_default().locked = true;
+        }
+        companions(&member.companions, &mut all);
+    }
     all
 }
 

@@ -148,6 +148,23 @@ async fn a_run_needs_nothing_beyond_the_printed_grants() {
     }
 }
 
+/// A table of no data set keeps what follows a record, and reading it takes a privilege.
+#[tokio::test]
+async fn a_table_that_refers_to_what_follows_a_record_is_granted() {
+    for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql] {
+        let case = everything()
+            .map("time_zone = \"Europe/Paris\"", "time_zone = \"Europe/Paris\"\nfree_of_personal_data = [\"tag\"]")
+            .and("CREATE TABLE tag (id integer PRIMARY KEY, note_id integer, CONSTRAINT tag_of_note FOREIGN KEY (note_id) REFERENCES note (id));");
+        let Some((place, grants)) = least(engine, &case).await else { continue };
+        assert!(grants.iter().any(|g| g.table.name == "tag"), "{}: {grants:?}", engine.name());
+        let rules = rules(&case.map, &[&case.policy]);
+        let source = place.source.clone();
+        let mut fixture = Fixture::new(engine, &place.database, "crm", now()).await;
+        fixture.source = source;
+        assert!(fixture.run(&rules).await.changed() > 0);
+    }
+}
+
 #[tokio::test]
 async fn privileges_that_are_not_needed_are_named() {
     for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql] {

@@ -16,6 +16,7 @@ mod rows;
 mod scene;
 mod silence;
 mod stretches;
+mod tangles;
 mod tied;
 mod together;
 mod workers;
