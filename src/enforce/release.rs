@@ -16,10 +16,16 @@ use crate::plan::key::RecordKey;
 use crate::plan::knot::Knot;
 use crate::source::Class;
 
-/// What could not be deleted, by the id of its action.
-pub(super) type Left = HashMap<String, ActionOutcome>;
+/// What a run knows of its circles, by the id of the action that deletes such records.
+#[derive(Default)]
+pub(super) struct Circles {
+    /// What could not be deleted.
+    pub left: HashMap<String, ActionOutcome>,
+    /// Records that went in batches of other actions: they count towards a ceiling as well.
+    went: HashMap<String, u64>,
+}
 
-/// Deletes what can only go together of one knot; how many records went. What could not be deleted is said anew in `left`.
+/// Deletes what can only go together of one knot; how many records went. What could not be deleted is said anew.
 ///
 /// # Errors
 /// What ends the run.
@@ -28,18 +34,25 @@ pub(super) async fn release(
     knot: &Knot,
     actions: &[Action],
     outcomes: &mut [ActionOutcome],
-    left: &mut Left,
+    circles: &mut Circles,
 ) -> Result<u64, EnforceError> {
     let action = |member: usize| place(knot, member, actions);
     for at in (0..knot.members.len()).filter_map(action) {
-        left.remove(&actions[at].id);
+        circles.left.remove(&actions[at].id);
     }
     let Some(worker) = workers.first_mut().filter(|w| !w.common.stopping()) else { return Ok(0) };
     let d = worker.common.cx.dialect;
-    let found = circles::find(worker.session().await?, d, knot).await?;
+    let found = match circles::find(worker.session().await?, d, knot).await {
+        // Servers end connections that were idle.
+        Err(EnforceError::Source(e)) if e.class() == Class::Lost => {
+            worker.drop_session().await;
+            circles::find(worker.session().await?, d, knot).await?
+        }
+        answer => answer?,
+    };
     for row in &found.too_large {
         if let Some(at) = action(row.0) {
-            left.entry(actions[at].id.clone()).or_default().too_large += 1;
+            circles.left.entry(actions[at].id.clone()).or_default().too_large += 1;
         }
     }
     // A mistake is stopped before anything is touched.
@@ -48,8 +61,9 @@ pub(super) async fn release(
         let due = found.groups.iter().map(|g| g.keys(member).count() as u64).sum::<u64>();
         let Some(at) = action(member).filter(|_| due > 0) else { continue };
         let out = &mut outcomes[at];
-        out.due_before = out.due_before.max(out.changed + due);
-        if out.stopped.is_some() || guard(workers, &actions[at], out, out.changed + due).await? {
+        let so_far = out.changed + circles.went.get(&actions[at].id).copied().unwrap_or_default();
+        out.due_before = out.due_before.max(so_far + due);
+        if out.stopped.is_some() || guard(workers, &actions[at], out, so_far + due).await? {
             stopped.insert(member);
         }
     }
@@ -67,9 +81,14 @@ pub(super) async fn release(
         let so_far = outcomes[at].changed;
         worker.common.cx.watch.begins(&actions[at].id, groups.iter().map(|g| g.keys(first).count() as u64).sum());
         let mut part = ActionOutcome::default();
-        delete(worker, knot, &actions[at], first, groups, &mut outcomes[at], &mut part).await?;
+        let gone = delete(worker, knot, &actions[at], first, groups, &mut outcomes[at], &mut part).await?;
+        for (member, n) in gone.into_iter().filter(|(member, _)| *member != first) {
+            if let Some(at) = action(member) {
+                *circles.went.entry(actions[at].id.clone()).or_default() += n;
+            }
+        }
         went += outcomes[at].changed - so_far;
-        left.entry(actions[at].id.clone()).or_default().add(&part);
+        circles.left.entry(actions[at].id.clone()).or_default().add(&part);
     }
     Ok(went)
 }
@@ -85,7 +104,7 @@ pub(super) fn after<'p>(plan: &'p Plan, actions: &'p [Action], at: usize) -> imp
     plan.knots.iter().filter(move |knot| (0..knot.members.len()).filter_map(|m| place(knot, m, actions)).max() == Some(at))
 }
 
-/// Deletes groups, as many at once as make a batch. What is in the way of one is found by halving.
+/// Deletes groups, as many at once as make a batch; how many rows of each member went. What is in the way of a group is found by halving.
 async fn delete(
     worker: &mut Worker<'_>,
     knot: &Knot,
@@ -94,7 +113,8 @@ async fn delete(
     groups: Vec<Group>,
     out: &mut ActionOutcome,
     left: &mut ActionOutcome,
-) -> Result<(), EnforceError> {
+) -> Result<BTreeMap<usize, u64>, EnforceError> {
+    let mut gone = BTreeMap::new();
     let mut pieces: Vec<(Vec<Group>, u32)> = Vec::new();
     let mut rows = usize::MAX;
     for group in groups {
@@ -113,6 +133,7 @@ async fn delete(
         let failure = match worker.once_together(action, &keys, Together { knot, groups: &piece }).await {
             Ok(done) => {
                 worker.credit(action, &done, out);
+                piece.iter().flat_map(Group::rows).for_each(|row| *gone.entry(row.0).or_default() += 1);
                 continue;
             }
             Err(Failure::Fatal(e)) => return Err(e),
@@ -140,5 +161,5 @@ async fn delete(
             _ => return Err(ending(failure)),
         }
     }
-    Ok(())
+    Ok(gone)
 }

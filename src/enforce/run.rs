@@ -219,7 +219,7 @@ async fn work(
     }
     let Some(first) = workers.first() else { return Err(EnforceError::NotSetUp) };
     let common = first.common;
-    let mut left = release::Left::new();
+    let mut circles = release::Circles::default();
     for empties in [false, true] {
         for _ in 0..ROUNDS {
             let (mut progress, mut tried) = (0, false);
@@ -232,7 +232,7 @@ async fn work(
                 // Their turn is that of the last of them; where nothing was done since, nothing is new.
                 let knots = release::after(plan, actions, at);
                 for knot in knots.take(if empties && progress == 0 { 0 } else { usize::MAX }) {
-                    progress += release::release(workers, knot, actions, &mut outcomes, &mut left).await?;
+                    progress += release::release(workers, knot, actions, &mut outcomes, &mut circles).await?;
                 }
             }
             if tried || progress > 0 {
@@ -244,7 +244,7 @@ async fn work(
         }
     }
     for out in &mut outcomes {
-        if let Some(left) = left.get(&out.action) {
+        if let Some(left) = circles.left.get(&out.action) {
             out.add(left);
         }
     }

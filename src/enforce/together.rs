@@ -67,6 +67,10 @@ impl<'t> Transaction<'t, '_> {
             }
             steps.push(parts);
         }
+        let reads: Vec<String> = steps.iter().flatten().flat_map(|p| &p.companions).flat_map(|c| c.lock_read_rows(d)).collect();
+        if !reads.is_empty() {
+            self.session.script(&reads.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        }
         self.still(knot, groups).await?;
         self.cx.watch.at(Point::Locked, &self.asked.action.id).await;
 

@@ -110,7 +110,7 @@ impl<'a> Worker<'a> {
         self.session.as_mut().ok_or(EnforceError::Source(SourceError::Spent))
     }
 
-    async fn drop_session(&mut self) {
+    pub(super) async fn drop_session(&mut self) {
         if let Some(session) = self.session.take() {
             session.discard().await;
         }

@@ -331,11 +331,11 @@ impl Action {
 
 impl Companion {
     /// Its table and those of what goes with it, where rows are deleted.
-    pub(super) fn deletes<'c>(&'c self, tables: &mut Vec<&'c TableName>) {
+    pub(super) fn deleted_tables<'c>(&'c self, tables: &mut Vec<&'c TableName>) {
         if self.operation == Operation::Delete {
             tables.push(&self.table);
         }
-        self.companions.iter().for_each(|c| c.deletes(tables));
+        self.companions.iter().for_each(|c| c.deleted_tables(tables));
     }
 
     /// The keys of its rows that belong to these rows of the table above; locked where the engine locks by row.

@@ -60,6 +60,10 @@ fn companions(list: &[Companion], all: &mut BTreeMap<TableName, Touch>) {
     for companion in list {
         let touch = all.entry(companion.table.clone()).or_default();
         touch.locked = true;
+        for (table, _) in &companion.reads {
+            all.entry(table.clone()).or_default().locked = true;
+        }
+        let touch = all.entry(companion.table.clone()).or_default();
         match &companion.operation {
             Operation::Delete => touch.delete = true,
             Operation::Mask(set) => touch.set.extend(set.iter().cloned()),

@@ -167,7 +167,7 @@ impl Writer<'_, '_> {
     fn circular(&self, data: &DataSet, companions: &[Companion]) -> bool {
         let schema = self.resolved.schema;
         let mut tables = Vec::new();
-        companions.iter().for_each(|c| c.deletes(&mut tables));
+        companions.iter().for_each(|c| c.deleted_tables(&mut tables));
         tables.sort_by_key(|t| schema.rank(t));
         let own = self.table_name(data);
         tables.push(&own);
@@ -187,16 +187,21 @@ impl Writer<'_, '_> {
     pub(super) fn reads(&self, data: &DataSet, kind: ActionKind) -> Vec<(TableName, Vec<(String, String)>)> {
         let mut all: Vec<(TableName, Vec<(String, String)>)> =
             self.full.related_tables(data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)).collect();
-        if matches!(kind, ActionKind::Delete | ActionKind::Empty)
-            && let Some(table) = self.resolved.table(data)
-        {
-            all.extend(self.full.readers(data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)));
-            for (child, key) in self.resolved.schema.children_of(&table.name) {
-                all.push((child.name.clone(), key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect()));
-            }
+        if matches!(kind, ActionKind::Delete | ActionKind::Empty) {
+            all.extend(self.kept_by(data));
         }
         let mut seen = BTreeSet::new();
         all.retain(|entry| seen.insert(entry.clone()));
+        all
+    }
+
+    /// Tables whose rows may keep a row from being deleted: those that read it or refer to it.
+    fn kept_by(&self, data: &DataSet) -> Vec<(TableName, Vec<(String, String)>)> {
+        let Some(table) = self.resolved.table(data) else { return Vec::new() };
+        let mut all: Vec<_> = self.full.readers(data).into_iter().map(|(t, pairs)| (t.name.clone(), pairs)).collect();
+        for (child, key) in self.resolved.schema.children_of(&table.name) {
+            all.push((child.name.clone(), key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect()));
+        }
         all
     }
 
@@ -251,7 +256,7 @@ impl Writer<'_, '_> {
             on: parent.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect(),
             condition,
             reach,
-            reads: Vec::new(),
+            reads: if operation == Operation::Delete { self.kept_by(follower) } else { Vec::new() },
             operation,
             rank: self.resolved.schema.rank(&self.table_name(follower)),
             itself: self.itself(&self.table_name(follower)),

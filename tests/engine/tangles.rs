@@ -81,7 +81,6 @@ async fn two_records_that_keep_each_other_by_many_rows_go() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "PostgreSQL deletes what follows before the statement that deletes the circle"]
 async fn a_circle_of_foreign_keys_through_what_follows_goes_where_the_engine_can_delete_it() {
     for engine in [Engine::Sqlite, Engine::Postgres] {
         let Some(db) = database(engine).await else { continue };
@@ -222,7 +221,6 @@ async fn who_begins_to_read_a_record_meanwhile_keeps_it() {
 
 /// PostgreSQL locks the rows that may read what follows, too.
 #[tokio::test(flavor = "multi_thread")]
-#[ignore = "PostgreSQL does not lock who may read what follows"]
 async fn who_begins_to_read_what_follows_meanwhile_keeps_the_record() {
     let reader = data(
         "reader",
