@@ -122,6 +122,9 @@ impl<'t> Transaction<'t, '_> {
     /// Carries out statements one after the other, or, where PostgreSQL is to look at foreign keys when all are done, as one.
     async fn delete(&mut self, all: Vec<Deletion>, at_once: bool) -> Result<(), Failure> {
         let d = self.cx.dialect;
+        if all.is_empty() {
+            return Ok(());
+        }
         let as_expected = if at_once && d.engine == Engine::Postgres && all.len() > 1 {
             let parts: Vec<String> = all.iter().enumerate().map(|(n, a)| format!("d{n} AS ({} RETURNING 1)", a.sql)).collect();
             let counts: Vec<String> = (0..all.len()).map(|n| d.as_text(&format!("(SELECT count(*) FROM d{n})"))).collect();
@@ -129,11 +132,10 @@ impl<'t> Transaction<'t, '_> {
             let acted = answer.iter().flatten().map(|n| n.as_deref().and_then(|n| n.parse().ok()));
             acted.eq(all.iter().map(|a| Some(a.rows)))
         } else {
-            let mut all_so_far = true;
-            for Deletion { sql, rows } in &all {
-                all_so_far &= self.session.execute(sql).await? == *rows;
-            }
-            all_so_far
+            // One after the other, and yet in one round trip.
+            let statements: Vec<&str> = all.iter().map(|a| a.sql.as_str()).collect();
+            let acted = self.session.script(&statements).await?;
+            acted.iter().map(|a| a.count).eq(all.iter().map(|a| a.rows))
         };
         if as_expected { Ok(()) } else { Err(Failure::Vetoed) }
     }
