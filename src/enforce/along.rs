@@ -5,13 +5,15 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::batch::{Failure, Transaction, keys_of, macs};
+use super::circles::halves;
 use super::error::EnforceError;
-use super::graph::{Graph, Group, Kept, Standing};
+use super::graph::{Graph, Group, Kept, Standing, steps};
 use crate::journal::{Name, Related, RelatedAction};
 use crate::plan::action::{Companion, Operation};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
 use crate::plan::schema::{Column, Engine, TableName};
+use crate::source::Row as Answer;
 
 /// Rows that change with others.
 pub(super) struct Along<'b> {
@@ -144,12 +146,8 @@ impl<'t> Transaction<'t, '_> {
     async fn steps(&mut self, companion: &Companion, rows: &[RecordKey]) -> Result<Vec<Vec<RecordKey>>, Failure> {
         let (d, once) = (self.cx.dialect, vec![rows.to_vec()]);
         let Some(refer) = companion.refer_to_each_other(d, rows).filter(|_| rows.len() > 1) else { return Ok(once) };
-        let width = companion.key.len();
-        let (mut by, mut to) = (Vec::new(), Vec::new());
-        for mut row in self.session.rows(&refer).await? {
-            to.push(row.split_off(width.min(row.len())));
-            by.push(row);
-        }
+        let pairs = self.session.rows(&refer).await?.into_iter().map(|row| halves(row, companion.key.len()));
+        let (by, to): (Vec<Answer>, Vec<Answer>) = pairs.unzip();
         let mut graph = Graph::default();
         rows.iter().for_each(|key| graph.insert((0, key.clone()), Standing::Unless(Vec::new())));
         for (by, to) in keys_of(d, &companion.key, &by)?.into_iter().zip(keys_of(d, &companion.key, &to)?) {
@@ -160,8 +158,6 @@ impl<'t> Transaction<'t, '_> {
             // Somebody else refers to one of them: the database says so.
             return Ok(once);
         }
-        let most = groups.iter().map(|g| g.steps.len()).max().unwrap_or(0);
-        let step = |n: usize| groups.iter().filter_map(|g| g.steps.get(n)).flatten().map(|row| row.1.clone()).collect();
-        Ok((0..most).map(step).collect())
+        Ok(steps(&groups).map(|step| step.map(|row| row.1.clone()).collect()).collect())
     }
 }

@@ -88,7 +88,8 @@ pub(super) async fn read(
     Ok(Some(graph))
 }
 
-fn halves(mut row: Answer, at: usize) -> (Answer, Answer) {
+/// The first columns of a row, and the others.
+pub(super) fn halves(mut row: Answer, at: usize) -> (Answer, Answer) {
     let rest = row.split_off(at.min(row.len()));
     (row, rest)
 }

@@ -53,6 +53,12 @@ impl Group {
     }
 }
 
+/// What is deleted first of all groups, what next, and so on.
+pub fn steps(groups: &[Group]) -> impl Iterator<Item = impl Iterator<Item = &Row>> {
+    let most = groups.iter().map(|g| g.steps.len()).max().unwrap_or(0);
+    (0..most).map(move |n| groups.iter().filter_map(move |g| g.steps.get(n)).flatten())
+}
+
 impl Graph {
     /// Says what is known of a row.
     pub fn insert(&mut self, row: Row, standing: Standing) {

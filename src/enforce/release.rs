@@ -128,7 +128,7 @@ async fn delete(
             }
         }
     }
-    while let Some((piece, tries)) = pieces.pop().filter(|_| !worker.common.stopping()) {
+    while let Some((piece, tries)) = pieces.pop().filter(|_| !worker.common.stopping() && !worker.common.given_up(left)) {
         let keys: Vec<RecordKey> = piece.iter().flat_map(|g| g.keys(first)).cloned().collect();
         let failure = match worker.once_together(action, &keys, Together { knot, groups: &piece }).await {
             Ok(done) => {

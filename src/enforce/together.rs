@@ -7,7 +7,7 @@ use super::along::{Above, Along, Deletion};
 use super::batch::{Failure, Transaction, macs};
 use super::circles;
 use super::error::EnforceError;
-use super::graph::{Group, Row};
+use super::graph::{self, Group, Row};
 use super::watch::Point;
 use crate::journal::{Name, Related, RelatedAction};
 use crate::plan::key::RecordKey;
@@ -53,9 +53,9 @@ impl<'t> Transaction<'t, '_> {
         let mut room = self.asked.most_rows.saturating_sub(rows.values().map(Vec::len).sum());
         let mut seen = BTreeSet::new();
         let mut steps: Vec<Vec<Part<'t>>> = Vec::new();
-        for n in 0..groups.iter().map(|g| g.steps.len()).max().unwrap_or(0) {
+        for step in graph::steps(groups) {
             let mut of_step: BTreeMap<usize, Vec<RecordKey>> = BTreeMap::new();
-            for (member, key) in groups.iter().filter_map(|g| g.steps.get(n)).flatten() {
+            for (member, key) in step {
                 of_step.entry(*member).or_default().push(key.clone());
             }
             let mut parts = Vec::new();

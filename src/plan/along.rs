@@ -77,6 +77,14 @@ pub(super) fn joins_parent(data: &DataSet, parent: &DataSet, on: &[(String, Stri
     data.parent.as_ref().is_some_and(|p| p.follows && p.data == parent.id && p.on.iter().all(|(h, t)| joined(h, t)))
 }
 
+/// Whether records belong to others, and do not follow them, by exactly these columns (of the child, of the parent).
+pub(super) fn belongs_by(child: &DataSet, parent: &DataSet, on: &[(String, String)]) -> bool {
+    child.parent.as_ref().is_some_and(|p| {
+        let pair = |(here, there): &(String, String)| p.on.iter().any(|(h, t)| h.value == *here && t.value == *there);
+        !p.follows && p.data == parent.id && p.on.len() == on.len() && on.iter().all(pair)
+    })
+}
+
 pub(super) fn same_row(resolved: &Resolved<'_>, data: &DataSet, inner: &str, outer: &str) -> B {
     let d = resolved.dialect;
     let key = resolved.key_columns(data);

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::action::{ActionKind, ROW};
+use super::along::belongs_by;
 use super::boolean::B;
 use super::keepers::{Asking, Keeper, Why};
 use super::knot::{Knot, Member, Way};
@@ -109,28 +110,17 @@ impl<'a, 'r> Knots<'a, 'r> {
     fn takes_along(&self, data: &DataSet, by: &DataSet, keeper: &Keeper<'a>) -> bool {
         let [step] = keeper.way.as_slice() else { return false };
         let turned: Vec<(String, String)> = step.on.iter().map(|(there, here)| (here.clone(), there.clone())).collect();
-        let joined = |parent: &DataSet, child: &DataSet, on: &[(String, String)]| {
-            child.parent.as_ref().is_some_and(|p| {
-                !p.follows
-                    && p.data == parent.id
-                    && p.on.len() == on.len()
-                    && on.iter().all(|(c, q)| p.on.iter().any(|(h, t)| h.value == *c && t.value == *q))
-            })
-        };
-        let (parent, child, on) = match (joined(data, by, &step.on), joined(by, data, &turned)) {
+        let (parent, child, on) = match (belongs_by(by, data, &step.on), belongs_by(data, by, &turned)) {
             (true, _) => (data, by, &step.on),
             (_, true) => (by, data, &turned),
             _ => return false,
         };
-        let unique = self.full().resolved().table(parent).is_some_and(|t| {
-            t.indexes.iter().any(|i| {
-                i.unique && i.usable && i.predicate.is_none() && i.columns.iter().all(|c| on.iter().any(|(_, there)| there == c))
-            })
-        });
+        let own = self.full().resolved().table(parent);
+        let unique = own.is_some_and(|t| t.tells_one(|column| on.iter().any(|(_, there)| there == column)));
         let back = self.keepers(self.full(), child).iter().any(|k| {
             let [step] = k.way.as_slice() else { return false };
             let turned: Vec<(String, String)> = step.on.iter().map(|(there, here)| (here.clone(), there.clone())).collect();
-            self.data_set(k).is_some_and(|d| d.id == parent.id) && joined(parent, child, &turned)
+            self.data_set(k).is_some_and(|d| d.id == parent.id) && belongs_by(child, parent, &turned)
         });
         unique && back
     }

@@ -228,6 +228,12 @@ pub struct Table {
 }
 
 impl Table {
+    /// Whether columns of this kind name at most one row.
+    #[must_use]
+    pub fn tells_one(&self, column: impl Fn(&String) -> bool) -> bool {
+        self.indexes.iter().any(|i| i.unique && i.usable && i.predicate.is_none() && i.columns.iter().all(&column))
+    }
+
     /// The column of that name, as stored.
     #[must_use]
     pub fn column(&self, name: &str) -> Option<&Column> {

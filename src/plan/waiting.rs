@@ -1,10 +1,10 @@
 //! Which due rows are deleted in this run, and which wait: rows that stay refer to them, or purposes of other records read them for a start.
 
+use super::along::belongs_by;
 use super::boolean::B;
 use super::keepers::Asking;
 use super::record::Records;
 use super::resolve::Resolved;
-use super::schema::Index;
 use crate::policy::map::{DataSet, Disposition};
 
 /// The row that another goes with, if it goes.
@@ -22,11 +22,9 @@ impl Beside<'_> {
     /// Whether a purpose of this data set that reads by these columns (there, here) reads for this very row and no other: it joins as the two are
     /// joined, by columns that are unique among the readers.
     pub(super) fn is(&self, resolved: &Resolved<'_>, reader: &DataSet, pairs: &[(String, String)]) -> bool {
-        let joining = |column: &String| pairs.iter().any(|(_, here)| here == column);
-        let tells_one = |i: &Index| i.unique && i.usable && i.predicate.is_none() && i.columns.iter().all(joining);
         self.may_be(reader)
             && pairs.iter().all(|pair| self.on.contains(pair))
-            && resolved.table(reader).is_some_and(|t| t.indexes.iter().any(tells_one))
+            && resolved.table(reader).is_some_and(|t| t.tells_one(|column| pairs.iter().any(|(_, here)| here == column)))
     }
 
     /// The same row, as seen from rows that follow the one that goes with it.
@@ -111,17 +109,13 @@ impl Records<'_> {
     /// reads its parent for a start, and the parent's purposes the child. When nothing else keeps them, they go together.
     #[must_use]
     pub fn tied(&self, parent: &DataSet, child: &DataSet, on: &[(String, String)]) -> bool {
-        let belongs = child.parent.as_ref().is_some_and(|p| {
-            let pair = |(here, there): &(String, String)| p.on.iter().any(|(h, t)| h.value == *here && t.value == *there);
-            !p.follows && p.data == parent.id && p.on.len() == on.len() && on.iter().all(pair)
-        });
         let reads = |reader: &DataSet, read: &DataSet, same: &dyn Fn(&(String, String)) -> bool| {
             self.purposes.iter().filter(|t| t.purpose.data.data_set == reader.id.value).any(|t| {
                 let reader = self.map().data_set(&t.purpose.data.data_set);
                 reader.is_some_and(|r| self.relations_to(read, t.purpose, r).iter().any(|(_, pairs)| pairs.iter().all(same)))
             })
         };
-        belongs
+        belongs_by(child, parent, on)
             && reads(child, parent, &|(there, here)| on.iter().any(|(c, p)| c == here && p == there))
             && reads(parent, child, &|pair| on.contains(pair))
     }
