@@ -326,6 +326,60 @@ async fn a_ceiling_stops_a_circle_before_it_touches_anything() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn records_that_went_with_those_of_another_data_set_count_towards_their_ceiling() {
+    let rules = of(
+        &[
+            data(
+                "person",
+                "\"id\"",
+                "accepts_race = true",
+                &[("filed", "of = { table = \"file\", on = { id = \"file_id\" } }", "closed")],
+            ),
+            data(
+                "file",
+                "\"id\"",
+                "accepts_race = true",
+                &[("seen", "of = { table = \"person\", on = { file_id = \"id\" } }", "seen")],
+            ),
+            data(
+                "visit",
+                "\"id\"",
+                "accepts_race = true",
+                &[("seen", "of = { table = \"person\", on = { id = \"person_id\" } }", "seen")],
+            ),
+        ],
+        &[
+            purpose("person", "{ latest_of = [\"filed\"] }", ""),
+            purpose("file", "{ latest_of = [\"seen\"] }", ""),
+            purpose("visit", "{ latest_of = [\"seen\"] }", ""),
+        ],
+    );
+    // Two persons in the first round, and two in the second, when the visit that read one of them is gone.
+    for (engine, ceiling, expected) in ENGINES.into_iter().flat_map(|e| [(e, 4, &[][..]), (e, 3, &["person 3", "person 4"][..])])
+    {
+        let Some(db) = database(engine).await else { continue };
+        db.run_sql(&dates(
+            engine,
+            "CREATE TABLE person (id integer PRIMARY KEY, file_id integer, seen DATE, body varchar(50) NOT NULL);
+             CREATE TABLE file (id integer PRIMARY KEY, closed DATE, body varchar(50) NOT NULL);
+             CREATE TABLE visit (id integer PRIMARY KEY, person_id integer, body varchar(50) NOT NULL);
+             INSERT INTO person VALUES (1, 1, '{DUE}', 'a'), (2, 1, '{DUE}', 'b'), (3, 2, '{DUE}', 'c'), (4, 2, '{DUE}', 'd');
+             INSERT INTO file VALUES (1, '{DUE}', 'A'), (2, '{DUE}', 'B');
+             INSERT INTO visit VALUES (9, 3, 'V')",
+        ))
+        .await;
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        let mut settings = unlimited();
+        settings.ceilings.rows = Some(ceiling);
+        let outcome = fixture.run_with(&rules, settings, &Silent).await.unwrap();
+        assert_eq!(left(&fixture, &["person"]).await, expected, "{} {ceiling} {:?}", engine.name(), outcome.actions);
+        let stopped = outcome.actions.iter().any(|a| a.action == "person.delete" && a.stopped.is_some());
+        assert_eq!(stopped, !expected.is_empty(), "{} {ceiling}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn one_row_in_the_way_stops_only_its_own_circle() {
     for (engine, batch) in ENGINES.into_iter().flat_map(|e| [(e, 1), (e, 1_000)]) {
         let Some(db) = database(engine).await else { continue };
