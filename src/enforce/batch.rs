@@ -385,7 +385,8 @@ impl<'t> Transaction<'t, '_> {
         }
         let act = action.act_keys(d, &due, false);
         if action.kind == ActionKind::Delete {
-            self.change(companions, vec![Deletion { sql: act, rows: due.len() as u64 }], action.circular).await?;
+            let act = Deletion::new(d, act, &above, action.circular);
+            self.change(companions, vec![act], action.circular).await?;
             return Ok(due);
         }
         self.change(companions, Vec::new(), false).await?;

@@ -32,6 +32,7 @@ pub async fn take(session: &mut Session, plan: &Plan) -> Result<Vec<(String, Cou
             match plan.actions.iter().find(|a| a.id == *id).map(|a| a.kind) {
                 Some(ActionKind::Delete) => *n += counted.rows,
                 Some(ActionKind::Empty) => *n = n.saturating_sub(counted.to_mask),
+                Some(ActionKind::Anonymise | ActionKind::Pseudonymise) => *n += counted.beside,
                 _ => {}
             }
         }

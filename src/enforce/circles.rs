@@ -1,6 +1,6 @@
 //! Records that keep each other from being deleted in a circle: found and counted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use super::batch::keys_of;
 use super::error::EnforceError;
@@ -18,14 +18,16 @@ pub(super) const MOST: usize = 10_000;
 /// How many records that hang together with more end a search: each costs as much, and what goes in this run leaves fewer to the next.
 const TOO_LARGE: usize = 8;
 
-/// Records of a data set that go although rows keep them.
+/// Records of a data set that go, or lose rows that follow them, although rows keep these.
 pub(super) struct Counted {
     /// The data set.
     pub data_set: String,
-    /// How many.
+    /// How many are deleted.
     pub rows: u64,
     /// Of these, how many have something left to mask.
     pub to_mask: u64,
+    /// How many stay, and have nothing left to do but this.
+    pub beside: u64,
 }
 
 /// Reads who keeps these rows, and who keeps those, until nobody new is found; `None` when more than `most` rows hang together.
@@ -58,17 +60,18 @@ pub(super) async fn read(
             let roots = rest.into_iter().map(|row| halves(row, member.root_key().len()));
             for (key, (root, with)) in keys_of(d, &member.key, &own)?.into_iter().zip(roots) {
                 let with = with.first().is_some_and(|bit| bit.as_deref() == Some("1"));
-                match keys_of(d, member.root_key(), &[root])?.pop().filter(|_| with) {
-                    Some(root) => {
-                        let root = (member.root, root);
-                        meet(&mut graph, &mut open, root.clone());
-                        graph.insert((place, key), Standing::With(root));
-                    }
-                    None => {
-                        graph.insert((place, key.clone()), Standing::Unless(Vec::new()));
-                        alone.push(key);
-                    }
+                let root = if member.is_root() { None } else { keys_of(d, member.root_key(), &[root])?.pop() };
+                let root = root.map(|key| (member.root, key));
+                if let Some(root) = root.clone().filter(|_| with) {
+                    meet(&mut graph, &mut open, root.clone());
+                    graph.insert((place, key), Standing::With(root));
+                    continue;
                 }
+                graph.insert((place, key.clone()), Standing::Unless(Vec::new()));
+                if let Some(root) = root {
+                    graph.follows((place, key.clone()), root);
+                }
+                alone.push(key);
             }
             for way in member.ways.iter().filter(|_| !alone.is_empty()) {
                 let keeper = &knot.members[way.to];
@@ -128,7 +131,7 @@ async fn groups(session: &mut Session, d: Dialect, knot: &Knot, rows: Vec<Row>) 
     Ok(found)
 }
 
-/// Goes through the records that only others of the same knot keep, page by page.
+/// Goes through the rows that only others of the same knot keep, page by page: first records, then what follows those that stay.
 struct Search<'s> {
     knot: &'s Knot,
     d: Dialect,
@@ -139,9 +142,13 @@ struct Search<'s> {
 }
 
 impl Search<'_> {
-    /// The next page: rows, and whether something of each is left to mask. `None` at the end.
+    /// The next page: rows, and for each what [`Member::find`](crate::plan::knot::Member::find) says of what is left to do. `None` at the end.
     async fn next(&mut self, session: &mut Session) -> Result<Option<Vec<(Row, bool)>>, EnforceError> {
-        while let Some(member) = self.knot.members.get(self.member).filter(|m| m.is_root()) {
+        while let Some(member) = self.knot.members.get(self.member) {
+            if !member.is_searched() {
+                self.member += 1;
+                continue;
+            }
             let answer = session.rows(&member.find(self.d, self.after.as_ref(), PAGE as u64, self.waiting)).await?;
             if answer.is_empty() {
                 self.member += 1;
@@ -166,7 +173,8 @@ pub(super) async fn count(session: &mut Session, plan: &Plan) -> Result<Vec<Coun
     let mut all = Vec::new();
     for knot in &plan.knots {
         let mut counts: Vec<Counted> =
-            knot.members.iter().map(|m| Counted { data_set: m.data_set.clone(), rows: 0, to_mask: 0 }).collect();
+            knot.members.iter().map(|m| Counted { data_set: m.data_set.clone(), rows: 0, to_mask: 0, beside: 0 }).collect();
+        let (mut beside, mut beside_of) = (HashSet::new(), HashMap::new());
         let mut search = Search { knot, d: plan.dialect, waiting: true, member: 0, after: None };
         let mut going: HashSet<Row> = HashSet::new();
         while let Some(page) = search.next(session).await? {
@@ -174,9 +182,16 @@ pub(super) async fn count(session: &mut Session, plan: &Plan) -> Result<Vec<Coun
             let new = page.iter().map(|(row, _)| row).filter(|row| !going.contains(row)).cloned().collect();
             let found = groups(session, plan.dialect, knot, new).await?;
             going.extend(found.groups.iter().flat_map(Group::rows).cloned());
+            beside_of.extend(found.groups.into_iter().flat_map(|g| g.beside));
             for (row, left) in page.iter().filter(|(row, _)| going.contains(row)) {
-                counts[row.0].rows += 1;
-                counts[row.0].to_mask += u64::from(*left);
+                match beside_of.get(row) {
+                    None => {
+                        counts[row.0].rows += 1;
+                        counts[row.0].to_mask += u64::from(*left);
+                    }
+                    Some(root) if !left && beside.insert(root.clone()) => counts[root.0].beside += 1,
+                    Some(_) => {}
+                }
             }
         }
         all.extend(counts);
@@ -184,18 +199,39 @@ pub(super) async fn count(session: &mut Session, plan: &Plan) -> Result<Vec<Coun
     Ok(all)
 }
 
-/// Whether this record goes, with others that it keeps and that keep it.
+/// What becomes of one record that others keep, with these.
+#[derive(Default)]
+pub(super) struct Fate {
+    /// It goes.
+    pub goes: bool,
+    /// Rows that follow it and go although it stays, by data set.
+    pub beside: BTreeMap<String, Vec<RecordKey>>,
+}
+
+/// What becomes of a record with others that it keeps and that keep it.
 ///
 /// # Errors
 /// Of the database.
-pub(super) async fn goes(session: &mut Session, plan: &Plan, data_set: &str, key: &RecordKey) -> Result<bool, EnforceError> {
+pub(super) async fn fate(session: &mut Session, plan: &Plan, data_set: &str, key: &RecordKey) -> Result<Fate, EnforceError> {
+    let mut fate = Fate::default();
+    let d = plan.dialect;
     for knot in &plan.knots {
         let Some(place) = knot.members.iter().position(|m| m.is_root() && m.data_set == data_set) else { continue };
-        let row = (place, key.clone());
-        let graph = read(session, plan.dialect, knot, [row.clone()], Under::Nothing, MOST).await?;
-        return Ok(graph.is_some_and(|g| g.groups().iter().any(|group| group.rows().any(|r| *r == row))));
+        let mut rows: Vec<Row> = vec![(place, key.clone())];
+        for (n, member) in knot.members.iter().enumerate().filter(|(_, m)| m.root == place && !m.is_root()) {
+            let answer = session.rows(&member.of_root(d, key)).await?;
+            rows.extend(keys_of(d, &member.key, &answer)?.into_iter().map(|key| (n, key)));
+        }
+        let asked: HashSet<Row> = rows.iter().cloned().collect();
+        for group in groups(session, d, knot, rows).await?.groups {
+            fate.goes |= group.rows().any(|row| row.0 == place && row.1 == *key);
+            for (member, key) in group.beside.into_keys().filter(|row| asked.contains(row)) {
+                fate.beside.entry(knot.members[member].data_set.clone()).or_default().push(key);
+            }
+        }
     }
-    Ok(false)
+    end_of_reading(session, d).await?;
+    Ok(fate)
 }
 
 /// Everything that goes together now.
@@ -218,9 +254,14 @@ pub(super) async fn find(session: &mut Session, d: Dialect, knot: &Knot) -> Resu
         }
         all.too_large.extend(found.too_large);
     }
+    end_of_reading(session, d).await?;
+    Ok(all)
+}
+
+/// What was read opened a transaction on MariaDB and MySQL, whose isolation cannot be chosen any more.
+async fn end_of_reading(session: &mut Session, d: Dialect) -> Result<(), EnforceError> {
     if d.engine.is_mysql_family() {
-        // What was read opened a transaction, whose isolation cannot be chosen any more.
         session.rows("COMMIT").await?;
     }
-    Ok(all)
+    Ok(())
 }

@@ -37,10 +37,14 @@ pub async fn explain(
     let mut session = source.session().await?;
     let key = stored_key(&mut session, &resolved, asked, &typed).await?.ok_or(EnforceError::NoSuchRecord)?;
     let (data, key) = root(&mut session, &resolved, asked, key).await?;
-    let question = Question::new(&records, data, &prepared.plan.actions).ok_or(EnforceError::Unknown("table"))?;
+    let fate = circles::fate(&mut session, &prepared.plan, &data.id, &key).await?;
+    let question = Question::new(&records, data, &prepared.plan.actions, &fate.beside).ok_or(EnforceError::Unknown("table"))?;
     let mut answers = ask(&mut session, &question, &key).await?;
-    if circles::goes(&mut session, &prepared.plan, &data.id, &key).await? {
+    if fate.goes {
         question.say_gone(&mut answers);
+    }
+    if !fate.beside.is_empty() {
+        question.say_acted(&mut answers);
     }
     session.done().await?;
     let mut explanation = tell(&question, &records, data, typed_key, &answers);

@@ -1,6 +1,6 @@
 //! Rows that keep each other from being deleted, and which of them go together: the largest set in which nobody is kept by anybody outside it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::plan::key::RecordKey;
 
@@ -31,6 +31,8 @@ pub enum Standing {
 #[derive(Debug, Default)]
 pub struct Graph {
     rows: HashMap<Row, Standing>,
+    /// Records that stay, by the rows that follow them and go by themselves.
+    beside: HashMap<Row, Row>,
 }
 
 /// Rows that go together, with what follows them, or not at all: in the order in which foreign keys let them be deleted, as far as there is one. Those
@@ -39,6 +41,8 @@ pub struct Graph {
 pub struct Group {
     /// The steps.
     pub steps: Vec<Vec<Row>>,
+    /// The records that stay, by those of the rows that follow them.
+    pub beside: BTreeMap<Row, Row>,
 }
 
 impl Group {
@@ -49,8 +53,17 @@ impl Group {
 
     /// The keys of the rows of one member.
     pub fn keys(&self, member: usize) -> impl Iterator<Item = &RecordKey> {
-        self.rows().filter(move |r| r.0 == member).map(|r| &r.1)
+        of(member, self.rows())
     }
+
+    /// The keys of the records of one member that stay, of which rows go.
+    pub fn keys_beside(&self, member: usize) -> BTreeSet<&RecordKey> {
+        of(member, self.beside.values()).collect()
+    }
+}
+
+fn of<'g>(member: usize, rows: impl Iterator<Item = &'g Row>) -> impl Iterator<Item = &'g RecordKey> {
+    rows.filter(move |r| r.0 == member).map(|r| &r.1)
 }
 
 /// What is deleted first of all groups, what next, and so on.
@@ -63,6 +76,11 @@ impl Graph {
     /// Says what is known of a row.
     pub fn insert(&mut self, row: Row, standing: Standing) {
         self.rows.insert(row, standing);
+    }
+
+    /// Says which record, that stays, a row follows.
+    pub fn follows(&mut self, row: Row, root: Row) {
+        self.beside.insert(row, root);
     }
 
     /// Whether anything is known of a row.
@@ -153,6 +171,7 @@ impl Graph {
     /// Who refers to others before them; those that refer to each other in a circle at once, and last.
     fn in_steps(&self, mut group: Vec<&Row>) -> Group {
         group.sort_unstable();
+        let beside = group.iter().filter_map(|row| Some(((*row).clone(), self.beside.get(row)?.clone()))).collect();
         let mut waits: BTreeMap<&Row, HashSet<&Row>> = group.iter().map(|row| (*row, HashSet::new())).collect();
         for row in &group {
             let by = self.kept_by(row).filter(|k| k.refers).filter_map(|k| self.decides(&k.by)).filter(|by| by != row);
@@ -170,7 +189,7 @@ impl Graph {
             });
             steps.push(step.into_iter().cloned().collect());
         }
-        Group { steps }
+        Group { steps, beside }
     }
 }
 

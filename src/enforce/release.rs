@@ -36,8 +36,8 @@ pub(super) async fn release(
     outcomes: &mut [ActionOutcome],
     circles: &mut Circles,
 ) -> Result<u64, EnforceError> {
-    let action = |member: usize| place(knot, member, actions);
-    for at in (0..knot.members.len()).filter_map(action) {
+    let actions_of = Actions { knot, actions };
+    for at in actions_of.all() {
         circles.left.remove(&actions[at].id);
     }
     let Some(worker) = workers.first_mut().filter(|w| !w.common.stopping()) else { return Ok(0) };
@@ -51,41 +51,43 @@ pub(super) async fn release(
         answer => answer?,
     };
     for row in &found.too_large {
-        if let Some(at) = action(row.0) {
+        if let Some(at) = actions_of.of_row(row.0) {
             circles.left.entry(actions[at].id.clone()).or_default().too_large += 1;
         }
     }
     // A mistake is stopped before anything is touched.
+    let mut due: BTreeMap<usize, u64> = BTreeMap::new();
+    for (at, records) in found.groups.iter().flat_map(|g| actions_of.records(g)) {
+        *due.entry(at).or_default() += records.len() as u64;
+    }
     let mut stopped = HashSet::new();
-    for member in 0..knot.members.len() {
-        let due = found.groups.iter().map(|g| g.keys(member).count() as u64).sum::<u64>();
-        let Some(at) = action(member).filter(|_| due > 0) else { continue };
+    for (at, due) in due {
         let out = &mut outcomes[at];
         let so_far = out.changed + circles.went.get(&actions[at].id).copied().unwrap_or_default();
-        out.due_before = out.due_before.max(so_far + due);
+        // What goes beside records that stay goes after these were masked: they were counted.
+        let before = if actions[at].kind == ActionKind::Delete { so_far + due } else { due };
+        out.due_before = out.due_before.max(before);
         if out.stopped.is_some() || guard(workers, &actions[at], out, so_far + due).await? {
-            stopped.insert(member);
+            stopped.insert(at);
         }
     }
     let Some(worker) = workers.first_mut() else { return Ok(0) };
-    let mut by_action: BTreeMap<(usize, usize), Vec<Group>> = BTreeMap::new();
+    let mut by_action: BTreeMap<usize, Vec<Group>> = BTreeMap::new();
     for group in found.groups {
-        let first = (0..knot.members.len()).filter(|m| group.keys(*m).next().is_some()).find_map(|m| Some((action(m)?, m)));
-        let allowed = !group.rows().any(|row| stopped.contains(&row.0));
-        if let Some(first) = first.filter(|_| allowed) {
+        let records = actions_of.records(&group);
+        let first = records.first().map(|(at, _)| *at).filter(|_| !records.iter().any(|(at, _)| stopped.contains(at)));
+        if let Some(first) = first {
             by_action.entry(first).or_default().push(group);
         }
     }
     let mut went = 0;
-    for ((at, first), groups) in by_action {
+    for (at, groups) in by_action {
         let so_far = outcomes[at].changed;
-        worker.common.cx.watch.begins(&actions[at].id, groups.iter().map(|g| g.keys(first).count() as u64).sum());
+        worker.common.cx.watch.begins(&actions[at].id, groups.iter().map(|g| actions_of.records_of(at, g).len() as u64).sum());
         let mut part = ActionOutcome::default();
-        let gone = delete(worker, knot, &actions[at], first, groups, &mut outcomes[at], &mut part).await?;
-        for (member, n) in gone.into_iter().filter(|(member, _)| *member != first) {
-            if let Some(at) = action(member) {
-                *circles.went.entry(actions[at].id.clone()).or_default() += n;
-            }
+        let gone = delete(worker, actions_of, at, groups, &mut outcomes[at], &mut part).await?;
+        for (at, n) in gone.into_iter().filter(|(other, _)| *other != at) {
+            *circles.went.entry(actions[at].id.clone()).or_default() += n;
         }
         went += outcomes[at].changed - so_far;
         circles.left.entry(actions[at].id.clone()).or_default().add(&part);
@@ -93,27 +95,72 @@ pub(super) async fn release(
     Ok(went)
 }
 
-/// The deletion of a member's records, as a place among the actions. What follows has none of its own.
-fn place(knot: &Knot, member: usize, actions: &[Action]) -> Option<usize> {
-    let data_set = &knot.members[member].data_set;
-    actions.iter().position(|a| a.kind == ActionKind::Delete && a.data_set == *data_set)
+/// The actions to which the records of a knot belong: those that delete them; of those that stay while rows that follow them go, those that make them
+/// final.
+#[derive(Clone, Copy)]
+struct Actions<'k> {
+    knot: &'k Knot,
+    actions: &'k [Action],
 }
 
-/// The knots whose turn comes after this action: the deletion of the last of their data sets.
+impl<'k> Actions<'k> {
+    fn place(self, member: usize, kinds: &[ActionKind]) -> Option<usize> {
+        let data_set = &self.knot.members[member].data_set;
+        self.actions.iter().position(|a| kinds.contains(&a.kind) && a.data_set == *data_set)
+    }
+
+    fn deletes(self, member: usize) -> Option<usize> {
+        self.place(member, &[ActionKind::Delete])
+    }
+
+    fn leaves(self, member: usize) -> Option<usize> {
+        self.place(member, &[ActionKind::Anonymise, ActionKind::Pseudonymise])
+    }
+
+    fn roots(self) -> impl Iterator<Item = usize> {
+        (0..self.knot.members.len()).filter(move |m| self.knot.members[*m].is_root())
+    }
+
+    /// All of them, as places among the actions.
+    fn all(self) -> impl Iterator<Item = usize> {
+        self.roots().flat_map(move |m| [self.deletes(m), self.leaves(m)].into_iter().flatten())
+    }
+
+    /// The action to which a row belongs that was found by itself.
+    fn of_row(self, member: usize) -> Option<usize> {
+        let m = &self.knot.members[member];
+        if m.is_root() { self.deletes(member) } else { self.leaves(m.root) }
+    }
+
+    /// The records of a group by their actions: first those that go.
+    fn records(self, group: &Group) -> Vec<(usize, Vec<RecordKey>)> {
+        let going = self.roots().filter_map(|m| Some((self.deletes(m)?, group.keys(m).cloned().collect())));
+        let beside = self.roots().filter_map(|m| Some((self.leaves(m)?, group.keys_beside(m).into_iter().cloned().collect())));
+        going.chain(beside).filter(|(_, keys): &(usize, Vec<RecordKey>)| !keys.is_empty()).collect()
+    }
+
+    /// Those of one action.
+    fn records_of(self, at: usize, group: &Group) -> Vec<RecordKey> {
+        self.records(group).into_iter().filter(|(of, _)| *of == at).flat_map(|(_, keys)| keys).collect()
+    }
+}
+
+/// The knots whose turn comes after this action, the last of theirs.
 pub(super) fn after<'p>(plan: &'p Plan, actions: &'p [Action], at: usize) -> impl Iterator<Item = &'p Knot> {
-    plan.knots.iter().filter(move |knot| (0..knot.members.len()).filter_map(|m| place(knot, m, actions)).max() == Some(at))
+    plan.knots.iter().filter(move |knot| Actions { knot, actions }.all().max() == Some(at))
 }
 
-/// Deletes groups, as many at once as make a batch; how many rows of each member went. What is in the way of a group is found by halving.
+/// Deletes groups, as many at once as make a batch; how many records of each action that were. What is in the way of a group is found by halving.
 async fn delete(
     worker: &mut Worker<'_>,
-    knot: &Knot,
-    action: &Action,
-    first: usize,
+    actions_of: Actions<'_>,
+    at: usize,
     groups: Vec<Group>,
     out: &mut ActionOutcome,
     left: &mut ActionOutcome,
 ) -> Result<BTreeMap<usize, u64>, EnforceError> {
+    let Actions { knot, actions } = actions_of;
+    let action = &actions[at];
     let mut gone = BTreeMap::new();
     let mut pieces: Vec<(Vec<Group>, u32)> = Vec::new();
     let mut rows = usize::MAX;
@@ -129,11 +176,16 @@ async fn delete(
         }
     }
     while let Some((piece, tries)) = pieces.pop().filter(|_| !worker.common.stopping() && !worker.common.given_up(left)) {
-        let keys: Vec<RecordKey> = piece.iter().flat_map(|g| g.keys(first)).cloned().collect();
+        let mut keys: Vec<RecordKey> = piece.iter().flat_map(|g| actions_of.records_of(at, g)).collect();
+        // Of one record that stays, several groups may go.
+        keys.sort();
+        keys.dedup();
         let failure = match worker.once_together(action, &keys, Together { knot, groups: &piece }).await {
             Ok(done) => {
                 worker.credit(action, &done, out);
-                piece.iter().flat_map(Group::rows).for_each(|row| *gone.entry(row.0).or_default() += 1);
+                for (of, records) in piece.iter().flat_map(|g| actions_of.records(g)) {
+                    *gone.entry(of).or_default() += records.len() as u64;
+                }
                 continue;
             }
             Err(Failure::Fatal(e)) => return Err(e),

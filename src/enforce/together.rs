@@ -10,6 +10,7 @@ use super::error::EnforceError;
 use super::graph::{self, Group, Row};
 use super::watch::Point;
 use crate::journal::{Name, Related, RelatedAction};
+use crate::plan::action::ActionKind;
 use crate::plan::key::RecordKey;
 use crate::plan::knot::{Knot, Under};
 use crate::plan::schema::Engine;
@@ -31,7 +32,7 @@ struct Part<'t> {
 }
 
 impl<'t> Transaction<'t, '_> {
-    /// Deletes groups; the keys of those of its records that are of the action's data set.
+    /// Deletes groups; the keys of those of its records that are of the action's data set, or of those that stay when the action deletes none.
     pub(super) async fn together(&mut self, with: Together<'t>) -> Result<Vec<RecordKey>, Failure> {
         let Together { knot, groups } = with;
         let d = self.cx.dialect;
@@ -87,6 +88,9 @@ impl<'t> Transaction<'t, '_> {
         for parts in steps {
             changed.extend(self.delete_together(knot, parts).await?);
         }
+        if self.asked.action.kind != ActionKind::Delete {
+            changed = self.asked.keys.to_vec();
+        }
         Ok(changed)
     }
 
@@ -98,9 +102,11 @@ impl<'t> Transaction<'t, '_> {
         let most = circles::MOST + rows.len();
         let graph = circles::read(self.session, self.cx.dialect, knot, asked, Under::Locks, most).await?;
         let now = graph.map(|g| g.groups()).unwrap_or_default();
+        let beside = |groups: &[Group]| groups.iter().flat_map(|g| g.beside.clone()).collect::<BTreeMap<Row, Row>>();
+        let same_records = beside(&now) == beside(groups);
         let now: HashSet<&Row> = now.iter().flat_map(Group::rows).collect();
         // Who goes only with somebody who was not locked has to be looked at again.
-        if now == rows { Ok(()) } else { Err(Failure::Moved) }
+        if now == rows && same_records { Ok(()) } else { Err(Failure::Moved) }
     }
 
     /// Deletes the rows of one step, what follows them first; the keys of the action's own data set.
@@ -112,9 +118,11 @@ impl<'t> Transaction<'t, '_> {
             if keys.is_empty() {
                 continue;
             }
-            deletions.push(Deletion { sql: knot.members[member].delete(d, &keys), rows: keys.len() as u64 });
+            let m = &knot.members[member];
+            let rows = Above { table: &m.table, key: &m.key, keys: &keys };
+            deletions.push(Deletion::new(d, m.delete(d, &keys), &rows, true));
             let data_set = &knot.members[member].data_set;
-            if *data_set == self.asked.action.data_set {
+            if *data_set == self.asked.action.data_set && self.asked.action.kind == ActionKind::Delete {
                 own.extend(keys);
                 continue;
             }

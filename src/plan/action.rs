@@ -438,6 +438,12 @@ pub(super) fn lock_reads(
     by_table.collect()
 }
 
+/// Reads one of these rows that is still there.
+#[must_use]
+pub fn remains(d: Dialect, table: &TableName, key: &[Column], keys: &[RecordKey]) -> String {
+    format!("SELECT {} FROM {} AS {ROW} WHERE {} LIMIT 1", key_columns(d, key, ROW), d.table(table), d.key_in(ROW, key, keys))
+}
+
 pub(super) fn key_columns(d: Dialect, key: &[Column], alias: &str) -> String {
     key.iter().map(|c| d.key_text(alias, c)).collect::<Vec<_>>().join(", ")
 }

@@ -8,7 +8,7 @@ use super::boolean::B;
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::key::RecordKey;
-use super::schema::{Column, TableName};
+use super::schema::{Column, Engine, TableName};
 
 /// Data sets whose records may keep each other in a circle.
 #[derive(Debug, Clone)]
@@ -46,12 +46,16 @@ pub struct Member {
     pub(super) kept: [B; 2],
     /// Whether a record of the same knot keeps it that is not due itself. Of roots.
     pub(super) hopeless: B,
+    /// Whether others of the knot keep it. Only of what follows: all that nobody keeps is deleted with a mask of its record.
+    pub(super) waits: B,
     /// Whether it is deleted by other means. Of roots.
     pub(super) foreseen: B,
-    /// Whether something of it is left to mask. Of roots.
+    /// Whether something of it is left to mask; of what follows, whether anything of its record is left to do by other means.
     pub(super) to_do: B,
     /// Tables that decide, with their join: (column there, column of these rows).
     pub(super) reads: Vec<(TableName, Vec<(String, String)>)>,
+    /// The same, joined to the row of its root. Only of what follows.
+    pub(super) root_reads: Vec<(TableName, Vec<(String, String)>)>,
 }
 
 /// A way from a row to those who keep it.
@@ -97,6 +101,7 @@ impl Knot {
         let keys_in = d.key_in(ROW, &m.key, keys);
         let mut all = vec![format!("SELECT {} FROM {table} AS {ROW} WHERE {keys_in}{lock}", key_columns(d, &m.key, ROW))];
         all.extend(lock_reads(d, &m.table, &m.key, &m.reads, keys));
+        all.extend(m.lock_root(d, keys));
         all
     }
 }
@@ -106,6 +111,12 @@ impl Member {
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.root_key.is_empty()
+    }
+
+    /// Whether rows of it may go without a record that goes with them.
+    #[must_use]
+    pub fn is_searched(&self) -> bool {
+        !self.waits.is_false() && !self.alone_due[0].is_false()
     }
 
     /// Of these rows those that go unless another of the knot keeps them: key, key of the root, and whether they go with it. The columns of the root's key
@@ -128,6 +139,29 @@ impl Member {
         )
     }
 
+    /// Locks the records that rows follow, and what decides about those. PostgreSQL only, as [`lock_reads`].
+    fn lock_root(&self, d: Dialect, keys: &[RecordKey]) -> Vec<String> {
+        if d.engine != Engine::Postgres || self.is_root() {
+            return Vec::new();
+        }
+        let (root, keys) = (&self.root_alias, d.key_in(ROW, &self.key, keys));
+        let mut all = vec![format!("SELECT 1::text FROM {} WHERE {keys} FOR SHARE OF {root}", self.from)];
+        for (read, pairs) in &self.root_reads {
+            let on: Vec<String> =
+                pairs.iter().map(|(there, here)| format!("{} = {}", d.column("c", there), d.column(root, here))).collect();
+            let read = format!("{} AS c ON {}", d.table(read), on.join(" AND "));
+            all.push(format!("SELECT 1::text FROM {} JOIN {read} WHERE {keys} FOR SHARE OF c", self.from));
+        }
+        all
+    }
+
+    /// The rows that follow these roots.
+    #[must_use]
+    pub fn of_root(&self, d: Dialect, root: &RecordKey) -> String {
+        let is = d.key_in(&self.root_alias, &self.root_key, std::slice::from_ref(root));
+        format!("SELECT {} FROM {} WHERE {is}", key_columns(d, &self.key, ROW), self.from)
+    }
+
     /// The columns of the root's key.
     #[must_use]
     pub fn root_key(&self) -> &[Column] {
@@ -148,14 +182,14 @@ impl Member {
         )
     }
 
-    /// Rows of a root data set that only others of the knot keep, which are due themselves, in key order after a key: key, and whether something of them is
-    /// left to mask. With `waiting`, only those of which it is not foreseen that they go by other means.
+    /// Rows that only others of the knot keep, which are due themselves, in key order after a key: key, and [what is left to do](Self::to_do). Of what
+    /// follows, rows beside a record that stays. With `waiting`, only those of which it is not foreseen that they go by other means.
     #[must_use]
     pub fn find(&self, d: Dialect, after: Option<&RecordKey>, limit: u64, waiting: bool) -> String {
         let [due, kept] = [&self.alone_due, &self.kept].map(|both| both[0].clone());
         let after = after.map(|k| B::sql(d.key_compare(ROW, &self.key, KeyOrder::After, k))).unwrap_or(B::True);
         let other = if waiting { self.foreseen.clone() } else { B::False };
-        let condition = B::and([after, due, kept.negate(), self.hopeless.clone().negate(), other.negate()]);
+        let condition = B::and([after, due, kept.negate(), self.waits.clone(), self.hopeless.clone().negate(), other.negate()]);
         format!(
             "SELECT {}, CASE WHEN {} THEN '1' ELSE '0' END FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
             key_columns(d, &self.key, ROW),

@@ -8,7 +8,6 @@ use super::boolean::B;
 use super::keepers::{Asking, Keeper, Why};
 use super::knot::{Knot, Member, Way};
 use super::record::Records;
-use super::schema::TableName;
 use super::writer::Writer;
 use crate::policy::map::{DataSet, Disposition};
 
@@ -93,9 +92,18 @@ impl<'a, 'r> Knots<'a, 'r> {
         }
     }
 
+    /// Data sets of which rows go for reasons of their own: roots, and what follows a root that stays.
+    fn alone(&self) -> impl Iterator<Item = (usize, &'a DataSet)> {
+        self.roots.iter().enumerate().flat_map(|(i, root)| {
+            let members = self.full().map().record_of(root).into_iter();
+            let goes = |m: &&'a DataSet| root.disposition == Disposition::Anonymise && m.disposition == Disposition::Delete;
+            std::iter::once(*root).chain(members.filter(|m| m.id != root.id).filter(goes)).map(move |data| (i, data))
+        })
+    }
+
     fn edges(&self) -> Edges {
         let (mut all, mut along) = (BTreeSet::new(), BTreeSet::new());
-        for (i, data) in self.roots.iter().enumerate() {
+        for (i, data) in self.alone() {
             for keeper in self.keepers(self.full(), data) {
                 let Some(by) = self.data_set(&keeper).filter(|by| self.goes(by)) else { continue };
                 let Some(j) = self.place(by) else { continue };
@@ -151,11 +159,11 @@ impl<'a, 'r> Knots<'a, 'r> {
             r.any_of(&outside, ROW)
         };
         let is_root = root.id == data.id;
-        let mut hopeless = Vec::new();
-        let mut ways = Vec::new();
+        let (mut hopeless, mut ways, mut waits) = (Vec::new(), Vec::new(), Vec::new());
         for (mut keeper, locking) in self.keepers(self.full(), data).into_iter().zip(self.keepers(self.records[1], data)) {
             let Some(to) = inside(&keeper) else { continue };
             ways.push(self.way([&keeper, &locking], to));
+            waits.push(keeper.exists(resolved, ROW));
             if let (true, Some(last)) = (self.full().map().root_of(sets[to]).id == sets[to].id, keeper.way.last_mut()) {
                 let stays = due(self.full(), sets[to], &last.alias, true).negate();
                 last.condition = B::and([last.condition.clone(), stays]);
@@ -176,22 +184,15 @@ impl<'a, 'r> Knots<'a, 'r> {
             kept: self.records.map(kept),
             hopeless: B::or(hopeless),
             foreseen: if is_root { self.full().foreseen_gone(data, ROW) } else { B::False },
-            to_do: self.full().todo(data, ROW, &Records::every_field),
-            reads: self.reads(data, &writer),
+            to_do: match is_root {
+                true => self.full().todo(data, ROW, &Records::every_field),
+                false => self.full().anonymise_todo(root, &root_alias),
+            },
+            waits: if is_root { B::True } else { B::or(waits) },
+            reads: writer.reads(data, ActionKind::Delete),
+            root_reads: if is_root { Vec::new() } else { (self.writer)(root).reads(root, ActionKind::Anonymise) },
             root_alias: if is_root { ROW.to_owned() } else { root_alias },
         }
-    }
-
-    /// Tables that decide about a row: for one that follows, the one that it follows, too.
-    fn reads(&self, data: &'a DataSet, writer: &Writer<'a, 'r>) -> Vec<(TableName, Vec<(String, String)>)> {
-        let mut all = writer.reads(data, ActionKind::Delete);
-        if let Some((parent, above)) =
-            data.parent.as_ref().filter(|p| p.follows).and_then(|p| Some((p, self.full().map().data_set(&p.data)?)))
-        {
-            let on = parent.on.iter().map(|(here, there)| (there.value.clone(), here.value.clone())).collect();
-            all.push((writer.table_name(above), on));
-        }
-        all
     }
 
     /// `FROM` from a row to its root, and the root's alias.

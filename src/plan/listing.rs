@@ -86,7 +86,7 @@ fn circles(d: Dialect, knot: &Knot, n: usize, all: &mut Vec<Listed>) {
     let keys = [one, two];
     let action = format!("{}.{}", knot.members[member.root].data_set, ActionKind::Delete.word());
     let mut list = |step, sql| all.push(Listed { action: action.clone(), step, sql });
-    if member.is_root() {
+    if member.is_searched() {
         list(Step::Find, member.find(d, None, 500, false));
     }
     list(Step::FindKeepers, member.may_go(d, &keys, Under::Nothing));

@@ -1,10 +1,13 @@
 //! The rows of one record and their personal fields, counted: what is stored, and what goes with each fate.
 
+use std::collections::BTreeMap;
+
 use super::columns::Columns;
 use super::story::Operation;
 use crate::plan::action::ROW;
 use crate::plan::boolean::B;
 use crate::plan::dialect::masks::MaskSql;
+use crate::plan::key::RecordKey;
 use crate::plan::record::Records;
 use crate::plan::terms::{inner_alias, join};
 use crate::policy::map::{DataSet, Disposition};
@@ -56,12 +59,14 @@ pub struct Rows<'a> {
     from: String,
     tied: B,
     alias: String,
+    /// Rows that go although others keep them, by data set.
+    going: &'a BTreeMap<String, Vec<RecordKey>>,
 }
 
 impl<'a> Rows<'a> {
     /// The root row.
-    pub fn root(records: &'a Records<'a>, data: &'a DataSet) -> Self {
-        Self { records, data, from: String::new(), tied: B::True, alias: ROW.to_owned() }
+    pub fn root(records: &'a Records<'a>, data: &'a DataSet, going: &'a BTreeMap<String, Vec<RecordKey>>) -> Self {
+        Self { records, data, from: String::new(), tied: B::True, alias: ROW.to_owned(), going }
     }
 
     fn follower(&self, follower: &'a DataSet, which: &B) -> Option<Self> {
@@ -73,6 +78,7 @@ impl<'a> Rows<'a> {
         let own = format!("{} AS {alias}", resolved.dialect.table(&table.name));
         Some(Self {
             records: self.records,
+            going: self.going,
             data: follower,
             from: if self.from.is_empty() { own } else { format!("{}, {own}", self.from) },
             tied: B::and([self.tied.clone(), which.clone(), join(&resolved, &alias, &self.alias, &pairs)]),
@@ -92,6 +98,16 @@ impl<'a> Rows<'a> {
         let count = self.records.terms.resolved.dialect.as_text("COUNT(*)");
         let condition = B::and([self.tied.clone(), which.clone()]);
         columns.text(format!("(SELECT {count} FROM {} WHERE {})", self.from, condition.render()))
+    }
+
+    /// Whether a row goes although others keep it: with those.
+    fn going_with_others(&self) -> B {
+        let resolved = self.records.terms.resolved;
+        let keys = self.going.get(&self.data.id.value).map(Vec::as_slice).unwrap_or_default();
+        match keys {
+            [] => B::False,
+            keys => B::sql(resolved.dialect.key_in(&self.alias, &resolved.key_columns(self.data), keys)),
+        }
     }
 
     fn masks(&self) -> Vec<(String, MaskSql)> {
@@ -130,7 +146,9 @@ impl<'a> Rows<'a> {
             (Fate::Deleted, _) if is_root => B::True,
             (Fate::Anonymised, _) if is_root => B::False,
             (Fate::Deleted, Disposition::Delete) => B::True,
-            (Fate::Anonymised, Disposition::Delete) => self.records.follower_goes(self.data, &self.alias),
+            (Fate::Anonymised, Disposition::Delete) => {
+                B::or([self.records.follower_goes(self.data, &self.alias), self.going_with_others()])
+            }
             (_, Disposition::Anonymise) => B::False,
         };
         let id = || self.data.id.value.clone();

@@ -1,5 +1,7 @@
 //! The statements that read one record's story. They write nothing, and repeat the plan's own predicates.
 
+use std::collections::BTreeMap;
+
 use super::columns::{Columns, PurposeColumns};
 use super::decision::Answers;
 use super::fields::{ChangeColumn, Fate, FieldColumn, Rows};
@@ -58,9 +60,15 @@ pub(super) struct ChildQuestion {
 }
 
 impl Question {
-    /// What to ask about a record of `data`, with the actions of the plan. `None` for a data set without a table.
+    /// What to ask about a record of `data`, with the actions of the plan. `going` are rows that follow it and go although rows keep them, by data set.
+    /// `None` for a data set without a table.
     #[must_use]
-    pub fn new(records: &Records<'_>, data: &DataSet, actions: &[Action]) -> Option<Self> {
+    pub fn new(
+        records: &Records<'_>,
+        data: &DataSet,
+        actions: &[Action],
+        going: &BTreeMap<String, Vec<RecordKey>>,
+    ) -> Option<Self> {
         let resolved = records.terms.resolved;
         let d = resolved.dialect;
         let table = d.table(&resolved.table(data)?.name);
@@ -79,7 +87,7 @@ impl Question {
             Disposition::Anonymise => records.not_done(data, ROW).negate(),
         });
         let waits = waits(records, data, &mut columns);
-        let rows = Rows::root(records, data);
+        let rows = Rows::root(records, data, going);
         let fields = rows.fields(&mut columns);
         let deleting = rows.changes(Fate::Deleted, &mut columns);
         let anonymising = rows.changes(Fate::Anonymised, &mut columns);
@@ -134,9 +142,20 @@ impl Question {
 
     /// Says that the record goes, although rows keep it: with those.
     pub fn say_gone(&self, answers: &mut Answers) {
-        if let Some(cell) = answers.row.get_mut(self.gone) {
-            *cell = Some("1".to_owned());
+        say(answers, self.gone);
+    }
+
+    /// Says that something is done to what follows the record, which stays: rows go although others keep them, with those.
+    pub fn say_acted(&self, answers: &mut Answers) {
+        for action in self.actions.iter().filter(|a| matches!(a.kind, ActionKind::Anonymise | ActionKind::Pseudonymise)) {
+            say(answers, action.at);
         }
+    }
+}
+
+fn say(answers: &mut Answers, at: usize) {
+    if let Some(cell) = answers.row.get_mut(at) {
+        *cell = Some("1".to_owned());
     }
 }
 
