@@ -110,7 +110,10 @@ impl<'t> Transaction<'t, '_> {
         }
         for Along { companion, rows } in all.into_iter().filter(|along| !along.rows.is_empty()) {
             let (action, steps) = match &companion.operation {
-                Operation::Delete => (RelatedAction::Deleted, self.steps(companion, &rows).await?),
+                Operation::Delete => {
+                    let refer = companion.refer_to_each_other(d, &rows);
+                    (RelatedAction::Deleted, self.steps(&companion.key, refer, &rows).await?)
+                }
                 Operation::Mask(set) if set.is_empty() => continue,
                 Operation::Mask(_) => (RelatedAction::Masked, vec![rows.clone()]),
             };
@@ -158,15 +161,20 @@ impl<'t> Transaction<'t, '_> {
         if as_expected { Ok(()) } else { Err(Failure::Vetoed) }
     }
 
-    /// The order in which rows of one table that refer to each other can be deleted: InnoDB looks at foreign keys row by row.
-    async fn steps(&mut self, companion: &Companion, rows: &[RecordKey]) -> Result<Vec<Vec<RecordKey>>, Failure> {
+    /// The order in which rows of one table can be deleted: InnoDB looks at foreign keys row by row. `refer` reads who of them refers to whom.
+    pub(super) async fn steps(
+        &mut self,
+        key: &[Column],
+        refer: Option<String>,
+        rows: &[RecordKey],
+    ) -> Result<Vec<Vec<RecordKey>>, Failure> {
         let (d, once) = (self.cx.dialect, vec![rows.to_vec()]);
-        let Some(refer) = companion.refer_to_each_other(d, rows).filter(|_| rows.len() > 1) else { return Ok(once) };
-        let pairs = self.session.rows(&refer).await?.into_iter().map(|row| halves(row, companion.key.len()));
+        let Some(refer) = refer.filter(|_| rows.len() > 1) else { return Ok(once) };
+        let pairs = self.session.rows(&refer).await?.into_iter().map(|row| halves(row, key.len()));
         let (by, to): (Vec<Answer>, Vec<Answer>) = pairs.unzip();
         let mut graph = Graph::default();
         rows.iter().for_each(|key| graph.insert((0, key.clone()), Standing::Unless(Vec::new())));
-        for (by, to) in keys_of(d, &companion.key, &by)?.into_iter().zip(keys_of(d, &companion.key, &to)?) {
+        for (by, to) in keys_of(d, key, &by)?.into_iter().zip(keys_of(d, key, &to)?) {
             graph.keep(&(0, to), Kept { by: (0, by), refers: true });
         }
         let groups = graph.groups();

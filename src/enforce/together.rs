@@ -110,8 +110,9 @@ impl<'t> Transaction<'t, '_> {
     }
 
     /// Deletes the rows of one step, what follows them first; the keys of the action's own data set.
-    async fn delete_together(&mut self, knot: &Knot, parts: Vec<Part<'t>>) -> Result<Vec<RecordKey>, Failure> {
+    async fn delete_together(&mut self, knot: &Knot, mut parts: Vec<Part<'t>>) -> Result<Vec<RecordKey>, Failure> {
         let d = self.cx.dialect;
+        parts.sort_by_key(|part| knot.members[part.member].rank);
         let (mut companions, mut deletions, mut own) = (Vec::new(), Vec::new(), Vec::new());
         for Part { member, keys, companions: below } in parts {
             companions.extend(below);
@@ -119,8 +120,10 @@ impl<'t> Transaction<'t, '_> {
                 continue;
             }
             let m = &knot.members[member];
-            let rows = Above { table: &m.table, key: &m.key, keys: &keys };
-            deletions.push(Deletion::new(d, m.delete(d, &keys), &rows, true));
+            for step in self.steps(&m.key, m.refer_to_each_other(d, &keys), &keys).await? {
+                let rows = Above { table: &m.table, key: &m.key, keys: &step };
+                deletions.push(Deletion::new(d, m.delete(d, &step), &rows, true));
+            }
             let data_set = &knot.members[member].data_set;
             if *data_set == self.asked.action.data_set && self.asked.action.kind == ActionKind::Delete {
                 own.extend(keys);

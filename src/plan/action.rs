@@ -372,21 +372,7 @@ impl Companion {
     /// Pairs among these rows: who refers, and to whom. Only where the engine looks at foreign keys row by row.
     #[must_use]
     pub fn refer_to_each_other(&self, d: Dialect, keys: &[RecordKey]) -> Option<String> {
-        let joined = self
-            .itself
-            .iter()
-            .map(|pairs| B::and(pairs.iter().map(|(by, to)| B::sql(format!("{} = {}", d.column("c", by), d.column(ROW, to))))));
-        let other = B::and(self.key.iter().map(|k| B::sql(format!("{} = {}", d.column("c", &k.name), d.column(ROW, &k.name)))));
-        (d.engine.is_mysql_family() && !self.itself.is_empty()).then(|| {
-            let table = d.table(&self.table);
-            let condition = B::and([B::sql(d.key_in(ROW, &self.key, keys)), B::or(joined), other.negate()]);
-            format!(
-                "SELECT {}, {} FROM {table} AS {ROW} JOIN {table} AS c WHERE {}",
-                key_columns(d, &self.key, "c"),
-                key_columns(d, &self.key, ROW),
-                condition.render()
-            )
-        })
+        refer_to_each_other(d, &self.table, &self.key, &self.itself, keys)
     }
 
     /// The same as [`Action::lock_read_rows`].
@@ -436,6 +422,29 @@ pub(super) fn lock_reads(
         )
     });
     by_table.collect()
+}
+
+/// Pairs among rows of one table, by its foreign keys to its own rows: who refers, and to whom. Only where the engine looks at foreign keys row by row.
+pub(super) fn refer_to_each_other(
+    d: Dialect,
+    table: &TableName,
+    key: &[Column],
+    itself: &[Vec<(String, String)>],
+    keys: &[RecordKey],
+) -> Option<String> {
+    if !d.engine.is_mysql_family() || itself.is_empty() {
+        return None;
+    }
+    let equal = |by: &str, to: &str| B::sql(format!("{} = {}", d.column("c", by), d.column(ROW, to)));
+    let joined = itself.iter().map(|pairs| B::and(pairs.iter().map(|(by, to)| equal(by, to))));
+    let other = B::and(key.iter().map(|k| equal(&k.name, &k.name))).negate();
+    let name = d.table(table);
+    Some(format!(
+        "SELECT {}, {} FROM {name} AS {ROW} JOIN {name} AS c WHERE {}",
+        key_columns(d, key, "c"),
+        key_columns(d, key, ROW),
+        B::and([B::sql(d.key_in(ROW, key, keys)), B::or(joined), other]).render()
+    ))
 }
 
 /// Reads one of these rows that is still there.

@@ -3,7 +3,7 @@
 //! A parent and a child that keep each other by the columns of `belongs_to` are no such circle: the parent's deletion takes the child along. What else
 //! leads back to where it began is: a data set that refers to its own rows, two that read each other, a child of one parent that another one reads.
 
-use super::action::{Companion, Operation, ROW, key_columns, lock_reads, statement};
+use super::action::{Companion, Operation, ROW, key_columns, lock_reads, refer_to_each_other, statement};
 use super::boolean::B;
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
@@ -30,6 +30,10 @@ pub struct Member {
     pub key: Vec<Column>,
     /// What goes with one of its rows.
     pub companions: Vec<Companion>,
+    /// Its place in the order in which rows can be deleted that refer to each other: who refers comes first.
+    pub rank: usize,
+    /// Its foreign keys to its own rows, as of [`Companion::itself`].
+    pub(super) itself: Vec<Vec<(String, String)>>,
     /// Those who keep a row and may go themselves.
     pub ways: Vec<Way>,
     /// The key of the root, and the tables to it, for one that follows.
@@ -198,6 +202,12 @@ impl Member {
             condition.render(),
             d.key_order(ROW, &self.key)
         )
+    }
+
+    /// Pairs among these rows: who refers, and to whom. Only where the engine looks at foreign keys row by row.
+    #[must_use]
+    pub fn refer_to_each_other(&self, d: Dialect, keys: &[RecordKey]) -> Option<String> {
+        refer_to_each_other(d, &self.table, &self.key, &self.itself, keys)
     }
 
     /// Deletes exactly these rows.

@@ -176,6 +176,8 @@ impl<'a, 'r> Knots<'a, 'r> {
             table: writer.table_name(data),
             key: resolved.key_columns(data),
             companions: writer.gone_with(data),
+            rank: resolved.schema.rank(&writer.table_name(data)),
+            itself: writer.itself(&writer.table_name(data)),
             ways,
             root_key: if is_root { Vec::new() } else { resolved.key_columns(root) },
             from,

@@ -178,7 +178,7 @@ impl Writer<'_, '_> {
     }
 
     /// The foreign keys of a table to its own rows.
-    fn itself(&self, table: &TableName) -> Vec<Vec<(String, String)>> {
+    pub(super) fn itself(&self, table: &TableName) -> Vec<Vec<(String, String)>> {
         let keys = self.resolved.schema.children_of(table).filter(|(child, _)| child.name == *table);
         keys.map(|(_, key)| key.columns.iter().cloned().zip(key.parent_columns.iter().cloned()).collect()).collect()
     }

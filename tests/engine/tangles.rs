@@ -422,3 +422,21 @@ async fn a_circle_of_foreign_keys_that_cascade_goes() {
         consistent(&fixture).await;
     }
 }
+
+/// Person 3 refers to person 2, and a file of 2 to a file of 3: all at once, and yet in an order that InnoDB accepts row by row.
+#[tokio::test(flavor = "multi_thread")]
+async fn records_and_what_follows_them_refer_to_each_other_both_ways_and_go() {
+    let person = data("person", "\"id\"", "accepts_race = true", &[("seen", "", "seen")]);
+    check(
+        &of(&[person, follower("file", "person")], &[purpose("person", "\"seen\"", "")]),
+        "CREATE TABLE person (id integer PRIMARY KEY, up_id integer, seen DATE, body varchar(50) NOT NULL, FOREIGN KEY (up_id) REFERENCES person (id));
+         CREATE TABLE file (id integer PRIMARY KEY, person_id integer NOT NULL, up_id integer, body varchar(50) NOT NULL,
+             FOREIGN KEY (person_id) REFERENCES person (id), FOREIGN KEY (up_id) REFERENCES file (id));
+         INSERT INTO person VALUES (2, NULL, '{DUE}', 'a'), (3, 2, '{DUE}', 'b');
+         INSERT INTO file VALUES (1, 3, NULL, 'x'), (4, 2, 1, 'x')",
+        &[],
+        &["person", "file"],
+        &[],
+    )
+    .await;
+}
