@@ -181,6 +181,12 @@ pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
     } else {
         out.push_str(&table.render());
     }
+    if outcome.actions.iter().any(|a| a.changed + a.due_after != a.due_before) {
+        out.push_str(say(
+            "  « Échus » compte ce qui l'était au début ; ce qui l'est devenu pendant le passage, ou est parti avec d'autres fiches, fait la différence.\n",
+            "  “Due” counts what was due at the start; what became due during the run, or went with other records, makes the difference.\n",
+        ));
+    }
     if outcome.recovered > 0 {
         let fr = ("lot interrompu a été clos", "lots interrompus ont été clos");
         let en = ("interrupted batch was closed", "interrupted batches were closed");

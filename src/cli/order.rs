@@ -9,7 +9,7 @@ use super::exit::{Exit, Failure};
 use super::output;
 use super::table::Table;
 use crate::enforce::orders::{self, NewOrder, Target};
-use crate::journal::{Id128, OrderReason, Reference};
+use crate::journal::{Id128, OrderReason, Reader, Reference};
 use crate::plan::key::RecordKey;
 use crate::plan::resolve::Resolved;
 use crate::policy::purpose::OrderKind;
@@ -136,10 +136,24 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let placed = orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today).await?;
     source.close().await;
     match cx.format {
-        Format::Json => {
-            output::json(&serde_json::json!({ "order": placed.to_string(), "kind": kind.word(), "data_set": data.id.value }))?
+        Format::Json => output::json(&serde_json::json!({
+            "order": placed.order.to_string(),
+            "kind": kind.word(),
+            "data_set": placed.data_set,
+            "others": placed.others,
+        }))?,
+        Format::Text => {
+            let follows = if placed.data_set.as_str() == data.id.value {
+                String::new()
+            } else {
+                format!(" It stands on the record of {id}.{} that this row follows, and on all of it.", placed.data_set)
+            };
+            let others = match placed.others {
+                0 => String::new(),
+                n => format!(" {n} of the same kind stood there already: lifting one leaves the others."),
+            };
+            output::line(format!("Order {}: {} on {}.{follows}{others}", placed.order, kind.word(), args.data))?;
         }
-        Format::Text => output::line(format!("Order {placed}: {} on {}.", kind.word(), args.data))?,
     }
     state.close().await;
     Ok(Exit::Ok)
@@ -206,26 +220,34 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
 
 async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
+    let journal = Reader::new(&cx.state_to_read(&workspace).await?);
     let mut all = Vec::new();
     for id in cx.sources(&workspace, source.as_deref())? {
         let connection = cx.connect(&workspace, &id).await?;
-        all.extend(orders::list(&connection, &id).await?.into_iter().map(|o| (id.clone(), o)));
+        let mut cases = orders::cases(&journal, &id).await?;
+        let list = orders::list(&connection, &id).await?;
+        all.extend(list.into_iter().map(|o| (id.clone(), cases.remove(&o.order), o)));
         connection.close().await;
     }
     match cx.format {
         Format::Json => {
-            let list: Vec<_> = all.iter().map(|(id, o)| serde_json::json!({ "source": id, "order": o })).collect();
+            let list: Vec<_> =
+                all.iter().map(|(id, case, o)| serde_json::json!({ "source": id, "order": o, "case": case })).collect();
             output::json(&serde_json::Value::from(list))?;
         }
         Format::Text => {
-            let mut table = Table::new(&["order", "data set", "kind", "scope", "placed", "until", "lifted"]);
-            for (id, o) in all {
+            let mut table =
+                Table::new(&["order", "data set", "kind", "scope", "case", "reason", "actor", "placed", "until", "lifted"]);
+            for (id, case, o) in all {
                 let dash = |t: Option<String>| t.unwrap_or_else(|| "-".to_owned());
                 table.row(vec![
                     o.order,
                     format!("{id}.{}", shown(&o.data_set)),
                     o.kind,
                     o.scope,
+                    dash(case.as_ref().map(|c| c.reference.to_string())),
+                    dash(case.as_ref().map(|c| c.reason.as_str().to_owned())),
+                    dash(case.as_ref().map(|c| c.actor.to_string())),
                     o.placed_on,
                     dash(o.until),
                     dash(o.lifted_on),

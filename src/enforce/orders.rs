@@ -1,12 +1,16 @@
 //! Placing, lifting and listing orders. An order stands in the customer's database, where every batch sees it, and in the journal.
 
+use std::collections::BTreeMap;
+
 use chrono::NaiveDate;
 
 use super::batch::keys_of;
 use super::error::EnforceError;
 use super::prepare::Prepared;
 pub use super::restore::restore;
-use crate::journal::{Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reference};
+use crate::journal::{
+    Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reader, Reference,
+};
 use crate::plan::action::ROW;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
@@ -41,6 +45,17 @@ pub struct NewOrder {
     pub reference: Reference,
     /// Its last day.
     pub until: Option<NaiveDate>,
+}
+
+/// An order that was placed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Placed {
+    /// Its id.
+    pub order: Id128,
+    /// The data set of the record: of the one that is followed, for a row that follows.
+    pub data_set: Name,
+    /// How many orders of the same kind stood on the same target already: lifting this one leaves those.
+    pub others: usize,
 }
 
 /// An order as it stands in the customer's database.
@@ -89,7 +104,7 @@ pub async fn place(
     data: &DataSet,
     order: NewOrder,
     today: NaiveDate,
-) -> Result<Id128, EnforceError> {
+) -> Result<Placed, EnforceError> {
     let root = resolved.map.root_of(data);
     let (name, data_set) = (Name::parse(&prepared.plan.source)?, Name::parse(&root.id)?);
     let mut session = source.session().await?;
@@ -111,13 +126,19 @@ pub async fn place(
         .mac_keys()
         .mac_of(of, key_id, &name, &data_set, &key)
         .ok_or(EnforceError::Journal(crate::journal::JournalError::MissingMacKey(key_id)))?;
+    let mut others = 0;
+    for entry in journal.reader().open_orders().await? {
+        let Event::OrderPlaced { source, order_kind, key_id, mac, .. } = entry.event else { continue };
+        let same = source == name && order_kind == kind_word(order.kind);
+        others += usize::from(same && journal.mac_keys().mac_of(of, key_id, &name, &data_set, &key) == Some(mac));
+    }
     journal
         .append(Event::OrderPlaced {
             order: id,
             source: name.clone(),
             order_kind: kind_word(order.kind),
             scope,
-            data_set,
+            data_set: data_set.clone(),
             key_id,
             mac,
             actor: order.actor.clone(),
@@ -138,7 +159,7 @@ pub async fn place(
     match insert(&mut session, resolved, root, &row, &target).await {
         Ok(()) => {
             session.done().await?;
-            Ok(id)
+            Ok(Placed { order: id, data_set, others })
         }
         Err(e) => {
             session.discard().await;
@@ -261,6 +282,37 @@ pub async fn lift(
     session.rows(d.commit()).await?;
     session.done().await?;
     Ok(())
+}
+
+/// What the journal says of an order: who placed it, why, and the file outside.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct Case {
+    /// The file or decision outside.
+    pub reference: Reference,
+    /// Why.
+    pub reason: OrderReason,
+    /// Who.
+    pub actor: Name,
+}
+
+/// The cases of all orders of a source that the journal knows, by the orders' ids.
+///
+/// # Errors
+/// [`EnforceError::Journal`].
+pub async fn cases(journal: &Reader, id: &str) -> Result<BTreeMap<String, Case>, EnforceError> {
+    const PAGE: u32 = 1_000;
+    let (mut all, mut from) = (BTreeMap::new(), 0);
+    loop {
+        let page = journal.entries_of("order_placed", from, PAGE).await?;
+        let Some(last) = page.last().map(|e| e.seq) else { return Ok(all) };
+        for entry in page {
+            let Event::OrderPlaced { order, source, actor, reason, reference, .. } = entry.event else { continue };
+            if source.as_str() == id {
+                all.insert(order.to_string(), Case { reference, reason, actor });
+            }
+        }
+        from = last + 1;
+    }
 }
 
 /// All orders of a source, lifted ones included, as the customer's database has them.

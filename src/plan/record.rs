@@ -228,7 +228,11 @@ impl<'a> Records<'a> {
     fn child_keeps(&self, i: usize, alias: &str) -> B {
         let t = self.purposes[i];
         self.over_children(i, alias, &|child, name| {
-            self.memo.of(("keeps", i, name), || self.terms.keeps(t.purpose, t.run, child, name))
+            self.memo.of(("keeps", i, name), || {
+                // What a hold keeps is evidence with what its purposes need of the parent, also when they have ended.
+                let held = B::and([self.terms.covers(t.purpose, child, name), self.frozen(child, name)]);
+                B::or([self.terms.keeps(t.purpose, t.run, child, name), held])
+            })
         })
     }
 

@@ -61,6 +61,15 @@ impl Mask {
         matches!(self, Self::Pseudonym { .. })
     }
 
+    /// Whether it leaves a part of the value, or a coarser one: a year, a band, a prefix.
+    #[must_use]
+    pub fn leaves_part(&self) -> bool {
+        match self {
+            Self::Null | Self::Fixed(_) | Self::Token { .. } | Self::Pseudonym { .. } => false,
+            Self::DateFloor(_) | Self::Band(_) | Self::First(_) | Self::IpPrefix { .. } | Self::JsonRemove(_) => true,
+        }
+    }
+
     /// How many characters a token or pseudonym has.
     #[must_use]
     pub fn formed_length(&self) -> Option<u64> {

@@ -149,10 +149,11 @@ impl<'w> View<'w> {
                     if !self.children_are_gone && self.goes_before(below) {
                         continue;
                     }
-                    all.extend(reaching.iter().map(|(policy, purpose)| PurposeState {
-                        purpose,
-                        state: self.state(policy, purpose, below, child),
-                        through: Some((below, *row)),
+                    let held = self.is_held(below);
+                    all.extend(reaching.iter().map(|(policy, purpose)| {
+                        let state = self.state(policy, purpose, below, child);
+                        let state = if held && state.covers() && !state.keeps() { State::Held } else { state };
+                        PurposeState { purpose, state, through: Some((below, *row)) }
                     }));
                 }
             }

@@ -154,7 +154,7 @@ impl<'a> Reference<'a> {
 fn count(census: &mut Census, state: State, decision: &Decision<'_>) {
     census.covered += usize::from(state.covers());
     match state {
-        State::NotCovering => {}
+        State::NotCovering | State::Held => {}
         _ if decision.outcome == Outcome::Done => census.done += 1,
         State::Running | State::NotYet => census.running += 1,
         State::KeptWhile => census.kept_while += 1,

@@ -30,6 +30,8 @@ pub enum State {
     NotYet,
     /// Nobody knows when it started: it keeps.
     Undated,
+    /// A hold or restriction of the child through which it reaches the record keeps what it needs.
+    Held,
 }
 
 /// Why a purpose has ended.

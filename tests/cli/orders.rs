@@ -18,6 +18,12 @@ fn orders(engine: Engine) {
     // A hold by the key of a row that follows is a hold on its record.
     let hold = site.order("hold", &["--data", "crm.booking", "--key", "4", "--key", "2"]);
     assert_eq!(due(&site), 3);
+    let again = ["order", "hold", "--data", "crm.booking", "--key", "4", "--key", "1"];
+    let again = site.run(&[again.as_slice(), WHY.as_slice()].concat()).expect(0).out;
+    assert!(again.contains("on the record of crm.person that this row follows"), "{again}");
+    assert!(again.contains("1 of the same kind stood there already"), "{again}");
+    let again = again.split([' ', ':']).nth(1).expect("an id");
+    site.run(&[&["order", "lift", "--source", "crm", "--order", again], WHY.as_slice()].concat()).expect(0);
     let restriction = site.order("restrict", &["--data", "crm.person", "--key", "1", "--until", "2099-12-31"]);
     assert_eq!(due(&site), 2);
     // Objection and erasure end what rests on consent, not what rests on a contract.
@@ -33,12 +39,13 @@ fn orders(engine: Engine) {
 
     let list = site.json(&["order", "list"]);
     let list = list.as_array().expect("a list");
-    assert_eq!(list.len(), 6, "{list:?}");
+    assert_eq!(list.len(), 7, "{list:?}");
     let until = |id: &str| list.iter().find(|o| o["order"]["order"] == id).map(|o| o["order"]["until"].clone());
     assert_eq!(until(&restriction), Some("2099-12-31".into()));
     assert_eq!(until(&hold), Some(serde_json::Value::Null));
     let text = site.run(&["order", "list", "--source", "crm"]).expect(0).out;
     assert!(text.contains("crm.person") && text.contains("restriction") && text.contains("tenant"), "{text}");
+    assert!(text.contains("CASE-1") && text.contains("litigation") && text.contains("dpo"), "{text}");
 
     // A restriction is lifted only by somebody who says whether the person was informed.
     let lift = |order: &str, rest: &[&str]| {
@@ -55,10 +62,10 @@ fn orders(engine: Engine) {
     lift("zero", &[]).expect(64);
     let all = site.json(&["order", "list"]);
     let lifted = all.as_array().expect("a list").iter().filter(|o| !o["order"]["lifted_on"].is_null()).count();
-    assert_eq!(lifted, 2);
+    assert_eq!(lifted, 3);
     // All of it is in the journal, and nothing but it.
     let shown = site.run(&["journal", "show"]).expect(0).out;
-    assert_eq!((shown.matches("order_placed").count(), shown.matches("order_lifted").count()), (6, 2), "{shown}");
+    assert_eq!((shown.matches("order_placed").count(), shown.matches("order_lifted").count()), (7, 3), "{shown}");
 }
 
 #[test]

@@ -25,10 +25,10 @@ pub async fn place(fixture: &Fixture<'_>, rules: &Rules, kind: OrderKind, data: 
         until: None,
     };
     let data = rules.map.data_set(data).unwrap();
-    orders::place(&fixture.source, &fixture.journal, &prepared, &resolved, data, new, prepared.plan.today).await.unwrap()
+    orders::place(&fixture.source, &fixture.journal, &prepared, &resolved, data, new, prepared.plan.today).await.unwrap().order
 }
 
-async fn lift(fixture: &Fixture<'_>, order: Id128) {
+pub async fn lift(fixture: &Fixture<'_>, order: Id128) {
     let (actor, reference) = (Name::parse("dpo").unwrap(), Reference::parse("R-2").unwrap());
     let today = now().date_naive();
     let (source, journal) = (&fixture.source, &fixture.journal);

@@ -177,9 +177,19 @@ impl<'d> Fixture<'d> {
             .unwrap_or_else(|e| panic!("{data_set}: {e}"));
         if order.lifted {
             let source = &prepared.plan.source;
-            orders::lift(&self.source, &self.journal, source, id, actor, reason, reference, Some(true), prepared.plan.today)
-                .await
-                .unwrap();
+            orders::lift(
+                &self.source,
+                &self.journal,
+                source,
+                id.order,
+                actor,
+                reason,
+                reference,
+                Some(true),
+                prepared.plan.today,
+            )
+            .await
+            .unwrap();
         }
     }
 

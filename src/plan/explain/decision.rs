@@ -10,7 +10,8 @@ use super::fields::{ChangeColumn, FieldColumn};
 use super::purposes::PurposeReader;
 use super::question::{ChildQuestion, Question};
 use super::story::{
-    CategoryStory, Change, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, Through, Waiting, Why,
+    CategoryStory, Change, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Through, Waiting,
+    Why,
 };
 use crate::plan::action::ActionKind;
 use crate::plan::record::Records;
@@ -120,7 +121,10 @@ fn of_children(
     let stories: Vec<PurposeStory> = rows
         .iter()
         .filter(|row| !is_set(row, question.going))
-        .map(|row| PurposeReader { data: child, columns: &question.purposes, row }.story(timed, at, needs.clone(), &[]))
+        .map(|row| {
+            let story = PurposeReader { data: child, columns: &question.purposes, row }.story(timed, at, needs.clone(), &[]);
+            if is_set(row, question.held) && story.state.ended() { held(story) } else { story }
+        })
         .collect();
     let keeping = stories.iter().filter(|s| s.keeps).count() as u64;
     let covered = stories.iter().filter(|s| s.keeps || s.state.ended()).count() as u64;
@@ -130,6 +134,11 @@ fn of_children(
     let mut told = stories.into_iter().max_by_key(rank)?;
     told.through = Some(through);
     Some(told)
+}
+
+/// A purpose that has ended, of a child on which a hold or restriction lies.
+fn held(story: PurposeStory) -> PurposeStory {
+    PurposeStory { state: State::Held, keeps: true, ends: None, ends_by_cap: None, ..story }
 }
 
 struct Teller<'a> {
@@ -220,6 +229,7 @@ impl Teller<'_> {
                 None => all.push(story),
                 Some(known) => {
                     known.pseudonymised |= story.pseudonymised;
+                    known.coarsened |= story.coarsened;
                     known.stored.extend(story.stored);
                     let new = story.data_sets.into_iter().filter(|d| !known.data_sets.contains(d)).collect::<Vec<_>>();
                     known.data_sets.extend(new);
@@ -256,6 +266,10 @@ impl Teller<'_> {
             Some(_) => Why::PurposesOver,
             None => Why::Uncovered,
         });
+        let stays = match decision {
+            Decision::Goes => outcome != Outcome::Delete,
+            other => other == Decision::Nothing,
+        };
         CategoryStory {
             category: field.category.clone(),
             data_sets: vec![field.data_set.clone()],
@@ -265,7 +279,8 @@ impl Teller<'_> {
             last_purpose: last.filter(|_| why == Some(Why::PurposesOver)),
             kept_by: if decision == Decision::Kept { kept_by } else { Vec::new() },
             why,
-            pseudonymised: field.pseudonym && (outcome != Outcome::Delete || decision == Decision::Nothing),
+            pseudonymised: field.pseudonym && stays,
+            coarsened: field.coarsened && stays,
             stored: if rows > 0 { vec![(format!("{}.{}", field.data_set, field.column), rows)] } else { Vec::new() },
         }
     }
@@ -312,9 +327,8 @@ impl Teller<'_> {
 
 /// When a purpose that keeps will keep no longer; unknown while a condition keeps it.
 fn known_end(purpose: &PurposeStory) -> Option<Stamp> {
-    use super::story::State;
     match purpose.state {
-        State::Undecided | State::KeptWhile => None,
+        State::Undecided | State::KeptWhile | State::Held => None,
         _ => purpose.ends,
     }
 }

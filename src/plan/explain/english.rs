@@ -3,7 +3,9 @@
 use chrono::{Datelike as _, NaiveDate};
 
 use super::dates::Stamp;
-use super::story::{CategoryStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why};
+use super::story::{
+    CategoryStory, ConditionStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why,
+};
 use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
 use crate::policy::start::Combine;
@@ -238,22 +240,28 @@ fn cap_note(p: &PurposeStory) -> String {
     p.ends_by_cap.as_ref().map(|c| format!(", because of the limit {}", quoted(&c.en))).unwrap_or_default()
 }
 
+/// That a condition is met, or is not.
+fn is_met(when: &ConditionStory, is: bool) -> String {
+    let (title, met) = when.told();
+    format!("the condition {} {}", title.en, if met == is { "is met" } else { "is not met" })
+}
+
 fn state(p: &PurposeStory) -> String {
     let start = p.start_title.as_ref().map(|t| quoted(&t.en)).unwrap_or_default();
     let length = p.period.map(|l| format!(" of {}", period(l))).unwrap_or_default();
     match p.state {
         State::NotCovering => match &p.covers {
-            Some(when) => format!("This purpose does not concern this record, because the condition {} is not met.", when.en),
+            Some(when) => format!("This purpose does not concern this record, because {}.", is_met(when, false)),
             None => "This purpose does not concern this record.".to_owned(),
         },
         State::Undecided => format!(
             "Whether this purpose concerns the record cannot be said, because the condition {} cannot be verified; in doubt it keeps the data.",
-            p.covers.as_ref().map(|w| w.en.as_str()).unwrap_or_default()
+            p.covers.as_ref().map(|w| w.told().0.en.as_str()).unwrap_or_default()
         ),
         State::KeptWhile => {
             let mut text = format!(
-                "The data are kept as long as the condition {} is met, or not certainly over.",
-                p.kept_while.as_ref().map(|w| w.en.as_str()).unwrap_or_default()
+                "The data are kept as long as {}, or the contrary is not certain.",
+                p.kept_while.as_ref().map(|w| is_met(w, true)).unwrap_or_default()
             );
             match p.ends {
                 Some(end) => text.push_str(&format!(" The retention period itself goes {}{}.", until(end), cap_note(p))),
@@ -263,8 +271,8 @@ fn state(p: &PurposeStory) -> String {
             text
         }
         State::EndedByCondition => format!(
-            "This purpose has ended, because the condition {} is met.",
-            p.ends_when.as_ref().map(|w| w.en.as_str()).unwrap_or_default()
+            "This purpose has ended, because {}.",
+            p.ends_when.as_ref().map(|w| is_met(w, true)).unwrap_or_default()
         ),
         State::EndedByOrder => {
             let orders: Vec<String> = p.ended_by.iter().map(|k| order_name(*k).to_owned()).collect();
@@ -285,7 +293,10 @@ fn state(p: &PurposeStory) -> String {
         },
         State::Running => {
             let mut text = match &p.ends_when {
-                Some(when) => format!("The data are kept until the condition {} is met", when.en),
+                Some(when) => {
+                    let (title, met) = when.told();
+                    format!("The data are kept until the condition {} is {}", title.en, if met { "met" } else { "met no longer" })
+                }
                 None => "No period is set: the data are kept as long as the purpose exists".to_owned(),
             };
             if let Some(end) = p.ends {
@@ -315,6 +326,7 @@ fn state(p: &PurposeStory) -> String {
             }
             text + "."
         }
+        State::Held => "This purpose has ended, but something that it concerns is frozen by a hold or a restriction: as long as that lasts, the data that the purpose needs are kept with it.".to_owned(),
     }
 }
 
@@ -326,6 +338,14 @@ fn keeper(k: &Keeper) -> String {
 }
 
 fn category(c: &CategoryStory) -> String {
+    let mut text = what_becomes_of(c);
+    if c.coarsened {
+        text.push_str(" A generalised value of it (such as the year or a prefix) may stay.");
+    }
+    text
+}
+
+fn what_becomes_of(c: &CategoryStory) -> String {
     let only: Vec<String> = c.only_in.iter().map(|t| quoted(&t.en)).collect();
     let name = match only.is_empty() {
         true => quoted(&c.category),

@@ -25,6 +25,8 @@ pub struct FieldColumn {
     pub column: String,
     /// Whether a pseudonym replaces its value.
     pub pseudonym: bool,
+    /// Whether a part of its value stays, or a coarser one.
+    pub coarsened: bool,
     /// The column of the answer.
     pub at: usize,
 }
@@ -129,6 +131,7 @@ impl<'a> Rows<'a> {
                 category: category.name.value.clone(),
                 never_stored: category.never_stored,
                 pseudonym: self.is_pseudonym(&column),
+                coarsened: category.columns.iter().any(|c| c.name.value == column && c.mask.leaves_part()),
                 at: self.count(&mask.todo, columns),
                 column,
             });

@@ -3,7 +3,9 @@
 use chrono::{Datelike as _, NaiveDate};
 
 use super::dates::Stamp;
-use super::story::{CategoryStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why};
+use super::story::{
+    CategoryStory, ConditionStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why,
+};
 use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
 use crate::policy::start::Combine;
@@ -186,7 +188,7 @@ fn waits(e: &Explanation) -> String {
 
 fn order_name(kind: OrderKind) -> &'static str {
     match kind {
-        OrderKind::Hold => "une mesure de conservation pour un contentieux",
+        OrderKind::Hold => "une mesure de conservation (gel des données)",
         OrderKind::Restriction => "une limitation du traitement (article\u{a0}18 du RGPD)",
         OrderKind::Objection => "une opposition (article\u{a0}21 du RGPD)",
         OrderKind::Erasure => "une demande d’effacement (article\u{a0}17 du RGPD)",
@@ -247,21 +249,27 @@ fn cap_note(p: &PurposeStory) -> String {
     p.ends_by_cap.as_ref().map(|c| format!(", en raison de la limite {}", quoted(&c.fr))).unwrap_or_default()
 }
 
+/// That a condition is met, or is not.
+fn is_met(when: &ConditionStory, is: bool) -> String {
+    let (title, met) = when.told();
+    format!("la condition {} {}", title.fr, if met == is { "est remplie" } else { "n’est pas remplie" })
+}
+
 fn state(p: &PurposeStory) -> String {
     let start = p.start_title.as_ref().map(|t| quoted(&t.fr)).unwrap_or_default();
     match p.state {
         State::NotCovering => match &p.covers {
-            Some(when) => format!("Cette finalité ne concerne pas cette fiche, car la condition {} n’est pas remplie.", when.fr),
+            Some(when) => format!("Cette finalité ne concerne pas cette fiche, car {}.", is_met(when, false)),
             None => "Cette finalité ne concerne pas cette fiche.".to_owned(),
         },
         State::Undecided => format!(
             "Il n’est pas possible de dire si cette finalité concerne la fiche, car la condition {} ne peut pas être vérifiée\u{a0}; dans le doute, elle conserve les données.",
-            p.covers.as_ref().map(|w| w.fr.as_str()).unwrap_or_default()
+            p.covers.as_ref().map(|w| w.told().0.fr.as_str()).unwrap_or_default()
         ),
         State::KeptWhile => {
             let mut text = format!(
-                "Les données sont conservées tant que la condition {} est remplie, ou qu’il n’est pas certain qu’elle ne le soit plus.",
-                p.kept_while.as_ref().map(|w| w.fr.as_str()).unwrap_or_default()
+                "Les données sont conservées tant que {}, ou que le contraire n’est pas certain.",
+                p.kept_while.as_ref().map(|w| is_met(w, true)).unwrap_or_default()
             );
             match p.ends {
                 Some(end) => text.push_str(&format!(" La durée de conservation elle-même va {}{}.", until(end), cap_note(p))),
@@ -271,14 +279,14 @@ fn state(p: &PurposeStory) -> String {
             text
         }
         State::EndedByCondition => format!(
-            "Cette finalité a pris fin, car la condition {} est remplie.",
-            p.ends_when.as_ref().map(|w| w.fr.as_str()).unwrap_or_default()
+            "Cette finalité a pris fin, car {}.",
+            p.ends_when.as_ref().map(|w| is_met(w, true)).unwrap_or_default()
         ),
         State::EndedByOrder => {
-            let orders: Vec<String> = p.ended_by.iter().map(|k| order_name(*k).to_owned()).collect();
+            let orders: Vec<String> = p.ended_by.iter().map(|k| format!("d’{}", order_name(*k))).collect();
             match orders.is_empty() {
                 true => "Cette finalité a pris fin à la suite d’une demande.".to_owned(),
-                false => format!("Cette finalité a pris fin à la suite de\u{a0}: {}.", joined(&orders, "et")),
+                false => format!("Cette finalité a pris fin en raison {}.", joined(&orders, "et")),
             }
         }
         State::EndedByCap => match (p.ends, &p.ends_by_cap) {
@@ -297,7 +305,11 @@ fn state(p: &PurposeStory) -> String {
         },
         State::Running => {
             let mut text = match &p.ends_when {
-                Some(when) => format!("Les données sont conservées jusqu’à ce que la condition {} soit remplie", when.fr),
+                Some(when) => {
+                    let (title, met) = when.told();
+                    let end = if met { "soit remplie" } else { "ne soit plus remplie" };
+                    format!("Les données sont conservées jusqu’à ce que la condition {} {end}", title.fr)
+                }
                 None => "Aucune durée n’est fixée\u{a0}: les données sont conservées tant que la finalité existe".to_owned(),
             };
             if let Some(end) = p.ends {
@@ -332,6 +344,7 @@ fn state(p: &PurposeStory) -> String {
             }
             text + "."
         }
+        State::Held => "Cette finalité a pris fin, mais un élément qu’elle concerne est gelé par une mesure de conservation ou une limitation du traitement\u{a0}: tant qu’elle dure, les données dont la finalité a besoin sont conservées avec lui.".to_owned(),
     }
 }
 
@@ -343,6 +356,14 @@ fn keeper(k: &Keeper) -> String {
 }
 
 fn category(c: &CategoryStory) -> String {
+    let mut text = what_becomes_of(c);
+    if c.coarsened {
+        text.push_str(" Une valeur généralisée (par exemple l’année ou un préfixe) peut en rester.");
+    }
+    text
+}
+
+fn what_becomes_of(c: &CategoryStory) -> String {
     let only: Vec<String> = c.only_in.iter().map(|t| quoted(&t.fr)).collect();
     let name = match only.is_empty() {
         true => quoted(&c.category),

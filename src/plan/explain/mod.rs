@@ -60,6 +60,7 @@ mod tests {
             why: replaced.then_some(Why::PurposesOver),
             last_purpose: None,
             pseudonymised: true,
+            coarsened: false,
             stored: Vec::new(),
         };
         let (data_set, column) = ("person".to_owned(), Some("email".to_owned()));

@@ -2,7 +2,7 @@
 
 use super::columns::{Cells, Members, PurposeColumns, cell};
 use super::dates::{Stamp, over};
-use super::story::{CapStory, EventStory, PurposeStory, State};
+use super::story::{CapStory, ConditionStory, EventStory, PurposeStory, State};
 use crate::plan::record::Timed;
 use crate::policy::map::{DataSet, Missing, PeriodUnit, Title};
 use crate::policy::period::Period;
@@ -78,9 +78,9 @@ impl<'a> PurposeReader<'a> {
             ends_by_cap: end.as_ref().and_then(|(_, title)| title.clone()),
             ends: end.map(|(stamp, _)| stamp),
             caps,
-            covers: purpose.when.as_ref().map(|w| words(&w.value, self.data)),
-            kept_while: purpose.kept_while.as_ref().map(|w| words(&w.value, self.data)),
-            ends_when: purpose.ends_when.as_ref().map(|w| words(&w.value, self.data)),
+            covers: purpose.when.as_ref().map(|w| condition(&w.value, self.data)),
+            kept_while: purpose.kept_while.as_ref().map(|w| condition(&w.value, self.data)),
+            ends_when: purpose.ends_when.as_ref().map(|w| condition(&w.value, self.data)),
             ended_by: match state {
                 State::EndedByOrder => {
                     orders.iter().copied().filter(|k| *k == OrderKind::Instruction || purpose.ended_by.contains(k)).collect()
@@ -185,8 +185,16 @@ impl Started<'_> {
     }
 }
 
+fn condition(when: &When, data: &DataSet) -> ConditionStory {
+    let opposite_of = match when {
+        When::Not(inner) => Some(words(inner, data)),
+        _ => None,
+    };
+    ConditionStory { words: words(when, data), opposite_of }
+}
+
 /// A combination of conditions, in the words of the map.
-pub fn words(when: &When, data: &DataSet) -> Title {
+fn words(when: &When, data: &DataSet) -> Title {
     let joined = |all: &[When], fr: &str, en: &str| {
         let parts: Vec<Title> = all.iter().map(|w| words(w, data)).collect();
         Title {
@@ -203,7 +211,7 @@ pub fn words(when: &When, data: &DataSet) -> Title {
         },
         When::Not(inner) => {
             let inner = words(inner, data);
-            Title { fr: format!("le contraire de {}", inner.fr), en: format!("the opposite of {}", inner.en) }
+            Title { fr: format!("non {}", inner.fr), en: format!("not {}", inner.en) }
         }
         When::All(all) => joined(all, " et ", " and "),
         When::Any(all) => joined(all, " ou ", " or "),

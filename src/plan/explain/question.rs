@@ -55,6 +55,7 @@ pub(super) struct ActionColumn {
 pub(super) struct ChildQuestion {
     pub data_set: String,
     pub going: usize,
+    pub held: usize,
     pub purposes: PurposeColumns,
     select: String,
 }
@@ -206,11 +207,12 @@ fn child(records: &Records<'_>, data: &DataSet, table: &str, purpose: usize) -> 
     let mut columns = Columns::default();
     let purposes = PurposeColumns::new(records, &[purpose], child, &alias, &mut columns);
     let going = columns.bit(&records.going(child, &alias, &[&data.id], None));
+    let held = columns.bit(&records.frozen(child, &alias));
     let select = format!(
         "SELECT {} FROM {table} AS {ROW} JOIN {} AS {alias} ON {}",
         columns.list(),
         d.table(&resolved.table(child)?.name),
         join(&resolved, &alias, ROW, &pairs).render()
     );
-    Some(ChildQuestion { data_set: child.id.value.clone(), going, purposes, select })
+    Some(ChildQuestion { data_set: child.id.value.clone(), going, held, purposes, select })
 }

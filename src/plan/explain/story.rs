@@ -108,6 +108,8 @@ pub enum State {
     Undated,
     /// Its period is over.
     EndedByTime,
+    /// It has ended, but a hold or restriction lies on the child record through which it keeps.
+    Held,
 }
 
 impl State {
@@ -125,6 +127,7 @@ impl State {
             "g" => Self::StartToCome,
             "y" => Self::NotYet,
             "t" => Self::EndedByTime,
+            "h" => Self::Held,
             _ => Self::Undated,
         }
     }
@@ -139,6 +142,25 @@ impl State {
     #[must_use]
     pub fn ended(self) -> bool {
         matches!(self, Self::EndedByCondition | Self::EndedByOrder | Self::EndedByCap | Self::EndedByTime)
+    }
+}
+
+/// A combination of conditions, in the words of the map.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct ConditionStory {
+    /// The whole.
+    #[serde(flatten)]
+    pub words: Title,
+    /// What must not be met, where the whole is only the opposite of that: for sentences.
+    #[serde(skip)]
+    pub opposite_of: Option<Title>,
+}
+
+impl ConditionStory {
+    /// What the condition speaks of, and whether that is to be met.
+    #[must_use]
+    pub fn told(&self) -> (&Title, bool) {
+        self.opposite_of.as_ref().map_or((&self.words, true), |inner| (inner, false))
     }
 }
 
@@ -185,11 +207,11 @@ pub struct PurposeStory {
     /// Its caps.
     pub caps: Vec<CapStory>,
     /// Which records it covers, in words.
-    pub covers: Option<Title>,
+    pub covers: Option<ConditionStory>,
     /// While what it does not end.
-    pub kept_while: Option<Title>,
+    pub kept_while: Option<ConditionStory>,
     /// With what it ends.
-    pub ends_when: Option<Title>,
+    pub ends_when: Option<ConditionStory>,
     /// The orders that ended it.
     pub ended_by: Vec<OrderKind>,
 }
@@ -282,6 +304,8 @@ pub struct CategoryStory {
     pub last_purpose: Option<Title>,
     /// Whether pseudonyms take the place of what goes, or went.
     pub pseudonymised: bool,
+    /// Whether parts of values stay of what goes, or went, or coarser values: a year, a band, a prefix.
+    pub coarsened: bool,
     /// Values still stored, by `data_set.column`, with their number of rows.
     pub stored: Vec<(String, u64)>,
 }
