@@ -18,7 +18,7 @@ pub struct Args {
     /// The record's key; once for each column of it.
     #[arg(long, required = true, allow_hyphen_values = true)]
     key: Vec<String>,
-    /// Answer for another day.
+    /// Answer for another day. Orders count as they stand now.
     #[arg(long)]
     at: Option<NaiveDate>,
 }

@@ -20,7 +20,7 @@ pub struct Args {
     /// Only this source.
     #[arg(long)]
     source: Option<String>,
-    /// Answer for another day.
+    /// Answer for another day. Orders count as they stand now.
     #[arg(long)]
     at: Option<NaiveDate>,
     /// Show the statements instead of the counts, as one can put them behind an EXPLAIN.

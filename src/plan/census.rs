@@ -3,9 +3,12 @@
 //! The statement groups the rows by the states of all purposes and by what would be done to them; the few distinct combinations carry every figure.
 
 use chrono::NaiveDate;
+use chrono_tz::Tz;
 
 use super::action::{Action, ActionKind, ROW};
 use super::boolean::B;
+use super::dialect::dates::DateForm;
+use super::explain::dates;
 use super::record::Records;
 use super::schema::TableName;
 use crate::policy::map::DataSet;
@@ -21,6 +24,8 @@ pub struct Census {
     pub actions: Vec<(String, ActionKind)>,
     /// Which of the actions empty (their rows are done, not due, once masked).
     pub table: TableName,
+    /// The oldest start of each purpose.
+    oldest: Vec<Oldest>,
     /// What else is counted, in the order of the last columns.
     pub notes: Vec<(Note, String)>,
     /// The statement. Columns: one state letter a purpose; `1`/`0` for frozen, and for done; `1`/`0` an action; the oldest start a purpose; the count; the notes.
@@ -105,7 +110,8 @@ impl Census {
         columns.push(bit(&records.foreseen_gone(data, ROW).render()));
         columns.extend(mine.iter().map(|a| bit(&a.predicate.render())));
         let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
-        columns.extend(own.iter().map(|i| oldest_start(records, *i, data)));
+        let oldest: Vec<Oldest> = own.iter().map(|i| Oldest::new(records, *i, data)).collect();
+        columns.extend(oldest.iter().map(|o| o.sql.clone()));
         columns.push(d.as_text("COUNT(*)"));
         let notes = notes(records, data);
         columns.extend(notes.iter().map(|(_, _, condition)| d.count_if(&condition.render())));
@@ -115,6 +121,7 @@ impl Census {
             purposes: own.iter().map(|i| records.purposes[*i].purpose.id.value.clone()).collect(),
             actions: mine.iter().map(|a| (a.id.clone(), a.kind)).collect(),
             table,
+            oldest,
             notes: notes.into_iter().map(|(note, subject, _)| (note, subject)).collect(),
             sql,
         })
@@ -158,7 +165,7 @@ impl Census {
                 any_covers |= state != "n";
                 // Nothing is left of a done record that a purpose could keep or wait for.
                 let state = if done && state != "n" { "t" } else { state };
-                figures.add(state, n, frozen, due, cell(p + 3 + a + i));
+                figures.add(state, n, frozen, due, self.oldest[i].read(cell(p + 3 + a + i)));
             }
             counts.uncovered += if any_covers || done { 0 } else { n };
             for (i, (_, _, found)) in counts.notes.iter_mut().enumerate() {
@@ -171,22 +178,34 @@ impl Census {
 }
 
 /// The oldest start of a purpose among the rows of a group: of a single own event; several have none.
-pub(super) fn oldest_start(records: &Records<'_>, i: usize, data: &DataSet) -> String {
-    let (timed, resolved) = (records.purposes[i], records.terms.resolved);
-    let d = resolved.dialect;
-    let events: Vec<_> = timed.purpose.starts.iter().flat_map(|s| &s.events).filter_map(|n| data.event(n)).collect();
-    let column = match events.as_slice() {
-        [event] if event.of.is_none() => resolved.event_form(data, event),
-        _ => None,
-    };
-    column.map_or_else(
-        || "NULL".to_owned(),
-        |(c, form)| {
-            let expr = d.column(ROW, &c.name);
-            let dated = B::or([d.missing(&expr, form, timed.run.zone), d.invalid(&expr, form)]).negate();
-            d.as_text(&format!("MIN(CASE WHEN {} THEN {expr} END)", dated.render()))
-        },
-    )
+#[derive(Debug, Clone)]
+pub(super) struct Oldest {
+    /// The expression.
+    pub sql: String,
+    form: Option<(DateForm, Tz)>,
+}
+
+impl Oldest {
+    pub(super) fn new(records: &Records<'_>, i: usize, data: &DataSet) -> Self {
+        let (timed, resolved) = (records.purposes[i], records.terms.resolved);
+        let d = resolved.dialect;
+        let events: Vec<_> = timed.purpose.starts.iter().flat_map(|s| &s.events).filter_map(|n| data.event(n)).collect();
+        let column = match events.as_slice() {
+            [event] if event.of.is_none() => resolved.event_form(data, event),
+            _ => None,
+        };
+        let Some((c, form)) = column else { return Self { sql: "NULL".to_owned(), form: None } };
+        let expr = d.column(ROW, &c.name);
+        let dated = B::or([d.missing(&expr, form, timed.run.zone), d.invalid(&expr, form)]).negate();
+        let sql = d.as_text(&format!("MIN(CASE WHEN {} THEN {expr} END)", dated.render()));
+        Self { sql, form: Some((form, timed.run.zone)) }
+    }
+
+    /// The day that the expression answered, in the policy's zone.
+    pub(super) fn read(&self, answer: Option<&str>) -> Option<NaiveDate> {
+        let (form, zone) = self.form?;
+        Some(dates::read(form, answer?, zone)?.day())
+    }
 }
 
 /// What is counted besides the states, with the condition of each.
@@ -216,7 +235,7 @@ fn notes(records: &Records<'_>, data: &DataSet) -> Vec<(Note, String, B)> {
 }
 
 impl PurposeCounts {
-    fn add(&mut self, state: &str, n: u64, frozen: bool, due: bool, oldest: Option<&str>) {
+    fn add(&mut self, state: &str, n: u64, frozen: bool, due: bool, oldest: Option<NaiveDate>) {
         if state == "n" {
             return;
         }
@@ -228,11 +247,27 @@ impl PurposeCounts {
             "d" => self.undated += n,
             "c" | "o" | "x" | "t" if due => {
                 self.due += n;
-                let start = oldest.and_then(|t| NaiveDate::parse_from_str(t.get(..10)?, "%Y-%m-%d").ok());
-                self.oldest_due_start = [self.oldest_due_start, start].into_iter().flatten().min();
+                self.oldest_due_start = [self.oldest_due_start, oldest].into_iter().flatten().min();
             }
             "c" | "o" | "x" | "t" => self.ended += n,
             _ => self.running += n,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_oldest_start_is_read_in_the_form_of_its_column() {
+        let read = |form, answer: &str| {
+            let oldest = Oldest { sql: String::new(), form: Some((form, chrono_tz::Europe::Paris)) };
+            oldest.read(Some(answer)).map(|day| day.to_string())
+        };
+        assert_eq!(read(DateForm::TextCompact, "20110517").as_deref(), Some("2011-05-17"));
+        assert_eq!(read(DateForm::Epoch(1_000), "1305633600000").as_deref(), Some("2011-05-17"));
+        assert_eq!(read(DateForm::Instant, "2011-05-16 22:30:00+00").as_deref(), Some("2011-05-17"));
+        assert_eq!(read(DateForm::Date, ""), None);
     }
 }

@@ -9,7 +9,7 @@ use chrono::NaiveDate;
 
 use super::action::{Action, ActionKind, Path, ROW};
 use super::boolean::B;
-use super::census::oldest_start;
+use super::census::Oldest;
 use super::dialect::Dialect;
 use super::record::Records;
 use super::schema::Engine;
@@ -26,7 +26,7 @@ pub struct DueCensus {
     pub purposes: Vec<String>,
     /// Whether each purpose has ended for a row: without looking for orders, and with.
     ended: [Vec<B>; 2],
-    oldest: Vec<String>,
+    oldest: Vec<Oldest>,
     /// What belongs to one purpose alone.
     pub asides: Vec<Aside>,
 }
@@ -88,7 +88,7 @@ impl DueCensus {
             data_set: data.id.value.clone(),
             purposes: own.iter().map(|i| full.purposes[*i].purpose.id.value.clone()).collect(),
             ended,
-            oldest: own.iter().map(|i| oldest_start(full, *i, data)).collect(),
+            oldest: own.iter().map(|i| Oldest::new(full, *i, data)).collect(),
             asides,
         }
     }
@@ -112,7 +112,7 @@ impl DueCensus {
         let bits = self.ended[usize::from(orders)].iter().chain([&before]);
         let mut columns: Vec<String> = bits.map(|b| bit(&b.where_holds(condition))).collect();
         let group_by: Vec<String> = (1..=columns.len()).map(|n| n.to_string()).collect();
-        columns.extend(self.oldest.iter().cloned());
+        columns.extend(self.oldest.iter().map(|o| o.sql.clone()));
         columns.push(d.as_text("COUNT(*)"));
         format!(
             "SELECT {} FROM {} WHERE {} GROUP BY {}",
@@ -152,7 +152,7 @@ impl DueCensus {
                     Of::Held => figures.held += n,
                     Of::Due => {
                         figures.due += n;
-                        let start = cell(p + 1 + i).and_then(|t| NaiveDate::parse_from_str(t.get(..10)?, "%Y-%m-%d").ok());
+                        let start = self.oldest[i].read(cell(p + 1 + i));
                         figures.oldest_due_start = [figures.oldest_due_start, start].into_iter().flatten().min();
                     }
                 }

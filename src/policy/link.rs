@@ -285,11 +285,11 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
         check_when(when, data, faults);
     }
     if let Some(start) = &purpose.starts {
-        check_start(start, purpose.keeps.as_ref(), data, faults);
+        check_start(start, purpose.keeps.as_ref(), false, data, faults);
     }
     for cap in &purpose.at_most {
         match cap {
-            Cap::Start(start, keeps) => check_start(start, Some(keeps), data, faults),
+            Cap::Start(start, keeps) => check_start(start, Some(keeps), true, data, faults),
             Cap::Named(n) => {
                 if data.period(n).is_some() {
                     if purpose.starts.is_none() && !faults.is_spoiled(&purpose.id) {
@@ -351,7 +351,8 @@ fn check_when(when: &When, data: &DataSet, faults: &mut Faults) {
     }
 }
 
-fn check_start(start: &Start, keeps: Option<&Located<Period>>, data: &DataSet, faults: &mut Faults) {
+/// `cap` says that it is the start of a cap: without a date that is none.
+fn check_start(start: &Start, keeps: Option<&Located<Period>>, cap: bool, data: &DataSet, faults: &mut Faults) {
     let mut seen = BTreeSet::new();
     for name in &start.events {
         if !seen.insert(name.as_str()) {
@@ -364,7 +365,7 @@ fn check_start(start: &Start, keeps: Option<&Located<Period>>, data: &DataSet, f
                     .error(&name.at, format!("unknown event `{name}`"))
                     .nearest(name, data.events.iter().map(|e| e.name.as_str()));
             }
-            Some(event) if start.events.len() == 1 && event.missing == Missing::Ignore && event.of.is_none() => {
+            Some(event) if !cap && start.events.len() == 1 && event.missing == Missing::Ignore && event.of.is_none() => {
                 faults.warning(
                     &name.at,
                     format!("`{name}` is the only start and ignores a missing date: such records are undated"),

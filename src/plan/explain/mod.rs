@@ -6,7 +6,7 @@
 //! test. [`text`] writes the explanation for people, in French or English, without any value of the record but its dates.
 
 mod columns;
-mod dates;
+pub(super) mod dates;
 mod decision;
 mod english;
 mod fields;
