@@ -1,7 +1,7 @@
 //! One organisation with every shape of batch, and what must become of each of its rows, worked out here and not by SQL.
 //!
 //! `log` is deleted alone; `client` with the `note`s that follow it and the `tag`s that its foreign key takes along; a client whose `contract`
-//! stays is emptied; `account` is masked, dated by its `visit`s, which are only read. Whoever is due ended yesterday, whoever is kept ends
+//! stays is emptied; `account` is masked, dated by its `visit`s, which are only read; a `reply` goes with those that answer it. Whoever is due ended yesterday, whoever is kept ends
 //! today: between any two rows that go there is one that a day keeps. Client 5 is due and on hold.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -50,6 +50,14 @@ disposition = "delete"
 categories = { signature = { columns = ["signed_by"], mask = { fixed = "ANONYME" } } }
 events = { signed = { title = { fr = "Signature", en = "Signature" }, column = "seen", format = "iso_date" } }
 
+[data.reply]
+title = { fr = "Réponse", en = "Reply" }
+table = "reply"
+key = ["id"]
+disposition = "delete"
+categories = { text = { columns = ["body"], mask = { fixed = "" } } }
+events = { said = { title = { fr = "Réponse", en = "Reply" }, column = "seen", format = "iso_date" } }
+
 [data.account]
 title = { fr = "Compte", en = "Account" }
 table = "account"
@@ -64,10 +72,11 @@ format = "iso_date"
 "#;
 
 /// Purposes as (id, data set, legal basis, start, period).
-const PURPOSES: [(&str, &str, &str, &str); 4] = [
+const PURPOSES: [(&str, &str, &str, &str); 5] = [
     ("log", "legal_obligation", "\"seen\"", "3 years"),
     ("client", "legitimate_interest", "\"seen\"", "3 years"),
     ("contract", "contract", "\"signed\"", "10 years"),
+    ("reply", "legitimate_interest", "\"said\"", "3 years"),
     ("account", "contract", "{ latest_of = [\"visited\"] }", "3 years"),
 ];
 
@@ -97,12 +106,13 @@ pub fn scene_rules() -> Rules {
 }
 
 /// The columns of each table, `id` first; children after their parents.
-pub const TABLES: [(&str, &[&str]); 7] = [
+pub const TABLES: [(&str, &[&str]); 8] = [
     ("log", &["id", "ip", "seen"]),
     ("client", &["id", "name", "seen"]),
     ("note", &["id", "client_id", "body"]),
     ("tag", &["id", "client_id"]),
     ("contract", &["id", "client_id", "signed_by", "seen"]),
+    ("reply", &["id", "answers", "body", "seen"]),
     ("account", &["id", "name"]),
     ("visit", &["id", "account_id", "seen"]),
 ];
@@ -115,10 +125,14 @@ pub fn schema(engine: Engine) -> String {
          CREATE TABLE note (id integer PRIMARY KEY, client_id integer NOT NULL, body varchar(50) NOT NULL, FOREIGN KEY (client_id) REFERENCES client (id));
          CREATE TABLE tag (id integer PRIMARY KEY, client_id integer NOT NULL, FOREIGN KEY (client_id) REFERENCES client (id) ON DELETE CASCADE);
          CREATE TABLE contract (id integer PRIMARY KEY, client_id integer NOT NULL, signed_by varchar(50) NOT NULL, seen {date} NOT NULL, FOREIGN KEY (client_id) REFERENCES client (id));
+         CREATE TABLE reply (id integer PRIMARY KEY, answers integer, body varchar(50) NOT NULL, seen {date} NOT NULL, FOREIGN KEY (answers) REFERENCES reply (id));
          CREATE TABLE account (id integer PRIMARY KEY, name varchar(50) NOT NULL);
          CREATE TABLE visit (id integer PRIMARY KEY, account_id integer NOT NULL, seen {date} NOT NULL, FOREIGN KEY (account_id) REFERENCES account (id));"
     )
 }
+
+/// What stands for NULL.
+const NOTHING: &str = "NULL";
 
 /// All rows of all tables: table, id, the other columns.
 pub type Rows = BTreeMap<String, BTreeMap<usize, Vec<String>>>;
@@ -155,6 +169,9 @@ impl Scene {
             if emptied {
                 scene.row("contract", i, &[&i.to_string(), &format!("S{i}"), DUE], Some(Vec::new()));
             }
+            // Four in a row are a thread and one that stands alone: what two others answer goes with both.
+            let answers = if i % 4 > 1 { (i - 1).to_string() } else { NOTHING.to_owned() };
+            scene.row("reply", i, &[&answers, &format!("R{i}"), day], kept.then(Vec::new));
             scene.row("account", i, &[&format!("A{i}")], Some(if kept { Vec::new() } else { vec![(0, "ANONYME")] }));
             for seen in [DUE, day] {
                 visits += 1;
@@ -178,13 +195,17 @@ impl Scene {
     /// Statements that put every table back to what it was.
     pub fn fill(&self) -> String {
         let mut sql = String::new();
+        // InnoDB looks at foreign keys row by row.
+        for last in [3, 2] {
+            sql.push_str(&format!("DELETE FROM reply WHERE id % 4 = {last};\n"));
+        }
         for (table, _) in TABLES.iter().rev() {
             sql.push_str(&format!("DELETE FROM {table};\n"));
         }
         for (table, _) in TABLES {
             let values: Vec<String> = self.before[table]
                 .iter()
-                .map(|(id, row)| format!("({id}{})", row.iter().map(|v| format!(", '{v}'")).collect::<String>()))
+                .map(|(id, row)| format!("({id}{})", row.iter().map(|v| literal(v)).collect::<String>()))
                 .collect();
             if !values.is_empty() {
                 sql.push_str(&format!("INSERT INTO {table} VALUES {};\n", values.join(", ")));
@@ -207,6 +228,10 @@ impl Scene {
     }
 }
 
+fn literal(value: &str) -> String {
+    if value == NOTHING { format!(", {NOTHING}") } else { format!(", '{value}'") }
+}
+
 fn empty() -> Rows {
     TABLES.iter().map(|(table, _)| ((*table).to_owned(), BTreeMap::new())).collect()
 }
@@ -222,7 +247,7 @@ pub fn read_all(engine: Engine, table: &str, columns: &[&str]) -> String {
 fn the_scene_has_every_fate() {
     let scene = Scene::new(12);
     let changed = scene.changed(&scene.after);
-    for (table, id) in [("log", 1), ("client", 1), ("client", 3), ("note", 1), ("tag", 1), ("account", 1)] {
+    for (table, id) in [("log", 1), ("client", 1), ("client", 3), ("note", 1), ("tag", 1), ("account", 1), ("reply", 1)] {
         assert!(changed.contains(&(table.to_owned(), id)), "{table} {id}");
     }
     for (table, id) in [("log", 4), ("client", 4), ("client", HELD), ("account", 4), ("contract", 3), ("visit", 1)] {
