@@ -236,7 +236,8 @@ async fn work(
                 }
             }
             if tried || progress > 0 {
-                counts = census::due(common.source, plan, orders, Expecting::Little).await?;
+                let done = outcomes.iter().map(|out| out.changed).sum();
+                counts = census::due(common.source, plan, orders, Expecting::Little { done }).await?;
             }
             if progress == 0 {
                 break;

@@ -62,6 +62,36 @@ async fn every_due_key_goes_and_every_other_stays_however_they_are_spread() {
     }
 }
 
+/// PostgreSQL looks at what was just done page by page then: whoever was revived meanwhile is found all the same.
+#[tokio::test]
+async fn what_is_left_of_very_many_is_counted() {
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let Some(db) = organisation(engine, 1).await else { continue };
+        db.run_sql(&logs((1..=25_000).map(|i| (i, true)))).await;
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        let url = db.url.clone();
+        let late = Once::new(
+            Point::Committed,
+            "log.delete",
+            1,
+            Box::new(move || {
+                let url = url.clone();
+                Box::pin(async move {
+                    let row = format!("INSERT INTO log VALUES (-5, '10.0.0.1', '{DUE}')");
+                    foreign(engine, &url, &row).await.unwrap();
+                })
+            }),
+        );
+        let settings = Settings { largest_batch: 20_000, chunk: 1_000, ..stretches_of(13_000, 1) };
+        let outcome = fixture.run_with(&scene_rules(&[]), settings, &late).await.unwrap();
+        assert!(late.happened());
+        clean(&outcome);
+        let done = outcome.actions.iter().find(|a| a.action == "log.delete").unwrap();
+        assert_eq!((done.due_before, done.changed, done.due_after), (25_000, 25_001, 0), "{}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
 fn rows_of(event: &Event) -> Option<u64> {
     if let Event::Applied { rows, .. } = event { Some(*rows) } else { None }
 }
