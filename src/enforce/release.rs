@@ -65,9 +65,9 @@ pub(super) async fn release(
         let out = &mut outcomes[at];
         let so_far = out.changed + circles.went.get(&actions[at].id).copied().unwrap_or_default();
         // What goes beside records that stay goes after these were masked: they were counted.
-        let before = if actions[at].kind == ActionKind::Delete { so_far + due } else { due };
-        out.due_before = out.due_before.max(before);
-        if out.stopped.is_some() || guard(workers, &actions[at], out, so_far + due).await? {
+        let in_all = if actions[at].kind == ActionKind::Delete { so_far + due } else { so_far.max(due) };
+        out.due_before = out.due_before.max(in_all);
+        if out.stopped.is_some() || guard(workers, &actions[at], out, in_all).await? {
             stopped.insert(at);
         }
     }

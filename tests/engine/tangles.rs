@@ -102,6 +102,26 @@ async fn plan_explanation_and_run_agree_about_threads_beside_records_that_stay()
     }
 }
 
+/// A record that is masked, and of which a thread goes after that, is one towards a ceiling.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ceiling_counts_a_record_once_and_stops_threads_beside_too_many() {
+    let sql = format!(
+        "{NOTES} INSERT INTO note VALUES (11, 1, NULL, ''), (12, 1, 11, ''), (13, 1, 12, ''), (21, 2, NULL, ''), (22, 2, 21, ''), (23, 2, 22, '')"
+    );
+    let all = ["note 11", "note 12", "note 13", "note 21", "note 22", "note 23"];
+    for (engine, (limit, stay)) in ENGINES.into_iter().flat_map(|e| [(2, &[][..]), (1, &all[..])].map(|x| (e, x))) {
+        let Some(db) = database(engine).await else { continue };
+        db.run_sql(&dates(engine, &sql)).await;
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        let mut settings = unlimited();
+        settings.ceilings.rows = Some(limit);
+        let outcome = fixture.run_with(&persons_and_notes("anonymise"), settings, &Silent).await.unwrap();
+        assert_eq!(outcome.stopped(), !stay.is_empty(), "{} {limit}: {:?}", engine.name(), outcome.actions);
+        assert_eq!(left(&fixture, &["note"]).await, stay, "{} {limit}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
 fn deleted_notes(event: &Event) -> u64 {
     let Event::Applied { related, .. } = event else { return 0 };
     let deleted = related.iter().filter(|r| r.action == RelatedAction::Deleted && r.data_set.as_str() == "note");
