@@ -52,44 +52,22 @@ fn checkpoint_of(row: &sqlx::sqlite::SqliteRow) -> Result<StoredCheckpoint, Stat
 
 async fn append(pool: &SqlitePool, commit: Commit) -> Result<(), StateError> {
     let mut tx = pool.begin_with("BEGIN IMMEDIATE").await?;
-    let found: i64 = sqlx::query_scalar("SELECT size FROM log_head").fetch_one(&mut *tx).await?;
-    let found = unsigned(found)?;
-    if found != commit.expected {
-        return Err(StateError::Conflict { expected: commit.expected, found });
+    let expected = sql(commit.expected)?;
+    let size = expected + sql(commit.entries.len() as u64)?;
+    let counted = sqlx::query("UPDATE log_head SET size = ?, last_time = ? WHERE size = ?")
+        .bind(size)
+        .bind(commit.last_time)
+        .bind(expected)
+        .execute(&mut *tx)
+        .await?;
+    if counted.rows_affected() != 1 {
+        let found: i64 = sqlx::query_scalar("SELECT size FROM log_head").fetch_one(&mut *tx).await?;
+        return Err(StateError::Conflict { expected: commit.expected, found: unsigned(found)? });
     }
-    let mut seq = sql(commit.expected)?;
-    for rows in commit.entries.chunks(ROWS) {
-        let mut query = QueryBuilder::<Sqlite>::new("INSERT INTO log_entry (seq, kind, data) ");
-        query.push_values(rows, |mut values, entry| {
-            values.push_bind(seq).push_bind(entry.kind).push_bind(entry.data.as_slice());
-            seq += 1;
-        });
-        query.build().execute(&mut *tx).await?;
-    }
-    if !commit.hashes.is_empty() {
-        sqlx::query("INSERT INTO log_hash (first, hashes) VALUES (?, ?)")
-            .bind(sql(commit.first_hash)?)
-            .bind(&commit.hashes)
-            .execute(&mut *tx)
-            .await?;
-    }
-    for (class, id) in &commit.closed {
-        let done = sqlx::query("DELETE FROM log_open WHERE class = ? AND id = ?")
-            .bind(class.name())
-            .bind(id.as_slice())
-            .execute(&mut *tx)
-            .await?;
-        if done.rows_affected() != 1 {
-            return Err(StateError::NotOpen(class.name()));
-        }
-    }
-    for (class, id, seq) in &commit.opened {
-        sqlx::query("INSERT INTO log_open (class, id, seq) VALUES (?, ?, ?)")
-            .bind(class.name())
-            .bind(id.as_slice())
-            .bind(sql(*seq)?)
-            .execute(&mut *tx)
-            .await?;
+    let (mut changes, expected_changes) = rows(&commit)?;
+    if expected_changes > 0 && changes.build().execute(&mut *tx).await?.rows_affected() != expected_changes {
+        // Whatever is new is inserted, or an error: only what was to be closed can be missing.
+        return Err(StateError::NotOpen(commit.closed.first().map_or("entry", |(class, _)| class.name())));
     }
     for document in &commit.documents {
         sqlx::query("INSERT INTO document (hash, kind, body) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING")
@@ -106,9 +84,36 @@ async fn append(pool: &SqlitePool, commit: Commit) -> Result<(), StateError> {
             .execute(&mut *tx)
             .await?;
     }
-    sqlx::query("UPDATE log_head SET size = ?, last_time = ?").bind(seq).bind(commit.last_time).execute(&mut *tx).await?;
     tx.commit().await?;
     Ok(())
+}
+
+/// Entries, hashes, and what is opened and closed, as statements that go to the library's thread at once; and how many rows they change.
+fn rows(commit: &Commit) -> Result<(QueryBuilder<Sqlite>, u64), StateError> {
+    let mut all = QueryBuilder::<Sqlite>::new("");
+    let mut seq = sql(commit.expected)?;
+    for rows in commit.entries.chunks(ROWS) {
+        all.push("INSERT INTO log_entry (seq, kind, data) ");
+        all.push_values(rows, |mut values, entry| {
+            values.push_bind(seq).push_bind(entry.kind).push_bind(entry.data.as_slice());
+            seq += 1;
+        });
+        all.push(";");
+    }
+    if !commit.hashes.is_empty() {
+        all.push("INSERT INTO log_hash (first, hashes) VALUES (").push_bind(sql(commit.first_hash)?).push(", ");
+        all.push_bind(commit.hashes.as_slice()).push(");");
+    }
+    for (class, id) in &commit.closed {
+        all.push("DELETE FROM log_open WHERE class = ").push_bind(class.name()).push(" AND id = ");
+        all.push_bind(id.as_slice()).push(";");
+    }
+    for (class, id, seq) in &commit.opened {
+        all.push("INSERT INTO log_open (class, id, seq) VALUES (").push_bind(class.name()).push(", ").push_bind(id.as_slice());
+        all.push(", ").push_bind(sql(*seq)?).push(");");
+    }
+    let hashes = usize::from(!commit.hashes.is_empty());
+    Ok((all, (commit.entries.len() + hashes + commit.closed.len() + commit.opened.len()) as u64))
 }
 
 impl LogStore for SqliteLog {
