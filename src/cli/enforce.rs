@@ -21,6 +21,9 @@ pub struct Args {
     #[arg(long)]
     source: Option<String>,
     /// The hash of the plan that was shown; without it, the plan is shown and asked about on a terminal.
+    ///
+    /// The hash stands for the policies, the map, the live schema, the statements and the day. It does not stand for the counts that were shown,
+    /// nor for orders and ceilings: the run does what is due when it runs, leaves what an order holds by then, and stops at the ceilings of then.
     #[arg(long, value_name = "HASH")]
     plan: Option<String>,
     /// How hard the run works; the settings decide without it.
