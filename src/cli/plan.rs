@@ -80,7 +80,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
             "data_set": id, "records": c.records, "frozen": c.frozen, "done": c.done, "uncovered": c.uncovered, "notes": c.notes,
             "purposes": c.purposes.iter().map(|(p, f)| serde_json::json!({
                 "purpose": p, "covered": f.covered, "running": f.running, "due": f.due, "held": f.held, "kept_while": f.kept_while,
-                "undated": f.undated, "undecided": f.undecided, "ended": f.ended, "oldest_due_start": f.oldest_due_start,
+                "undated": f.undated, "undecided": f.undecided, "done": f.done, "ended": f.ended, "oldest_due_start": f.oldest_due_start,
             })).collect::<Vec<_>>(),
             "actions": c.actions,
         })).collect::<Vec<_>>(),
@@ -103,6 +103,12 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
         let records = count(c.records, lang, ("enregistrement", "enregistrements"), ("record", "records"));
         out.push_str(&format!("{} ({id}){colon} {records}\n", shown(title)));
         out.push_str(&purposes(c, lang).render());
+        if c.purposes.iter().any(|(_, f)| f.ended > 0) {
+            out.push_str(say(
+                "  Terminés\u{a0}: une autre finalité ou un ordre garde l'enregistrement, ou ce qui devait partir est parti.\n",
+                "  Ended: another purpose or an order keeps the record, or what had to go is gone.\n",
+            ));
+        }
         if c.uncovered > 0 {
             let records = count(
                 c.uncovered,
@@ -156,17 +162,40 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
     out
 }
 
+/// A row for each purpose: what it covers is the sum of the columns up to the ended, and the held are among them.
 fn purposes(c: &Counts, lang: Lang) -> Table {
     let mut table = Table::new(&match lang {
-        Lang::Fr => {
-            ["finalité", "couverts", "en cours", "échus", "gelés", "suspendus", "sans date", "indécis", "plus ancien départ"]
-        }
-        Lang::En => ["purpose", "covered", "running", "due", "held", "suspended", "undated", "undecided", "oldest start"],
+        Lang::Fr => [
+            "finalité",
+            "couverts",
+            "en cours",
+            "échus",
+            "suspendus",
+            "sans date",
+            "indécis",
+            "faits",
+            "terminés",
+            "dont gelés",
+            "plus ancien départ",
+        ],
+        Lang::En => [
+            "purpose",
+            "covered",
+            "running",
+            "due",
+            "suspended",
+            "undated",
+            "undecided",
+            "done",
+            "ended",
+            "of these held",
+            "oldest start",
+        ],
     });
     for (purpose, f) in &c.purposes {
-        let figures = [f.covered, f.running, f.due, f.held, f.kept_while, f.undated, f.undecided].map(|n| number(n, lang));
+        let figures = [f.covered, f.running, f.due, f.kept_while, f.undated, f.undecided, f.done, f.ended, f.held];
         let oldest = f.oldest_due_start.map_or("-".to_owned(), |d| words::day(d, lang));
-        table.row(std::iter::once(purpose.clone()).chain(figures).chain([oldest]).collect());
+        table.row(std::iter::once(purpose.clone()).chain(figures.map(|n| number(n, lang))).chain([oldest]).collect());
     }
     table
 }

@@ -41,7 +41,7 @@ pub enum Note {
     NeverStoredFrozen,
 }
 
-/// The figures of one purpose.
+/// The figures of one purpose. What it covers is the sum of running, due, kept while, undated, undecided, done and ended; held records are in these, too.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct PurposeCounts {
     /// Records that the purpose covers.
@@ -58,7 +58,9 @@ pub struct PurposeCounts {
     pub undated: u64,
     /// Whether the purpose covers them is unknown.
     pub undecided: u64,
-    /// Ended, with nothing left to do (or something else still keeps every field).
+    /// Every personal field is masked for good.
+    pub done: u64,
+    /// Ended without anything to do now: another purpose or an order keeps every field, or what had to be cleared is.
     pub ended: u64,
     /// The oldest start among the due.
     pub oldest_due_start: Option<NaiveDate>,
@@ -158,7 +160,7 @@ impl Census {
                 any_covers |= state != "n";
                 // Nothing is left of a done record that a purpose could keep or wait for.
                 let state = if done && state != "n" { "t" } else { state };
-                figures.add(state, n, frozen, due, cell(p + 3 + a + i));
+                figures.add(state, n, [frozen, due, done], cell(p + 3 + a + i));
             }
             counts.uncovered += if any_covers || done { 0 } else { n };
             for (i, (_, _, found)) in counts.notes.iter_mut().enumerate() {
@@ -216,7 +218,7 @@ fn notes(records: &Records<'_>, data: &DataSet) -> Vec<(Note, String, B)> {
 }
 
 impl PurposeCounts {
-    fn add(&mut self, state: &str, n: u64, frozen: bool, due: bool, oldest: Option<&str>) {
+    fn add(&mut self, state: &str, n: u64, [frozen, due, done]: [bool; 3], oldest: Option<&str>) {
         if state == "n" {
             return;
         }
@@ -231,6 +233,7 @@ impl PurposeCounts {
                 let start = oldest.and_then(|t| NaiveDate::parse_from_str(t.get(..10)?, "%Y-%m-%d").ok());
                 self.oldest_due_start = [self.oldest_due_start, start].into_iter().flatten().min();
             }
+            "c" | "o" | "x" | "t" if done => self.done += n,
             "c" | "o" | "x" | "t" => self.ended += n,
             _ => self.running += n,
         }
