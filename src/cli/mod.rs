@@ -1,6 +1,7 @@
 //! The commands. Only here do errors become words and exit codes.
 
 mod adopt;
+mod ceiling;
 mod check;
 mod context;
 mod core_dump;

@@ -2,12 +2,13 @@
 
 use chrono::NaiveDate;
 
+use super::ceiling;
 use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
 use super::output;
 use super::table::Table;
 use super::words::{self, count, number, pick};
-use crate::config::{Lang, SourceRules};
+use crate::config::{Lang, Settings, SourceRules};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
 use crate::plan::census::{Counts, Note};
@@ -53,8 +54,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         session.done().await?;
         source.close().await;
         match cx.format {
-            super::Format::Json => all.push(json(&prepared, &counts)),
-            super::Format::Text => output::say(text(&prepared, rules, &counts, cx.lang(&workspace)))?,
+            super::Format::Json => all.push(json(&prepared, &counts, &workspace.settings)),
+            super::Format::Text => output::say(text(&prepared, rules, &counts, &workspace.settings, cx.lang(&workspace)))?,
         }
     }
     if cx.format == super::Format::Json {
@@ -70,7 +71,7 @@ fn sql(statements: &[Listed]) -> String {
 
 /// The plan and its counts as a JSON value.
 #[must_use]
-pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Value {
+pub fn json(prepared: &Prepared, counts: &[(String, Counts)], settings: &Settings) -> serde_json::Value {
     let plan = &prepared.plan;
     serde_json::json!({
         "source": plan.source,
@@ -82,7 +83,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
                 "purpose": p, "covered": f.covered, "running": f.running, "due": f.due, "held": f.held, "kept_while": f.kept_while,
                 "undated": f.undated, "undecided": f.undecided, "done": f.done, "ended": f.ended, "oldest_due_start": f.oldest_due_start,
             })).collect::<Vec<_>>(),
-            "actions": c.actions,
+            "actions": c.actions, "would_be_stopped": ceiling::json(ceiling::foreseen(settings, &plan.source, c), settings, &plan.source),
         })).collect::<Vec<_>>(),
         "actions": plan.actions.iter().map(|a| serde_json::json!({
             "action": a.id, "kind": a.kind.word(), "data_set": a.data_set, "categories": a.categories, "purposes": a.purposes,
@@ -93,7 +94,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
 
 /// The plan as a page for people.
 #[must_use]
-pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)], lang: Lang) -> String {
+pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)], settings: &Settings, lang: Lang) -> String {
     let plan = &prepared.plan;
     let say = |fr, en| pick(lang, fr, en);
     let (source, today, colon) = (&plan.source, words::day(plan.today, lang), words::colon(lang));
@@ -129,7 +130,8 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
             };
             out.push_str(&format!("  ! {} {what} {subject}\n", number(*n, lang)));
         }
-        for (action, n) in c.actions.iter().filter(|(_, n)| *n > 0) {
+        let stops = ceiling::foreseen(settings, source, c);
+        for (action, n) in c.actions.iter().filter(|(id, n)| *n > 0 || stops.iter().any(|(stopped, _)| stopped == id)) {
             let Some(a) = plan.actions.iter().find(|a| a.id == *action) else { continue };
             let (n, categories) = (number(*n, lang), a.categories.join(", "));
             let line = match a.kind {
@@ -151,6 +153,10 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
                 ),
             };
             out.push_str(&format!("  → {line}\n"));
+            if let Some((_, s)) = stops.iter().find(|(id, _)| id == action) {
+                let setting = settings.ceiling_key(source, s.ceiling);
+                out.push_str(&format!("    ! {}\n", ceiling::would_be_stopped(*s, setting, lang)));
+            }
         }
         out.push('\n');
     }

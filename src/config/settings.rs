@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::enforce::{Ceilings, Settings as RunSettings};
+use crate::journal::Ceiling;
 use crate::source::{Target, TlsMode};
 
 /// A language of the product.
@@ -129,6 +130,20 @@ impl Settings {
             time: own.minutes.or(general.minutes).map(|m| Duration::from_secs(m * 60)),
             ..defaults
         }
+    }
+
+    /// The key that sets a ceiling of a source's runs, level by level with dots: its own where it has one, otherwise the general one. `None` for a
+    /// ceiling that no setting has.
+    #[must_use]
+    pub fn ceiling_key(&self, source: &str, ceiling: Ceiling) -> Option<String> {
+        let own = self.sources.get(source).map(|s| s.ceilings).unwrap_or_default();
+        let (key, is_own) = match ceiling {
+            Ceiling::Rows => ("rows", own.rows.is_some()),
+            Ceiling::Share => ("share_percent", own.share_percent.is_some()),
+            Ceiling::Time => ("minutes", own.minutes.is_some()),
+            Ceiling::Multiple => return None,
+        };
+        Some(if is_own { format!("sources.{source}.ceilings.{key}") } else { format!("ceilings.{key}") })
     }
 
     /// How a source's runs work. What is given goes before what the file says.

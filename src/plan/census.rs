@@ -79,6 +79,10 @@ pub struct Counts {
     pub purposes: Vec<(String, PurposeCounts)>,
     /// Rows that each action would change.
     pub actions: Vec<(String, u64)>,
+    /// By action, the most rows that a run finds due for it at once or step by step: what its ceilings are held against. Where rows are emptied, those
+    /// that go later in the same run are still among them.
+    #[serde(skip)]
+    pub found_due: Vec<u64>,
     /// Records that no purpose covers.
     pub uncovered: u64,
     /// What else was found: what, about what, how many records.
@@ -129,6 +133,7 @@ impl Census {
         let mut counts = Counts {
             purposes: self.purposes.iter().map(|id| (id.clone(), PurposeCounts::default())).collect(),
             actions: self.actions.iter().map(|(id, _)| (id.clone(), 0)).collect(),
+            found_due: vec![0; a],
             notes: self.notes.iter().map(|(note, subject)| (*note, subject.clone(), 0)).collect(),
             ..Counts::default()
         };
@@ -151,7 +156,9 @@ impl Census {
             counts.frozen += if frozen { n } else { 0 };
             counts.done += if done { n } else { 0 };
             for (i, (_, total)) in counts.actions.iter_mut().enumerate() {
+                let chosen = cell(p + 3 + i) == Some("1");
                 *total += if acted[i] { n } else { 0 };
+                counts.found_due[i] += if acted[i] || chosen { n } else { 0 };
             }
             let due = acted.iter().zip(&self.actions).any(|(on, (_, kind))| *on && *kind != ActionKind::NeverStored);
             let mut any_covers = false;
