@@ -185,6 +185,12 @@ impl std::fmt::Display for UrlError {
 }
 
 impl SourceSettings {
+    /// The same source, reached with the URL in another file: as an administrator, for example.
+    #[must_use]
+    pub fn at(&self, url_file: PathBuf) -> Self {
+        Self { url: None, url_file: Some(url_file), credential: None, ..self.clone() }
+    }
+
     /// Where the source is. `base` is the directory of the settings file.
     ///
     /// # Errors

@@ -73,3 +73,22 @@ fn every_kind_of_file_has_a_published_schema() {
         assert_eq!(site.run(&["schema", kind]).expect(0).json()["type"], "object", "{kind}");
     }
 }
+
+#[test]
+fn the_script_is_made_as_an_administrator_before_the_role_is_there() {
+    for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql] {
+        let Some(site) = Site::new(engine) else { continue };
+        let role = site.role_name();
+        site.write("admin.url", &site.database.url);
+        site.write("url", &site.database.as_user(&role));
+        let setup = ["setup", "--source", "crm", "--role", &role];
+        site.run(&setup).refused(78, "`retentiond setup --url-file <file>` connects with an administrator's URL");
+        let script = site.run(&[&setup[..], &["--url-file", "admin.url"]].concat()).expect(0).out;
+        site.sql(&script);
+        site.run(&["check", "--source", "crm"]).refused(78, "login refused");
+        site.log_in();
+        site.run(&["check"]).expect(0);
+        site.run(&["check", "--source", "crm", "--url-file", "admin.url"]).expect(0);
+        site.run(&["check", "--url-file", "admin.url"]).expect(64);
+    }
+}
