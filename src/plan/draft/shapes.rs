@@ -59,9 +59,12 @@ pub fn look<'a>(values: impl IntoIterator<Item = &'a str>) -> Seen {
     let dated = count >= 10 && years.len() * 10 >= all.len() * 9;
     // The middle half of births spans decades; that of a record's own dates a few years.
     let generations = dated && years[years.len() * 3 / 4] - years[years.len() / 4] >= 15 && years[0] < 1990;
-    let formats: [(DateFormat, fn(&str) -> bool); 2] =
-        [(DateFormat::IsoDate, values::is_iso_date), (DateFormat::IsoDateTime, values::is_iso_datetime)];
-    let dates = formats.into_iter().find(|(_, fits)| count >= 3 && of(*fits) == count).map(|(format, _)| format);
+    let all_are = |fits: fn(&str) -> bool| count >= 3 && of(fits) == count;
+    let dates = if all_are(values::is_iso_date) {
+        Some(DateFormat::IsoDate)
+    } else {
+        all_are(values::is_iso_datetime).then_some(DateFormat::IsoDateTime)
+    };
     Seen { values: count, shape, marks, generations, dates }
 }
 
