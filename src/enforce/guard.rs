@@ -22,7 +22,7 @@ fn share_needs(ceilings: Ceilings, due: u64) -> Option<u64> {
     (due > 0 && enough > ceilings.share_from_rows).then_some(enough)
 }
 
-/// Whether `due` of `records` rows is too large a share. `records` may be cut at what [`share_needs`] says.
+/// Whether `due` of `records` rows is too large a share. `records` may be cut at what `share_needs` says.
 fn share(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
     let found = due.saturating_mul(1_000).checked_div(records).unwrap_or(0);
     let limit = ceilings.share.filter(|limit| records >= ceilings.share_from_rows && found > *limit)?;
@@ -30,7 +30,7 @@ fn share(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
 }
 
 /// What stops an action that finds so many of a table's records due, if anything does: the one place that decides, for the run and for the plan that
-/// foretells it. `records` may be cut at what [`share_needs`] says.
+/// foretells it. `records` may be cut at what `share_needs` says.
 #[must_use]
 pub fn would_stop(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
     rows(ceilings, due).or_else(|| share_needs(ceilings, due).and_then(|most| share(ceilings, due, records.min(most))))

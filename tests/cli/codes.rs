@@ -17,7 +17,7 @@ fn a_command_line_that_cannot_be_understood_exits_64() {
         &["order"],
         &["order", "hold", "--data", "a.b"],
         &["journal", "verify"],
-        &["schema", "settings"],
+        &["schema", "journal"],
         &["setup"],
         &["demo", "--records", "many"],
         &["init", "--force"],

@@ -46,8 +46,8 @@ pub fn look<'a>(values: impl IntoIterator<Item = &'a str>) -> Seen {
     let count = u32::try_from(all.len()).unwrap_or(u32::MAX);
     let of = |fits: fn(&str) -> bool| u32::try_from(all.iter().filter(|v| fits(v)).count()).unwrap_or(u32::MAX);
     // Instants of some days have the same first digits, which may be those of a man born in some month: a register of people has women, too.
-    let clock = of(values::is_epoch_milliseconds) * 100 >= 95 * count;
-    let shape = SHAPES.iter().filter(|s| !clock || s.kind != Kind::Nir).find_map(|s| {
+    let instants = of(values::is_epoch_milliseconds) * 100 >= 95 * count;
+    let shape = SHAPES.iter().filter(|s| !instants || s.kind != Kind::Nir).find_map(|s| {
         let fitting = of(s.fits);
         (count >= s.least && fitting * 100 >= s.share * count)
             .then(|| (s.kind, u8::try_from(fitting * 100 / count.max(1)).unwrap_or(100)))

@@ -59,9 +59,9 @@ pub(super) fn is_iso_date(v: &str) -> bool {
 /// A date-time as `YYYY-MM-DD HH:MM`, with `T` or a blank, with or without seconds and their fractions, without a zone.
 pub(super) fn is_iso_datetime(v: &str) -> bool {
     let (Some(day), Some(time)) = (v.get(..10), v.get(11..)) else { return false };
-    let (clock, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let (of_day, fraction) = time.split_once('.').unwrap_or((time, "0"));
     let digits = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
-    let form = match clock.len() {
+    let form = match of_day.len() {
         5 if !time.contains('.') => "%H:%M",
         8 => "%H:%M:%S",
         _ => return false,
@@ -69,7 +69,7 @@ pub(super) fn is_iso_datetime(v: &str) -> bool {
     is_iso_date(day)
         && matches!(v.as_bytes()[10], b'T' | b' ')
         && digits
-        && chrono::NaiveTime::parse_from_str(clock, form).is_ok()
+        && chrono::NaiveTime::parse_from_str(of_day, form).is_ok()
 }
 
 /// A French social-security number of 13 characters, or of 15 with the right key; Corsica's 2A and 2B included. Without a key, nothing but its
