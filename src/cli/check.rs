@@ -1,5 +1,7 @@
 //! `retentiond check`.
 
+use std::path::PathBuf;
+
 use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::output;
@@ -18,8 +20,11 @@ pub struct Args {
     /// Only this source.
     #[arg(long)]
     source: Option<String>,
+    /// A private file with the URL of another user to connect as: an administrator sees every trigger and privilege.
+    #[arg(long, value_name = "FILE", requires = "source")]
+    url_file: Option<PathBuf>,
     /// Only the files: open no connection.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "url_file")]
     offline: bool,
     /// Do not try the masks on a few rows of each table in a transaction that is rolled back.
     #[arg(long)]
@@ -33,7 +38,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     if !args.offline && !lists[0].1.any_error() {
         for id in cx.sources(&workspace, args.source.as_deref())? {
             let Some(rules) = workspace.sources.get(&id) else { continue };
-            let source = cx.connect(&workspace, &id).await?;
+            let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;
             let mut found = Faults::default();
             check(&source, &rules.map, &rules.policies, cx.clock.now(), !args.no_probe, &mut found).await?;
             if !found.any_error() {

@@ -1,6 +1,6 @@
 //! What most commands need: the workspace, a source, the state, the clock.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, TimeZone as _, Utc};
@@ -12,8 +12,12 @@ use crate::config::{Lang, LoadError, SourceRules, Workspace};
 use crate::enforce::{Prepared, Settings};
 use crate::journal::{Journal, Name};
 use crate::policy::located::Faults;
-use crate::source::Source;
+use crate::source::{Source, SourceError};
 use crate::state::State;
+
+/// What to do when the server turns away the user of the settings.
+const ADVICE: &str = ": the role is there only once the script of `retentiond setup` was run and it was given a password; until then \
+     `retentiond setup --url-file <file>` connects with an administrator's URL";
 
 /// The surroundings of one command.
 pub struct Cx {
@@ -87,11 +91,23 @@ impl Cx {
     /// # Errors
     /// [`Exit::Config`], [`Exit::Unavailable`].
     pub async fn connect(&self, workspace: &Workspace, id: &str) -> Result<Source, Failure> {
+        self.connect_as(workspace, id, None).await
+    }
+
+    /// Connects to a source as the settings say, or as another user whose URL is in a file. Whoever the server turns away hears of that file.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], [`Exit::Unavailable`].
+    pub async fn connect_as(&self, workspace: &Workspace, id: &str, url_file: Option<&Path>) -> Result<Source, Failure> {
         let settings = workspace.settings.sources.get(id).ok_or_else(|| unknown_source(workspace, id))?;
-        let target = settings.target(&workspace.base).map_err(|e| Failure::new(Exit::Config, format!("source {id}: {e}")))?;
+        let other = url_file.map(|file| settings.at(std::path::absolute(file).unwrap_or_else(|_| file.to_owned())));
+        let target = other.as_ref().unwrap_or(settings).target(&workspace.base);
+        let target = target.map_err(|e| Failure::new(Exit::Config, format!("source {id}: {e}")))?;
         Source::connect(&target).await.map_err(|e| {
+            let refused = matches!(&e, SourceError::Database(fault) if fault.is_refusal());
             let failure = Failure::from(e);
-            Failure::new(failure.exit, format!("source {id}: {}", failure.message))
+            let advice = if refused && url_file.is_none() { ADVICE } else { "" };
+            Failure::new(failure.exit, format!("source {id}: {}{advice}", failure.message))
         })
     }
 

@@ -9,10 +9,10 @@ use super::output;
 use super::progress::Progress;
 use super::table::Table;
 use super::words::{self, count, number, pick};
-use super::{Format, plan};
+use super::{Format, ceiling, plan};
 use crate::config::{Lang, PaceWord, Settings};
 use crate::enforce::{RunOutcome, RunRequest, Stopped, run as enforce, take_census};
-use crate::journal::{Ceiling, Trigger};
+use crate::journal::Trigger;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -21,6 +21,9 @@ pub struct Args {
     #[arg(long)]
     source: Option<String>,
     /// The hash of the plan that was shown; without it, the plan is shown and asked about on a terminal.
+    ///
+    /// The hash stands for the policies, the map, the live schema, the statements and the day. It does not stand for the counts that were shown,
+    /// nor for orders and ceilings: the run does what is due when it runs, leaves what an order holds by then, and stops at the ceilings of then.
     #[arg(long, value_name = "HASH")]
     plan: Option<String>,
     /// How hard the run works; the settings decide without it.
@@ -72,7 +75,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 let mut session = source.session().await?;
                 let counts = take_census(&mut session, &prepared.plan).await?;
                 session.done().await?;
-                let shown = plan::text(&prepared, rules, &counts, lang);
+                let shown = plan::text(&prepared, rules, &counts, &workspace.settings, lang);
                 match cx.format {
                     Format::Json => eprint!("{shown}"),
                     Format::Text => output::say(shown)?,
@@ -104,8 +107,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         source.close().await;
         worst = worst_of(worst, exit_of(&outcome));
         match cx.format {
-            Format::Json => results.push(serde_json::json!({ "source": id, "outcome": outcome })),
-            Format::Text => output::say(text(&id, &outcome, lang))?,
+            Format::Json => results.push(serde_json::json!({
+                "source": id, "outcome": outcome, "stopped": ceiling::json(stops(&outcome), &workspace.settings, &id),
+            })),
+            Format::Text => output::say(text(&id, &outcome, &workspace.settings, lang))?,
         }
     }
     if cx.format == Format::Json {
@@ -154,9 +159,14 @@ fn confirmed(lang: Lang) -> Result<bool, Failure> {
     Ok(answer.trim().eq_ignore_ascii_case(yes))
 }
 
+/// The actions that a ceiling stopped.
+fn stops(outcome: &RunOutcome) -> Vec<(&str, Stopped)> {
+    outcome.actions.iter().filter_map(|a| Some((a.action.as_str(), a.stopped?))).collect()
+}
+
 /// What a run did, for people.
 #[must_use]
-pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
+pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang) -> String {
     let say = |fr: &'static str, en: &'static str| pick(lang, fr, en);
     let n = |x: u64| number(x, lang);
     let mut table = Table::new(&match lang {
@@ -172,7 +182,7 @@ pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
             n(a.failed + a.too_large),
             n(a.busy),
             n(a.due_after),
-            a.stopped.map_or(String::new(), |s| stopped(s, lang)),
+            a.stopped.map_or(String::new(), |s| ceiling::stopped(s, settings.ceiling_key(source, s.ceiling), lang)),
         ]);
     }
     let mut out = format!("Source {source}{} {} {}\n", words::colon(lang), say("exécution", "run"), outcome.run);
@@ -208,25 +218,4 @@ pub fn text(source: &str, outcome: &RunOutcome, lang: Lang) -> String {
     }
     out.push('\n');
     out
-}
-
-fn stopped(s: Stopped, lang: Lang) -> String {
-    let (found, limit) = match s.ceiling {
-        Ceiling::Rows => (count(s.found, lang, ("ligne", "lignes"), ("row", "rows")), number(s.limit, lang)),
-        Ceiling::Share => {
-            let found = words::percent(s.found, lang);
-            (format!("{found} {}", pick(lang, "de la table", "of the table")), words::percent(s.limit, lang))
-        }
-        Ceiling::Time => (count(s.found, lang, ("seconde", "secondes"), ("second", "seconds")), number(s.limit, lang)),
-        Ceiling::Multiple => {
-            let found = words::percent(s.found, lang);
-            (format!("{found} {}", pick(lang, "de l'habituel", "of the usual")), words::percent(s.limit, lang))
-        }
-    };
-    let (colon, limited) = (words::colon(lang), pick(lang, "limite", "limit"));
-    format!(
-        "{}{colon} {found} ({limited}{} {limit})",
-        pick(lang, "arrêté par le plafond", "stopped by the ceiling"),
-        pick(lang, "\u{a0}:", "")
-    )
 }

@@ -1,6 +1,7 @@
 //! The commands. Only here do errors become words and exit codes.
 
 mod adopt;
+mod ceiling;
 mod check;
 mod context;
 mod core_dump;
@@ -80,7 +81,7 @@ enum Command {
     Plan(plan::Args),
     /// Tell the story of one record: what keeps it, since when, until when, what is due.
     Explain(explain::Args),
-    /// Do one run of exactly the plan that was shown.
+    /// Do one run of the plan that was shown: the same rules on the same day, on the records that are due when it runs.
     Enforce(enforce::Args),
     /// Place, lift and list orders: holds, restrictions, objections, erasures, instructions.
     Order(order::Args),

@@ -2,12 +2,13 @@
 
 use chrono::NaiveDate;
 
+use super::ceiling;
 use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
 use super::output;
 use super::table::Table;
 use super::words::{self, count, number, pick};
-use crate::config::{Lang, SourceRules};
+use crate::config::{Lang, Settings, SourceRules};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
 use crate::plan::census::{Counts, Note};
@@ -53,8 +54,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         session.done().await?;
         source.close().await;
         match cx.format {
-            super::Format::Json => all.push(json(&prepared, &counts)),
-            super::Format::Text => output::say(text(&prepared, rules, &counts, cx.lang(&workspace)))?,
+            super::Format::Json => all.push(json(&prepared, &counts, &workspace.settings)),
+            super::Format::Text => output::say(text(&prepared, rules, &counts, &workspace.settings, cx.lang(&workspace)))?,
         }
     }
     if cx.format == super::Format::Json {
@@ -70,7 +71,7 @@ fn sql(statements: &[Listed]) -> String {
 
 /// The plan and its counts as a JSON value.
 #[must_use]
-pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Value {
+pub fn json(prepared: &Prepared, counts: &[(String, Counts)], settings: &Settings) -> serde_json::Value {
     let plan = &prepared.plan;
     serde_json::json!({
         "source": plan.source,
@@ -80,9 +81,9 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
             "data_set": id, "records": c.records, "frozen": c.frozen, "done": c.done, "uncovered": c.uncovered, "notes": c.notes,
             "purposes": c.purposes.iter().map(|(p, f)| serde_json::json!({
                 "purpose": p, "covered": f.covered, "running": f.running, "due": f.due, "held": f.held, "kept_while": f.kept_while,
-                "undated": f.undated, "undecided": f.undecided, "ended": f.ended, "oldest_due_start": f.oldest_due_start,
+                "undated": f.undated, "undecided": f.undecided, "done": f.done, "ended": f.ended, "oldest_due_start": f.oldest_due_start,
             })).collect::<Vec<_>>(),
-            "actions": c.actions,
+            "actions": c.actions, "would_be_stopped": ceiling::json(ceiling::foreseen(settings, &plan.source, c), settings, &plan.source),
         })).collect::<Vec<_>>(),
         "actions": plan.actions.iter().map(|a| serde_json::json!({
             "action": a.id, "kind": a.kind.word(), "data_set": a.data_set, "categories": a.categories, "purposes": a.purposes,
@@ -93,7 +94,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)]) -> serde_json::Val
 
 /// The plan as a page for people.
 #[must_use]
-pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)], lang: Lang) -> String {
+pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)], settings: &Settings, lang: Lang) -> String {
     let plan = &prepared.plan;
     let say = |fr, en| pick(lang, fr, en);
     let (source, today, colon) = (&plan.source, words::day(plan.today, lang), words::colon(lang));
@@ -103,6 +104,12 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
         let records = count(c.records, lang, ("enregistrement", "enregistrements"), ("record", "records"));
         out.push_str(&format!("{} ({id}){colon} {records}\n", shown(title)));
         out.push_str(&purposes(c, lang).render());
+        if c.purposes.iter().any(|(_, f)| f.ended > 0) {
+            out.push_str(say(
+                "  Terminés\u{a0}: une autre finalité ou un ordre garde l'enregistrement, ou ce qui devait partir est parti.\n",
+                "  Ended: another purpose or an order keeps the record, or what had to go is gone.\n",
+            ));
+        }
         if c.uncovered > 0 {
             let records = count(
                 c.uncovered,
@@ -123,7 +130,8 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
             };
             out.push_str(&format!("  ! {} {what} {subject}\n", number(*n, lang)));
         }
-        for (action, n) in c.actions.iter().filter(|(_, n)| *n > 0) {
+        let stops = ceiling::foreseen(settings, source, c);
+        for (action, n) in c.actions.iter().filter(|(id, n)| *n > 0 || stops.iter().any(|(stopped, _)| stopped == id)) {
             let Some(a) = plan.actions.iter().find(|a| a.id == *action) else { continue };
             let (n, categories) = (number(*n, lang), a.categories.join(", "));
             let line = match a.kind {
@@ -145,6 +153,10 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
                 ),
             };
             out.push_str(&format!("  → {line}\n"));
+            if let Some((_, s)) = stops.iter().find(|(id, _)| id == action) {
+                let setting = settings.ceiling_key(source, s.ceiling);
+                out.push_str(&format!("    ! {}\n", ceiling::would_be_stopped(*s, setting, lang)));
+            }
         }
         out.push('\n');
     }
@@ -156,17 +168,40 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
     out
 }
 
+/// A row for each purpose: what it covers is the sum of the columns up to the ended, and the held are among them.
 fn purposes(c: &Counts, lang: Lang) -> Table {
     let mut table = Table::new(&match lang {
-        Lang::Fr => {
-            ["finalité", "couverts", "en cours", "échus", "gelés", "suspendus", "sans date", "indécis", "plus ancien départ"]
-        }
-        Lang::En => ["purpose", "covered", "running", "due", "held", "suspended", "undated", "undecided", "oldest start"],
+        Lang::Fr => [
+            "finalité",
+            "couverts",
+            "en cours",
+            "échus",
+            "suspendus",
+            "sans date",
+            "indécis",
+            "faits",
+            "terminés",
+            "dont gelés",
+            "plus ancien départ",
+        ],
+        Lang::En => [
+            "purpose",
+            "covered",
+            "running",
+            "due",
+            "suspended",
+            "undated",
+            "undecided",
+            "done",
+            "ended",
+            "of these held",
+            "oldest start",
+        ],
     });
     for (purpose, f) in &c.purposes {
-        let figures = [f.covered, f.running, f.due, f.held, f.kept_while, f.undated, f.undecided].map(|n| number(n, lang));
+        let figures = [f.covered, f.running, f.due, f.kept_while, f.undated, f.undecided, f.done, f.ended, f.held];
         let oldest = f.oldest_due_start.map_or("-".to_owned(), |d| words::day(d, lang));
-        table.row(std::iter::once(purpose.clone()).chain(figures).chain([oldest]).collect());
+        table.row(std::iter::once(purpose.clone()).chain(figures.map(|n| number(n, lang))).chain([oldest]).collect());
     }
     table
 }

@@ -17,6 +17,8 @@ enum Kind {
     Policy,
     /// A data map.
     Map,
+    /// The settings file.
+    Settings,
 }
 
 /// Prints the published JSON Schema.
@@ -24,6 +26,7 @@ pub fn run(args: Args) -> Result<Exit, Failure> {
     let text = match args.kind {
         Kind::Policy => include_str!("../../config/schema/policy.schema.json"),
         Kind::Map => include_str!("../../config/schema/map.schema.json"),
+        Kind::Settings => include_str!("../../config/schema/settings.schema.json"),
     };
     output::say(text)?;
     Ok(Exit::Ok)

@@ -1,5 +1,7 @@
 //! `retentiond setup`.
 
+use std::path::PathBuf;
+
 use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::output;
@@ -17,6 +19,9 @@ pub struct Args {
     /// The role to create; the settings or `retentiond` decide without it.
     #[arg(long)]
     role: Option<String>,
+    /// A private file with the URL of an administrator to connect as: the settings' role is made by the script.
+    #[arg(long, value_name = "FILE")]
+    url_file: Option<PathBuf>,
     /// How many workers may act at once.
     #[arg(long, default_value_t = 4)]
     slots: u16,
@@ -27,7 +32,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
     cx.sources(&workspace, Some(&args.source))?;
     let Some(rules) = workspace.sources.get(&args.source) else { return Err(Failure::new(Exit::Usage, "unknown source")) };
-    let source = cx.connect(&workspace, &args.source).await?;
+    let source = cx.connect_as(&workspace, &args.source, args.url_file.as_deref()).await?;
     // What this role lacks is what the script is for: of the faults, only those that leave no plan matter here.
     let mut found = Faults::default();
     let checked = check(&source, &rules.map, &rules.policies, cx.clock.now(), false, &mut found).await?;

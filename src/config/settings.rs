@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use crate::enforce::{Ceilings, Settings as RunSettings};
+use crate::journal::Ceiling;
 use crate::source::{Target, TlsMode};
 
 /// A language of the product.
@@ -131,6 +132,20 @@ impl Settings {
         }
     }
 
+    /// The key that sets a ceiling of a source's runs, level by level with dots: its own where it has one, otherwise the general one. `None` for a
+    /// ceiling that no setting has.
+    #[must_use]
+    pub fn ceiling_key(&self, source: &str, ceiling: Ceiling) -> Option<String> {
+        let own = self.sources.get(source).map(|s| s.ceilings).unwrap_or_default();
+        let (key, is_own) = match ceiling {
+            Ceiling::Rows => ("rows", own.rows.is_some()),
+            Ceiling::Share => ("share_percent", own.share_percent.is_some()),
+            Ceiling::Time => ("minutes", own.minutes.is_some()),
+            Ceiling::Multiple => return None,
+        };
+        Some(if is_own { format!("sources.{source}.ceilings.{key}") } else { format!("ceilings.{key}") })
+    }
+
     /// How a source's runs work. What is given goes before what the file says.
     #[must_use]
     pub fn run(&self, source: &str, pace: Option<PaceWord>, workers: Option<u8>) -> RunSettings {
@@ -170,20 +185,19 @@ impl std::fmt::Display for UrlError {
 }
 
 impl SourceSettings {
+    /// The same source, reached with the URL in another file: as an administrator, for example.
+    #[must_use]
+    pub fn at(&self, url_file: PathBuf) -> Self {
+        Self { url: None, url_file: Some(url_file), credential: None, ..self.clone() }
+    }
+
     /// Where the source is. `base` is the directory of the settings file.
     ///
     /// # Errors
     /// [`UrlError`].
     pub fn target(&self, base: &Path) -> Result<Target, UrlError> {
         let file = match (&self.url, &self.url_file, &self.credential) {
-            (Some(url), None, None) => {
-                // A relative SQLite path is relative to the settings file, like every other path in it.
-                let url = match url.strip_prefix("sqlite:") {
-                    Some(path) if !path.starts_with('/') => format!("sqlite:{}", base.join(path).display()),
-                    _ => url.clone(),
-                };
-                return Ok(self.with(Target::new(url)));
-            }
+            (Some(url), None, None) => return Ok(self.with(url, base)),
             (None, Some(file), None) => base.join(file),
             (None, None, Some(name)) => {
                 PathBuf::from(std::env::var_os("CREDENTIALS_DIRECTORY").ok_or(UrlError::NoCredentials)?).join(name)
@@ -191,16 +205,37 @@ impl SourceSettings {
             _ => return Err(UrlError::NotOne),
         };
         let bytes = crate::state::read_private(&file).map_err(|e| UrlError::File(file, e))?;
-        Ok(self.with(Target::new(String::from_utf8_lossy(&bytes).trim())))
+        Ok(self.with(String::from_utf8_lossy(&bytes).trim(), base))
     }
 
-    fn with(&self, target: Target) -> Target {
+    fn with(&self, url: &str, base: &Path) -> Target {
+        // A relative SQLite path is relative to the settings file, like every other path in it, wherever the URL is kept.
+        let target = match url.strip_prefix("sqlite:") {
+            Some(path) if !path.starts_with('/') => Target::new(format!("sqlite:{}", base.join(path).display())),
+            _ => Target::new(url),
+        };
         let tls = match self.tls {
             Tls::Default => TlsMode::Default,
             Tls::VerifyFull => TlsMode::VerifyFull,
             Tls::VerifyCa => TlsMode::VerifyCa,
             Tls::Off => TlsMode::Off,
         };
-        Target { tls, ca_file: self.ca_file.clone(), ..target }
+        Target { tls, ca_file: self.ca_file.as_ref().map(|file| base.join(file)), ..target }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_of_a_source_start_at_the_settings_file() {
+        let source = |ca_file: &str| -> SourceSettings {
+            toml::from_str(&format!("map = \"m\"\nurl = \"sqlite:crm.db\"\nca_file = \"{ca_file}\"")).unwrap()
+        };
+        let target = |ca_file: &str| source(ca_file).target(Path::new("/etc/r")).unwrap();
+        assert_eq!(target("ca.pem").ca_file.unwrap(), Path::new("/etc/r/ca.pem"));
+        assert_eq!(target("/ca.pem").ca_file.unwrap(), Path::new("/ca.pem"));
+        assert_eq!(target("ca.pem").url, crate::source::SecretUrl::new("sqlite:/etc/r/crm.db"));
     }
 }

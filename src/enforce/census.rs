@@ -27,14 +27,18 @@ pub async fn take(session: &mut Session, plan: &Plan) -> Result<Vec<(String, Cou
         all.push((census.data_set.clone(), census.read(&rows)));
     }
     for counted in circles::count(session, plan).await? {
-        let of_set = all.iter_mut().find(|(id, _)| *id == counted.data_set);
-        for (id, n) in of_set.into_iter().flat_map(|(_, counts)| &mut counts.actions) {
-            match plan.actions.iter().find(|a| a.id == *id).map(|a| a.kind) {
-                Some(ActionKind::Delete) => *n += counted.rows,
-                Some(ActionKind::Empty) => *n = n.saturating_sub(counted.to_mask),
-                Some(ActionKind::Anonymise | ActionKind::Pseudonymise) => *n += counted.beside,
-                _ => {}
-            }
+        let Some((_, counts)) = all.iter_mut().find(|(id, _)| *id == counted.data_set) else { continue };
+        for ((id, n), found_due) in counts.actions.iter_mut().zip(&mut counts.found_due) {
+            let more = match plan.actions.iter().find(|a| a.id == *id).map(|a| a.kind) {
+                Some(ActionKind::Delete) => counted.rows,
+                Some(ActionKind::Anonymise | ActionKind::Pseudonymise) => counted.beside,
+                Some(ActionKind::Empty) => {
+                    *n = n.saturating_sub(counted.to_mask);
+                    0
+                }
+                _ => 0,
+            };
+            (*n, *found_due) = (*n + more, *found_due + more);
         }
     }
     if session.engine() == Engine::Postgres {

@@ -9,27 +9,31 @@ use crate::journal::{Ceiling, Event, Name};
 use crate::plan::action::{Action, ActionKind};
 
 /// Whether so many rows are too many.
-#[must_use]
-pub fn rows(ceilings: Ceilings, due: u64) -> Option<Stopped> {
+fn rows(ceilings: Ceilings, due: u64) -> Option<Stopped> {
     ceilings.rows.filter(|limit| due > *limit).map(|limit| Stopped { ceiling: Ceiling::Rows, limit, found: due })
 }
 
 /// How far a table must be counted to know whether `due` is too large a share of it; `None` when it cannot be. More rows than that are enough,
 /// and a small share of a large table is known after counting little of it.
-#[must_use]
-pub fn share_needs(ceilings: Ceilings, due: u64) -> Option<u64> {
+fn share_needs(ceilings: Ceilings, due: u64) -> Option<u64> {
     let limit = ceilings.share.filter(|limit| *limit < 1_000)?;
     let enough = due.saturating_mul(1_000) / limit.max(1) + 1;
     // A table with fewer rows than are measured, or with all that it takes.
     (due > 0 && enough > ceilings.share_from_rows).then_some(enough)
 }
 
-/// Whether `due` of `records` rows is too large a share. `records` may be cut at what [`share_needs`] says.
-#[must_use]
-pub fn share(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
+/// Whether `due` of `records` rows is too large a share. `records` may be cut at what `share_needs` says.
+fn share(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
     let found = due.saturating_mul(1_000).checked_div(records).unwrap_or(0);
     let limit = ceilings.share.filter(|limit| records >= ceilings.share_from_rows && found > *limit)?;
     Some(Stopped { ceiling: Ceiling::Share, limit, found })
+}
+
+/// What stops an action that finds so many of a table's records due, if anything does: the one place that decides, for the run and for the plan that
+/// foretells it. `records` may be cut at what `share_needs` says.
+#[must_use]
+pub fn would_stop(ceilings: Ceilings, due: u64, records: u64) -> Option<Stopped> {
+    rows(ceilings, due).or_else(|| share_needs(ceilings, due).and_then(|most| share(ceilings, due, records.min(most))))
 }
 
 /// Stops an action that would change more than a ceiling allows; says so in its outcome and in the journal.
@@ -44,13 +48,13 @@ pub(super) async fn guard(
 ) -> Result<bool, EnforceError> {
     let Some(first) = workers.first_mut() else { return Err(EnforceError::NotSetUp) };
     let ceilings = first.common.settings.ceilings;
-    let mut stopped = rows(ceilings, due);
-    if let Some(most) = share_needs(ceilings, due).filter(|_| stopped.is_none()) {
+    let mut records = 0;
+    if let Some(most) = share_needs(ceilings, due).filter(|_| rows(ceilings, due).is_none()) {
         // Rows that this run has deleted were there when it began.
         let gone = if action.kind == ActionKind::Delete { out.changed } else { 0 };
-        let there = first.count_table(action, most).await? + gone;
-        stopped = share(ceilings, due, there.min(most));
+        records = first.count_table(action, most).await? + gone;
     }
+    let stopped = would_stop(ceilings, due, records);
     if let Some(stopped) = stopped {
         out.stopped = Some(stopped);
         let event = purpose_stopped(&first.common.cx, action, stopped)?;
@@ -87,7 +91,7 @@ mod tests {
                 for records in [0u64, 1, 2, 10, 999, 1_000, 1_001, 2_000, 100_000] {
                     for due in (0..=records).step_by((records as usize / 97).max(1)) {
                         let whole = share(ceilings, due, records);
-                        let cut = share_needs(ceilings, due).and_then(|most| share(ceilings, due, records.min(most)));
+                        let cut = would_stop(ceilings, due, records);
                         assert_eq!(whole, cut, "{due} of {records}, limit {limit}, from {share_from_rows}");
                     }
                 }

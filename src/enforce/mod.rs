@@ -43,6 +43,7 @@ pub use draft::draft;
 pub use error::EnforceError;
 pub use explain::explain;
 pub use grants::grants;
+pub use guard::would_stop;
 pub use outcome::{ActionOutcome, RunOutcome, Stopped};
 pub use prepare::{Documents, Prepared, run_documents};
 pub use run::{RunRequest, run};

@@ -54,7 +54,7 @@ pub(super) fn judge(engine: Engine, found: &Surroundings, at: &Span, faults: &mu
     if !found.sees_triggers {
         faults
             .warning(at, "triggers could not be seen: the connected role lacks TRIGGER on the database, and tables without a grant stay hidden")
-            .help("run `retentiond check` once as an administrator: a trigger or foreign key that is not seen is not checked");
+            .help("run `retentiond check` once as an administrator (`--url-file`): a trigger or foreign key that is not seen is not checked");
     }
 }
 

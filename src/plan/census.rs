@@ -46,7 +46,7 @@ pub enum Note {
     NeverStoredFrozen,
 }
 
-/// The figures of one purpose.
+/// The figures of one purpose. What it covers is the sum of running, due, kept while, undated, undecided, done and ended; held records are in these, too.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct PurposeCounts {
     /// Records that the purpose covers.
@@ -63,7 +63,9 @@ pub struct PurposeCounts {
     pub undated: u64,
     /// Whether the purpose covers them is unknown.
     pub undecided: u64,
-    /// Ended, with nothing left to do (or something else still keeps every field).
+    /// Every personal field is masked for good.
+    pub done: u64,
+    /// Ended without anything to do now: another purpose or an order keeps every field, or what had to be cleared is.
     pub ended: u64,
     /// The oldest start among the due.
     pub oldest_due_start: Option<NaiveDate>,
@@ -82,6 +84,10 @@ pub struct Counts {
     pub purposes: Vec<(String, PurposeCounts)>,
     /// Rows that each action would change.
     pub actions: Vec<(String, u64)>,
+    /// By action, the most rows that a run finds due for it at once or step by step: what its ceilings are held against. Where rows are emptied, those
+    /// that go later in the same run are still among them.
+    #[serde(skip)]
+    pub found_due: Vec<u64>,
     /// Records that no purpose covers.
     pub uncovered: u64,
     /// What else was found: what, about what, how many records.
@@ -134,6 +140,7 @@ impl Census {
         let mut counts = Counts {
             purposes: self.purposes.iter().map(|id| (id.clone(), PurposeCounts::default())).collect(),
             actions: self.actions.iter().map(|(id, _)| (id.clone(), 0)).collect(),
+            found_due: vec![0; a],
             notes: self.notes.iter().map(|(note, subject)| (*note, subject.clone(), 0)).collect(),
             ..Counts::default()
         };
@@ -156,7 +163,9 @@ impl Census {
             counts.frozen += if frozen { n } else { 0 };
             counts.done += if done { n } else { 0 };
             for (i, (_, total)) in counts.actions.iter_mut().enumerate() {
+                let chosen = cell(p + 3 + i) == Some("1");
                 *total += if acted[i] { n } else { 0 };
+                counts.found_due[i] += if acted[i] || chosen { n } else { 0 };
             }
             let due = acted.iter().zip(&self.actions).any(|(on, (_, kind))| *on && *kind != ActionKind::NeverStored);
             let mut any_covers = false;
@@ -165,7 +174,7 @@ impl Census {
                 any_covers |= state != "n";
                 // Nothing is left of a done record that a purpose could keep or wait for.
                 let state = if done && state != "n" { "t" } else { state };
-                figures.add(state, n, frozen, due, self.oldest[i].read(cell(p + 3 + a + i)));
+                figures.add(state, n, [frozen, due, done], self.oldest[i].read(cell(p + 3 + a + i)));
             }
             counts.uncovered += if any_covers || done { 0 } else { n };
             for (i, (_, _, found)) in counts.notes.iter_mut().enumerate() {
@@ -235,7 +244,7 @@ fn notes(records: &Records<'_>, data: &DataSet) -> Vec<(Note, String, B)> {
 }
 
 impl PurposeCounts {
-    fn add(&mut self, state: &str, n: u64, frozen: bool, due: bool, oldest: Option<NaiveDate>) {
+    fn add(&mut self, state: &str, n: u64, [frozen, due, done]: [bool; 3], oldest: Option<NaiveDate>) {
         if state == "n" {
             return;
         }
@@ -249,6 +258,7 @@ impl PurposeCounts {
                 self.due += n;
                 self.oldest_due_start = [self.oldest_due_start, oldest].into_iter().flatten().min();
             }
+            "c" | "o" | "x" | "t" if done => self.done += n,
             "c" | "o" | "x" | "t" => self.ended += n,
             _ => self.running += n,
         }

@@ -180,8 +180,17 @@ impl Fault {
         self
     }
 
-    /// Names the known name nearest to `wrong`, when one is near, and otherwise lists the known ones.
+    /// Names the known name nearest to `wrong`, when one is near, and otherwise lists the first of the known ones.
     pub fn nearest<'a>(&mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
+        self.nearest_or(wrong, known, 8)
+    }
+
+    /// Names the key nearest to `wrong`, when one is near, and otherwise lists all of them: a table has no more than can be read.
+    pub fn nearest_key(&mut self, wrong: &str, known: &[&str]) -> &mut Self {
+        self.nearest_or(wrong, known.iter().copied(), usize::MAX)
+    }
+
+    fn nearest_or<'a>(&mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> &mut Self {
         let known: Vec<&str> = known.into_iter().take(1_000).collect();
         let wrong: String = wrong.chars().take(128).collect();
         let best = known.iter().map(|k| (strsim::damerau_levenshtein(&wrong, k), *k)).min();
@@ -189,8 +198,8 @@ impl Fault {
             None => Some("none is declared".to_owned()),
             Some((distance, name)) if distance <= 1 + name.chars().count() / 4 => Some(format!("did you mean `{name}`?")),
             Some(_) => {
-                let more = if known.len() > 8 { ", …" } else { "" };
-                Some(format!("known: {}{more}", known.iter().take(8).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")))
+                let more = if known.len() > most { ", …" } else { "" };
+                Some(format!("known: {}{more}", known.iter().take(most).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")))
             }
         };
         self

@@ -185,6 +185,23 @@ pub enum DateFormat {
     EpochMilliseconds,
 }
 
+impl DateFormat {
+    /// All of them.
+    pub const ALL: [Self; 5] = [Self::IsoDate, Self::IsoDateTime, Self::CompactDate, Self::EpochSeconds, Self::EpochMilliseconds];
+
+    /// What a data map calls it.
+    #[must_use]
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::IsoDate => "iso_date",
+            Self::IsoDateTime => "iso_datetime",
+            Self::CompactDate => "compact_date",
+            Self::EpochSeconds => "epoch_seconds",
+            Self::EpochMilliseconds => "epoch_milliseconds",
+        }
+    }
+}
+
 /// A condition that purposes may name.
 #[derive(Debug, Clone)]
 pub struct Condition {

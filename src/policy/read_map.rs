@@ -249,13 +249,7 @@ fn event(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opti
         faults.error(&o.at, "`else` beside a `missing` other than \"undated\"").expected("`else` dates what would be undated");
     }
     let format = r.text("format", faults).and_then(|t| {
-        let formats = [
-            ("iso_date", DateFormat::IsoDate),
-            ("iso_datetime", DateFormat::IsoDateTime),
-            ("compact_date", DateFormat::CompactDate),
-            ("epoch_seconds", DateFormat::EpochSeconds),
-            ("epoch_milliseconds", DateFormat::EpochMilliseconds),
-        ];
+        let formats = DateFormat::ALL.map(|f| (f.word(), f));
         word(&t, &formats, "a date format", faults).map(|f| Located::new(f, t.at.clone()))
     });
     Some(Event {

@@ -133,7 +133,10 @@ impl<'a, 't> Reader<'a, 't> {
 
     /// The value under `key`, if there.
     pub fn get(&self, key: &'static str) -> Option<&'a Value<'t>> {
-        self.known.borrow_mut().push(key);
+        let mut known = self.known.borrow_mut();
+        if !known.contains(&key) {
+            known.push(key);
+        }
         self.table.iter().find(|(k, _)| k.get_ref() == key).map(|(_, v)| v)
     }
 
@@ -200,7 +203,7 @@ impl<'a, 't> Reader<'a, 't> {
             let name: &Cow<'_, str> = key.get_ref();
             if !known.iter().any(|k| k == name) {
                 let at = Span { file: self.at.file, range: key.span() };
-                faults.error(&at, format!("unknown key `{}`", shown(name))).nearest(name, known.iter().copied());
+                faults.error(&at, format!("unknown key `{}`", shown(name))).nearest_key(name, &known);
             }
         }
     }

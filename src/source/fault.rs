@@ -10,6 +10,17 @@ use super::error::{Class, ConfigFault, DatabaseFault, SourceError};
 use super::names::Names;
 use crate::plan::schema::Engine;
 
+/// What the codes mean by which a server turns a user away.
+const LOGIN_REFUSED: &str = "login refused";
+
+impl DatabaseFault {
+    /// Whether the server turned the user away, or keeps it from the database: there is no such user yet, or with another password.
+    #[must_use]
+    pub fn is_refusal(&self) -> bool {
+        self.meaning == LOGIN_REFUSED || self.class == Class::Privilege
+    }
+}
+
 /// Reduces a driver's error to what may be shown.
 pub(super) fn reduce(error: &Error, engine: Engine, names: &Names) -> SourceError {
     match error {
@@ -78,7 +89,7 @@ pub(super) fn postgres_class(code: &str) -> (Class, &'static str) {
         "25006" => (Class::Config, "read-only transaction"),
         "25P02" => (Class::Fatal, "transaction already failed"),
         "25P03" | "25P04" => (Class::Lost, "idle or long transaction ended by the server"),
-        "28P01" | "28000" => (Class::Config, "login refused"),
+        "28P01" | "28000" => (Class::Config, LOGIN_REFUSED),
         "3D000" => (Class::Config, "no such database"),
         "53300" => (Class::Lost, "too many connections"),
         "57P01" | "57P02" | "57P03" | "57P04" | "57P05" => (Class::Lost, "server shut down or not ready"),
@@ -87,7 +98,7 @@ pub(super) fn postgres_class(code: &str) -> (Class, &'static str) {
             Some("22") => (Class::Row, "data exception"),
             Some("23") => (Class::Row, "integrity violation"),
             Some("09" | "27" | "2F" | "38" | "39" | "44" | "P0") => (Class::Row, "raised by a trigger or function"),
-            Some("28") => (Class::Config, "login refused"),
+            Some("28") => (Class::Config, LOGIN_REFUSED),
             Some("40") => (Class::Retry, "transaction rolled back"),
             Some("42") => (Class::Fatal, "statement not valid here"),
             Some("53") => (Class::Fatal, "server out of resources"),
@@ -156,7 +167,7 @@ pub(super) fn mysql_class(number: u16, state: &str) -> (Class, &'static str) {
         1264 | 1265 | 1292 | 1366 | 1411 | 1690 | 3140 => (Class::Row, "value not accepted"),
         1644 => (Class::Row, "raised by a trigger or function"),
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 => (Class::Privilege, "insufficient privilege"),
-        1045 | 1130 | 1129 | 1251 | 1698 => (Class::Config, "login refused"),
+        1045 | 1130 | 1129 | 1251 | 1698 => (Class::Config, LOGIN_REFUSED),
         1049 => (Class::Config, "no such database"),
         1290 | 1792 | 1836 => (Class::Config, "read-only server or transaction"),
         1040 | 1203 => (Class::Lost, "too many connections"),
@@ -175,7 +186,7 @@ pub(super) fn mysql_class(number: u16, state: &str) -> (Class, &'static str) {
             Some("23") => (Class::Row, "integrity violation"),
             Some("40") => (Class::Retry, "transaction rolled back"),
             Some("45") => (Class::Row, "raised by a trigger or function"),
-            Some("28") => (Class::Config, "login refused"),
+            Some("28") => (Class::Config, LOGIN_REFUSED),
             _ => (Class::Fatal, ""),
         },
     }

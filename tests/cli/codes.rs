@@ -17,7 +17,7 @@ fn a_command_line_that_cannot_be_understood_exits_64() {
         &["order"],
         &["order", "hold", "--data", "a.b"],
         &["journal", "verify"],
-        &["schema", "settings"],
+        &["schema", "journal"],
         &["setup"],
         &["demo", "--records", "many"],
         &["init", "--force"],
@@ -83,15 +83,31 @@ fn a_ceiling_stops_the_run_with_75_and_says_which() {
     let limited = |ceilings: &str| {
         let text = std::fs::read_to_string(site.path("retentiond.toml")).expect("the settings");
         site.write("retentiond.toml", &text.replace("share_percent = 100", ceilings));
-        let hash = site.hash();
-        let answer = site.run(&["enforce", "--source", "crm", "--plan", &hash]);
+        let plan = site.run(&["plan"]).expect(0).out;
+        let french = site.run(&["plan", "--lang", "fr"]).expect(0).out;
+        let json = site.json(&["plan"]);
+        let answer = site.run(&["enforce", "--source", "crm", "--plan", &site.hash()]);
         site.settings("");
-        answer
+        (plan, french, json, answer)
     };
-    let answer = limited("share_percent = 100\nrows = 2").expect(75);
-    assert!(answer.out.contains("stopped by the ceiling: 504 rows (limit 2)"), "{answer:?}");
-    let answer = limited("share_percent = 40").expect(75);
-    assert!(answer.out.contains("stopped by the ceiling: 50.0 % of the table (limit 40.0 %)"), "{answer:?}");
+    let (plan, _, _, answer) = limited("share_percent = 100\nrows = 2");
+    let why = "stopped by the ceiling: 504 rows (limit 2, setting ceilings.rows)";
+    assert!(answer.expect(75).out.contains(why) && plan.contains(&format!("→ 504 to delete\n    ! would be {why}\n")), "{plan}");
+    let (plan, french, json, answer) = limited("share_percent = 40");
+    let why = "stopped by the ceiling: 50.0 % of the table (limit 40.0 %, setting ceilings.share_percent)";
+    assert!(answer.expect(75).out.contains(why) && plan.contains(&format!("would be {why}")), "{plan}");
+    let why = "serait arrêté par le plafond\u{a0}: 50,0\u{202f}% de la table (limite\u{a0}: 40,0\u{202f}%, réglage ceilings.share_percent)";
+    assert!(french.contains(why), "{french}");
+    let stops = &json[0]["data_sets"][0]["would_be_stopped"];
+    let expected = serde_json::json!([{
+        "action": "person.delete", "ceiling": "share", "limit": 400, "found": 500, "setting": "ceilings.share_percent",
+    }]);
+    assert_eq!(stops, &expected);
+    // The source's own ceiling is named where it decides, and an action below it is not warned of.
+    let own = [("RETENTIOND__SOURCES__CRM__CEILINGS__SHARE_PERCENT", "49")];
+    let plan = site.run_with(&["plan"], &own).expect(0).out;
+    assert!(plan.contains("(limit 49.0 %, setting sources.crm.ceilings.share_percent)"), "{plan}");
+    assert!(!site.run(&["plan"]).expect(0).out.contains("ceiling"));
     assert_eq!(site.records()[0].1, 1_007, "a stopped purpose changed something");
     site.enforce().expect(0);
 }

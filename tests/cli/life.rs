@@ -219,3 +219,21 @@ fn on_a_terminal_the_plan_is_shown_and_asked_about() {
     assert!(code == Some(0) && said.contains("Exécuter ce plan\u{202f}? Tapez «\u{a0}oui\u{a0}»"), "{code:?} {said}");
     assert_eq!(site.records()[0].1, 3);
 }
+
+#[test]
+fn a_plan_hash_stands_for_rules_and_day_and_neither_for_counts_nor_orders_nor_ceilings() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    let shown = site.hash();
+    site.order("hold", &["--data", "crm.person", "--key", "4"]);
+    site.sql("INSERT INTO person VALUES (7, 'C', 'x', '2001-01-01', NULL, NULL, NULL, NULL)");
+    let settings = std::fs::read_to_string(site.path("retentiond.toml")).expect("the settings");
+    site.write("retentiond.toml", &settings.replace("share_percent = 100", "share_percent = 100\nrows = 1000"));
+    assert_eq!(site.hash(), shown);
+    assert_ne!(site.json(&["plan", "--at", "2099-01-01"])[0]["plan"], shown.as_str());
+    let policy = std::fs::read_to_string(site.path("policy.toml")).expect("the policy");
+    site.write("policy.toml", &format!("{policy}\n# read again\n"));
+    assert_ne!(site.hash(), shown);
+    // The help of the command says the same.
+    let help = site.run(&["enforce", "--help"]).expect(0).out;
+    assert!(help.contains("does not stand for the counts"), "{help}");
+}

@@ -20,4 +20,5 @@ mod settings;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
+mod tour;
 mod words;

@@ -54,3 +54,41 @@ fn secrets_that_others_may_read_are_refused() {
     let directory = site.dir().display().to_string();
     site.run_with(&["plan"], &[("CREDENTIALS_DIRECTORY", &directory)]).expect(0);
 }
+
+#[test]
+fn a_relative_sqlite_path_starts_at_the_settings_file_wherever_the_url_is_kept() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    let original = site.database.url.strip_prefix("sqlite:").expect("a path").to_owned();
+    std::fs::copy(original, site.path("beside.db")).expect("a copy");
+    site.write("url", "sqlite:beside.db");
+    let config = site.path("retentiond.toml").display().to_string();
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    crate::site::run_in(elsewhere.path(), &["--config", &config, "plan"], &[]).expect(0);
+}
+
+#[test]
+fn every_kind_of_file_has_a_published_schema() {
+    let site = Site::new(Engine::Sqlite).expect("SQLite");
+    for kind in ["policy", "map", "settings"] {
+        assert_eq!(site.run(&["schema", kind]).expect(0).json()["type"], "object", "{kind}");
+    }
+}
+
+#[test]
+fn the_script_is_made_as_an_administrator_before_the_role_is_there() {
+    for engine in [Engine::Postgres, Engine::MariaDb, Engine::MySql] {
+        let Some(site) = Site::new(engine) else { continue };
+        let role = site.role_name();
+        site.write("admin.url", &site.database.url);
+        site.write("url", &site.database.as_user(&role));
+        let setup = ["setup", "--source", "crm", "--role", &role];
+        site.run(&setup).refused(78, "`retentiond setup --url-file <file>` connects with an administrator's URL");
+        let script = site.run(&[&setup[..], &["--url-file", "admin.url"]].concat()).expect(0).out;
+        site.sql(&script);
+        site.run(&["check", "--source", "crm"]).refused(78, "login refused");
+        site.log_in();
+        site.run(&["check"]).expect(0);
+        site.run(&["check", "--source", "crm", "--url-file", "admin.url"]).expect(0);
+        site.run(&["check", "--url-file", "admin.url"]).expect(64);
+    }
+}

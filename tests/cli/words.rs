@@ -61,3 +61,27 @@ fn one_is_singular() {
     assert!(text("fr").contains("Personnes (person)\u{a0}: 1 enregistrement\n"), "{}", text("fr"));
     assert!(text("en").contains("Persons (person): 1 record\n"), "{}", text("en"));
 }
+
+#[test]
+fn what_a_purpose_covers_is_the_sum_of_its_columns() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    let sums = |name: &str| -> [u64; 3] {
+        let plan = site.json(&["plan"]);
+        let sets = plan[0]["data_sets"].as_array().expect("data sets");
+        let all: Vec<_> = sets.iter().flat_map(|s| s["purposes"].as_array().expect("purposes")).collect();
+        let figure = |p: &serde_json::Value, key: &str| p[key].as_u64().unwrap_or_else(|| panic!("{key} in {p}"));
+        let parts = ["running", "due", "kept_while", "undated", "undecided", "done", "ended"];
+        for p in &all {
+            assert_eq!(figure(p, "covered"), parts.iter().map(|k| figure(p, k)).sum::<u64>(), "{p}");
+        }
+        let named = all.iter().find(|p| p["purpose"] == name).expect("a purpose");
+        ["covered", "done", "ended"].map(|k| figure(named, k))
+    };
+    assert_eq!(sums("newsletter"), [2, 0, 0]);
+    site.order("hold", &["--data", "crm.person", "--key", "4"]);
+    site.enforce().expect(0);
+    assert_eq!(sums("newsletter"), [2, 1, 0], "what was masked is done");
+    assert_eq!(sums("clients"), [2, 0, 1], "what a hold keeps has ended");
+    let text = site.run(&["plan"]).expect(0).out;
+    assert!(text.contains("Ended: another purpose or an order keeps the record"), "{text}");
+}

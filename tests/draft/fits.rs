@@ -6,7 +6,7 @@ use retentiond::plan::draft::sample::sample;
 use retentiond::plan::resolve::Resolved;
 use retentiond::plan::schema::{Engine, Schema};
 use retentiond::policy::located::Faults;
-use retentiond::policy::map::{DataMap, Disposition};
+use retentiond::policy::map::{DataMap, DateFormat, Disposition};
 use retentiond::policy::mask::Mask;
 use retentiond::policy::{link, read_map};
 use retentiond::source::{Source, SourceError, Target};
@@ -93,6 +93,51 @@ fn masks(map: &DataMap, schema: &Schema) -> Vec<(String, String, String)> {
         }
     }
     all
+}
+
+#[tokio::test]
+async fn few_names_are_names_milliseconds_are_none_and_dates_in_texts_become_events() {
+    for engine in ENGINES {
+        let Some(db) = database(engine).await else { continue };
+        let text = if engine.is_mysql_family() { "varchar(40)" } else { "text" };
+        db.run_sql(&format!(
+            "CREATE TABLE person (id integer NOT NULL PRIMARY KEY, first_name {text} NOT NULL, email {text}, vip {text}, created_on {text} NOT NULL,
+               ended_at {text}, at_ms bigint NOT NULL, last_contact_on {text});
+             CREATE TABLE ticket (id integer NOT NULL PRIMARY KEY, holder_name {text} NOT NULL, companion_name {text});
+             CREATE TABLE depot (id integer NOT NULL PRIMARY KEY, phone {text})"
+        ))
+        .await;
+        let person = |i: u64| {
+            format!(
+                "({i}, '{}', 'p{i}@exemple.fr', 'N', '2024-02-{:02}', '2024-03-01 10:{:02}:00', {}, '{:02}/02/2024')",
+                ["Ida", "Ugo", "Ewa"][i as usize % 3],
+                i % 28 + 1,
+                i % 60,
+                1_700_512_345_678_u64 + i * 98_765,
+                i % 28 + 1
+            )
+        };
+        let all = |row: &dyn Fn(u64) -> String| (1..=60).map(row).collect::<Vec<_>>().join(", ");
+        db.run_sql(&format!("INSERT INTO person VALUES {}", all(&person))).await;
+        db.run_sql(&format!("INSERT INTO ticket VALUES {}", all(&|i| format!("({i}, 'Zx{i} Qv{i}', NULL)")))).await;
+        db.run_sql(&format!("INSERT INTO depot VALUES {}", all(&|i| format!("({i}, '{}')", ["Y", "N"][i as usize % 2])))).await;
+        let (text, _, map) = drafted(&db, true).await;
+        let columns = |id: &str| -> Vec<String> {
+            let data = map.data_set(id).unwrap_or_else(|| panic!("{engine:?}: {id}\n{text}"));
+            let mut all: Vec<String> = data.categories.iter().flat_map(|c| &c.columns).map(|c| c.name.value.clone()).collect();
+            all.sort();
+            all
+        };
+        let personal = columns("person");
+        assert_eq!(personal, ["email", "first_name"], "{text}");
+        assert_eq!(columns("ticket"), ["companion_name", "holder_name"], "{text}");
+        let event = |name: &str| map.data_set("person").unwrap().event(name).map(|e| e.format.as_ref().map(|f| f.value));
+        assert_eq!(event("created_on"), Some(Some(DateFormat::IsoDate)), "{text}");
+        assert_eq!(event("ended_at"), Some(Some(DateFormat::IsoDateTime)), "{text}");
+        assert_eq!(event("last_contact_on"), None, "not a format that can be declared\n{text}");
+        // What the values speak against is said where the column is set aside.
+        assert!(text.contains("# Called personal by its name alone, its sampled values are a handful of short marks: `phone` of `depot` (telephone)"), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use retentiond::enforce::{Point, Silent};
+use retentiond::enforce::{Point, Settings, Silent, take_census, would_stop};
 use retentiond::journal::{Ceiling, Event};
 
-use crate::enforcement::{Fixture, unlimited};
+use crate::enforcement::{Fixture, Rules, unlimited};
 use crate::scene::{Costs, ENGINES, Once, batches_of, consistent, entries, now, number, organisation, run_clean, scene_rules};
 
 async fn stopped(fixture: &Fixture<'_>) -> Vec<(String, Ceiling, u64)> {
@@ -16,6 +16,23 @@ async fn stopped(fixture: &Fixture<'_>) -> Vec<(String, Ceiling, u64)> {
     all.collect()
 }
 
+/// What the plan foretells of the ceilings, as [`stopped`] tells what became of it.
+async fn foretold(fixture: &Fixture<'_>, rules: &Rules, settings: Settings) -> Vec<(String, Ceiling, u64)> {
+    let prepared = fixture.prepare(rules).await;
+    let mut session = fixture.source.session().await.unwrap();
+    let census = take_census(&mut session, &prepared.plan).await.unwrap();
+    session.done().await.unwrap();
+    let mut all = Vec::new();
+    for (data_set, counts) in &census {
+        for due in &counts.found_due {
+            let stop = would_stop(settings.ceilings, *due, counts.records);
+            all.extend(stop.map(|s| (data_set.clone(), s.ceiling, s.limit)));
+        }
+    }
+    all.sort_by(|a, b| a.0.cmp(&b.0));
+    all
+}
+
 #[tokio::test]
 async fn a_ceiling_of_rows_stops_an_action_before_it_touches_anything() {
     for engine in ENGINES {
@@ -24,6 +41,7 @@ async fn a_ceiling_of_rows_stops_an_action_before_it_touches_anything() {
         let fixture = Fixture::new(engine, &db, "crm", now()).await;
         let mut settings = unlimited();
         settings.ceilings.rows = Some(29);
+        let foretold = foretold(&fixture, &scene_rules(&[]), settings).await;
         let outcome = fixture.run_with(&scene_rules(&[]), settings, &Silent).await.unwrap();
         assert!(outcome.stopped());
         assert_eq!(number(&fixture, "FROM client").await, 30);
@@ -32,6 +50,7 @@ async fn a_ceiling_of_rows_stops_an_action_before_it_touches_anything() {
         let mut all = stopped(&fixture).await;
         all.sort_by(|a, b| a.0.cmp(&b.0));
         assert_eq!(all, [("account".to_owned(), Ceiling::Rows, 29), ("client".to_owned(), Ceiling::Rows, 29)]);
+        assert_eq!(all, foretold, "{}", engine.name());
         consistent(&fixture).await;
     }
 }
@@ -45,8 +64,10 @@ async fn a_ceiling_of_the_table_s_share_stops_an_action() {
         let fixture = Fixture::new(engine, &db, "crm", now()).await;
         let mut settings = unlimited();
         (settings.ceilings.share, settings.ceilings.share_from_rows) = (Some(500), 100);
+        let foretold = foretold(&fixture, &scene_rules(&[]), settings).await;
         fixture.run_with(&scene_rules(&[]), settings, &Silent).await.unwrap();
         assert_eq!(stopped(&fixture).await, [("client".to_owned(), Ceiling::Share, 500)], "{}", engine.name());
+        assert_eq!(stopped(&fixture).await, foretold, "{}", engine.name());
         assert_eq!(number(&fixture, "FROM client").await, 100);
         assert_eq!(number(&fixture, "FROM log").await, 50);
     }

@@ -6,17 +6,20 @@ mod validate;
 mod values;
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
+use retentiond::config::load;
 use retentiond::policy::located::{Faults, Severity};
 use retentiond::policy::{read_map, read_policy};
 use serde_json::Value;
 
 const POLICY: &str = include_str!("../../config/schema/policy.schema.json");
 const MAP: &str = include_str!("../../config/schema/map.schema.json");
+const SETTINGS: &str = include_str!("../../config/schema/settings.schema.json");
 
 /// Where every string literal of the reader stands: a key that it knows is one of them.
-const READER: [&str; 3] = [
+const READER: [&str; 4] = [
+    include_str!("../../src/config/shape.rs"),
     include_str!("../../src/policy/read_map.rs"),
     include_str!("../../src/policy/read_policy.rs"),
     include_str!("../../src/policy/read_mask.rs"),
@@ -26,11 +29,17 @@ const READER: [&str; 3] = [
 enum Kind {
     Policy,
     Map,
+    Settings,
 }
 
 impl Kind {
     fn schema(self) -> Value {
-        serde_json::from_str(if self == Self::Policy { POLICY } else { MAP }).unwrap()
+        let text = match self {
+            Self::Policy => POLICY,
+            Self::Map => MAP,
+            Self::Settings => SETTINGS,
+        };
+        serde_json::from_str(text).unwrap()
     }
 
     /// The errors that the reader finds.
@@ -39,6 +48,8 @@ impl Kind {
         match self {
             Self::Policy => drop(read_policy::read(text, 0, &mut faults)),
             Self::Map => drop(read_map::read(text, 0, &mut faults)),
+            // No such file: what its mode demands is not looked at here.
+            Self::Settings => drop(load(text, 0, Path::new("/nowhere"), &mut faults)),
         }
         faults.sorted().iter().filter(|f| f.severity == Severity::Error).map(|f| f.message.clone()).collect()
     }
@@ -76,12 +87,20 @@ fn map(data_set: &str) -> String {
     format!("source = {{ id = \"s\" }}\ndata = {{ d = {{ {data_set} }} }}\n")
 }
 
+const SETTINGS_ROOT: &str = "state = \"s\", policies = [\"p\"], sources = { c = { map = \"m\",url = \"sqlite:x\" } }";
+const SOURCE: &str = "map = \"m\", url = \"sqlite:x\"";
+
+/// Settings with this beside the state.
+fn settings(more: &str) -> String {
+    format!("state = \"s\"\npolicies = [\"p\"]\n{more}\n")
+}
+
 /// A table that a schema describes.
 type Described = (Kind, &'static str, &'static str, fn(&str) -> String);
 
 /// Every table that the schemas describe: the file, the definition ("" for the root), what the table holds at least, and a document around it.
 fn tables() -> Vec<Described> {
-    use Kind::{Map, Policy};
+    use Kind::{Map, Policy, Settings};
     vec![
         (Policy, "", "policy = {}, purpose = []", |keys| keys.replace(", ", "\n")),
         (Policy, "head", HEAD, |keys| policy(keys, PURPOSE)),
@@ -132,6 +151,11 @@ fn tables() -> Vec<Described> {
         (Map, "period_column", "title = { fr = \"t\", en = \"t\" }, column = \"c\", unit = \"days\"", |keys| {
             map(&format!("{DATA_SET}, periods = {{ p = {{ {keys} }} }}"))
         }),
+        (Settings, "", SETTINGS_ROOT, |keys| keys.replace(", ", "\n")),
+        (Settings, "source", SOURCE, |keys| settings(&format!("sources = {{ c = {{ {keys} }} }}"))),
+        (Settings, "ceilings", "rows = 1", |keys| {
+            settings(&format!("ceilings = {{ {keys} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
+        }),
     ]
 }
 
@@ -153,7 +177,7 @@ fn closed(schema: &Value, at: &str, found: &mut Vec<String>) {
 
 #[test]
 fn every_table_of_the_schemas_is_compared() {
-    for kind in [Kind::Policy, Kind::Map] {
+    for kind in [Kind::Policy, Kind::Map, Kind::Settings] {
         let mut found = Vec::new();
         closed(&kind.schema(), "", &mut found);
         found.sort();
@@ -237,6 +261,25 @@ fn the_shipped_examples_are_valid() {
         }
     }
     assert_eq!(files, 12);
+    let base = include_str!("../faults/base/retentiond.toml");
+    assert_eq!(Kind::Settings.invalid(base), Vec::<String>::new());
+}
+
+/// Every key of the settings has its line in the page that explains them, and every key of the page is one.
+#[test]
+fn the_settings_page_names_every_key() {
+    let page = include_str!("../../docs/configuration.md");
+    let named: BTreeSet<String> =
+        page.lines().filter_map(|l| Some(l.strip_prefix("| `")?.split('`').next()?.to_owned())).collect();
+    let mut all = BTreeSet::new();
+    for (_, definition, ..) in tables().iter().filter(|t| t.0 == Kind::Settings) {
+        all.extend(keys(Kind::Settings, definition));
+    }
+    // `[sources]` and `[ceilings]` are headings of the page.
+    let headings = ["sources", "ceilings"].map(str::to_owned);
+    assert!(headings.iter().all(|h| page.contains(&format!("\n## `[{h}"))));
+    all.retain(|k| !headings.contains(k));
+    assert_eq!(named, all);
 }
 
 /// What editors show on a key: every key has a description, its own or that of what it refers to.

@@ -1,6 +1,6 @@
 //! Values: what the reader accepts the schemas accept, and what one refuses the other refuses.
 
-use super::{DATA_SET, EVENT, HEAD, Kind, PURPOSE, map, policy};
+use super::{DATA_SET, EVENT, HEAD, Kind, PURPOSE, SOURCE, map, policy, settings};
 
 /// A data set that says what its mask is.
 fn map_pseudonymised() -> (Kind, String) {
@@ -127,6 +127,44 @@ fn reader_and_schemas_agree_on_values() {
         event("where = \"a = 1\""),
         event("of = { table = \"t\", on = {} }"),
     ];
+    let source = |keys: &str| (Kind::Settings, settings(&format!("sources = {{ c = {{ {keys} }} }}")));
+    let general = |more: &str| (Kind::Settings, settings(&format!("{more}\nsources = {{ c = {{ {SOURCE} }} }}")));
+    for keys in ["map = \"m\", url_file = \"u\"", "map = \"m\", credential = \"c\"", SOURCE] {
+        right.push(source(keys));
+    }
+    for tls in ["default", "verify-full", "verify-ca", "off"] {
+        right.push(source(&format!("{SOURCE}, tls = \"{tls}\", ca_file = \"f\", role = \"r\"")));
+    }
+    for pace in ["gentle", "full"] {
+        right.push(source(&format!("{SOURCE}, pace = \"{pace}\", workers = 64, ceilings = {{ rows = 0, minutes = 525600 }}")));
+    }
+    right.extend([
+        general("actors = [\"dpo\", \"a.b:c-d_1\"]"),
+        general("language = \"fr\"\nfull_census_days = 0"),
+        general("ceilings = { share_percent = 100 }\nfull_census_days = 366"),
+    ]);
+    let wrong = wrong.into_iter().chain([
+        source("url = \"sqlite:x\""),
+        source("map = \"m\""),
+        source(&format!("{SOURCE}, url_file = \"u\"")),
+        source(&format!("{SOURCE}, tls = \"prefer\"")),
+        source(&format!("{SOURCE}, pace = \"fast\"")),
+        source(&format!("{SOURCE}, workers = 0")),
+        source(&format!("{SOURCE}, workers = 65")),
+        source(&format!("{SOURCE}, ceilings = {{ minutes = 0 }}")),
+        source(&format!("{SOURCE}, role = 1")),
+        general("actors = [\"Jean Dupont\"]"),
+        general("actors = \"dpo\""),
+        general("language = \"de\""),
+        general("full_census_days = 367"),
+        general("ceilings = { share_percent = 101 }"),
+        general("ceilings = { rows = -1 }"),
+        (Kind::Settings, settings("")),
+        (Kind::Settings, settings("sources = {}")),
+        (Kind::Settings, settings(&format!("sources = {{ c = {{ {SOURCE} }} }}")).replace("[\"p\"]", "[]")),
+        (Kind::Settings, settings(&format!("sources = {{ c = {{ {SOURCE} }} }}")).replace("[\"p\"]", "[\"p\", \"p\"]")),
+    ]);
+    let wrong: Vec<_> = wrong.collect();
     for (kind, text) in &right {
         assert_eq!(kind.errors(text), Vec::<String>::new(), "the reader\n{text}");
         assert_eq!(kind.invalid(text), Vec::<String>::new(), "the schema\n{text}");

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs what the tests need beside Rust, on Debian and Ubuntu: PostgreSQL, MariaDB, Go with the sumdb packages, strace.
+# Installs what the tests need beside Rust, on Debian and Ubuntu: PostgreSQL, MariaDB, Go with the sumdb packages, strace, sqlite3.
 # Does nothing where all of it is there. Starts, stops and configures no service.
 set -eu
 
@@ -11,6 +11,7 @@ command -v mariadbd >/dev/null 2>&1 || [ -x /usr/sbin/mariadbd ] || missing="$mi
 command -v go >/dev/null 2>&1 || missing="$missing golang-go"
 [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || missing="$missing golang-golang-x-mod-dev"
 command -v strace >/dev/null 2>&1 || missing="$missing strace"
+command -v sqlite3 >/dev/null 2>&1 || missing="$missing sqlite3"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

@@ -133,7 +133,7 @@ async fn source(
     let counts = take_census(&mut session, &prepared.plan).await?;
     session.done().await?;
     let lang = cx.lang(workspace);
-    output::say(indent(&plan::text(&prepared, rules, &counts, lang)))?;
+    output::say(indent(&plan::text(&prepared, rules, &counts, &workspace.settings, lang)))?;
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
     let settings = cx.limits(workspace, id);
     let request = RunRequest {
@@ -148,7 +148,7 @@ async fn source(
     };
     let outcome = enforce_run(request).await?;
     source.close().await;
-    output::say(indent(&enforce::text(id, &outcome, lang)))?;
+    output::say(indent(&enforce::text(id, &outcome, &workspace.settings, lang)))?;
     Ok(outcome)
 }
 

@@ -4,8 +4,8 @@ use chrono_tz::Europe::Paris;
 
 use super::words::{find, words};
 use crate::plan::dialect::dates::DateForm;
-use crate::plan::schema::{Column, Engine};
-use crate::policy::map::{Missing, Title};
+use crate::plan::schema::{Column, Engine, TypeClass};
+use crate::policy::map::{DateFormat, Missing, Title};
 
 /// What a date column seems to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub struct Candidate {
     pub title: Title,
     /// What a missing date means.
     pub missing: Missing,
+    /// The format of the dates, where the type does not say it.
+    pub format: Option<DateFormat>,
 }
 
 /// French, English, what a missing date means, and the words that tell.
@@ -55,10 +57,12 @@ const TELLING: [(&str, &str, Missing, &str); 9] = [
 /// Words of technical timestamps, which move with every update of the row.
 const TECHNICAL: &str = "updated modified tms upd update modification changed sync synced timestamp modif maj";
 
-/// What a column's date seems to tell; `None` for what is no date, moves with the row, or says nothing.
+/// What a column's date seems to tell; `None` for what is no date, moves with the row, or says nothing. `seen` is the format of a text's sampled
+/// values, if all of them are dates.
 #[must_use]
-pub fn candidate(engine: Engine, column: &Column) -> Option<Candidate> {
-    DateForm::of(engine, column.class, &column.sql_type, None, Some(Paris)).ok()?;
+pub fn candidate(engine: Engine, column: &Column, seen: Option<DateFormat>) -> Option<Candidate> {
+    let of = |format| DateForm::of(engine, column.class, &column.sql_type, format, Some(Paris)).is_ok();
+    let format = if of(None) { None } else { Some(seen.filter(|f| column.class == TypeClass::Text && of(Some(*f)))?) };
     let words = words(&column.name);
     if column.on_update_now || words.iter().any(|w| TECHNICAL.split_ascii_whitespace().any(|t| t == w)) {
         return None;
@@ -66,5 +70,5 @@ pub fn candidate(engine: Engine, column: &Column) -> Option<Candidate> {
     let (fr, en, missing, _) =
         TELLING.iter().find(|(.., telling)| telling.split_ascii_whitespace().any(|p| find(&words, p).is_some()))?;
     let missing = if column.nullable { *missing } else { Missing::Undated };
-    Some(Candidate { title: Title { fr: (*fr).to_owned(), en: (*en).to_owned() }, missing })
+    Some(Candidate { title: Title { fr: (*fr).to_owned(), en: (*en).to_owned() }, missing, format })
 }

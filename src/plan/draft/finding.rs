@@ -40,6 +40,20 @@ impl Finding {
 /// Judges every column of a table, in its order.
 #[must_use]
 pub fn judge(table: &Table, evidence: &Evidence) -> Vec<Option<Finding>> {
+    judge_all(&known(table, evidence))
+}
+
+/// The columns of a table that their names call personal and their values do not: a handful of short marks.
+#[must_use]
+pub fn refuted<'t>(table: &'t Table, evidence: &Evidence) -> Vec<(&'t str, Kind)> {
+    let known = known(table, evidence);
+    let judged = judge_all(&known);
+    let named = table.columns.iter().zip(&known).zip(&judged);
+    named.filter_map(|((c, (_, name)), finding)| Some((c.name.as_str(), name.filter(|_| finding.is_none())?.kind))).collect()
+}
+
+/// What is known of every column of a table, in its order.
+fn known(table: &Table, evidence: &Evidence) -> Vec<(ColumnOf, Option<ByName>)> {
     let refers = |c: &str| table.foreign_keys.iter().any(|f| f.columns.iter().any(|x| x == c));
     let named: Vec<Named<'_>> = table
         .columns
@@ -47,13 +61,12 @@ pub fn judge(table: &Table, evidence: &Evidence) -> Vec<Option<Finding>> {
         .map(|c| Named { name: &c.name, class: c.class, max_length: c.max_length, refers: refers(&c.name) })
         .collect();
     let seen = evidence.get(&table.name);
-    let all: Vec<(ColumnOf, Option<ByName>)> = table
+    table
         .columns
         .iter()
         .zip(recognise(&table.name.name, &named))
         .map(|(c, n)| (ColumnOf { class: c.class, refers: refers(&c.name), seen: seen.and_then(|s| s.get(&c.name)).copied() }, n))
-        .collect();
-    judge_all(&all)
+        .collect()
 }
 
 /// What is known of a column beside its name.
@@ -92,9 +105,11 @@ fn one(column: &ColumnOf, name: Option<ByName>) -> Option<Finding> {
             Some(Finding { kind, confidence: if checked { 90 } else { 70 }, by_name, by_shape: shape.map(|_| (kind, share)) })
         }
         (Some(n), None) => {
+            // A column that is called a person's name holds one, however few there are; other short words are what such columns hold.
             let short = matches!(
                 n.kind,
-                Kind::Sex
+                Kind::Name
+                    | Kind::Sex
                     | Kind::Civility
                     | Kind::Nationality
                     | Kind::Place

@@ -78,6 +78,20 @@ pub(super) const RULES: &[Rule] = &[
          customer_name nom_client client_name patient_name emergency_contact personne_contact guardian_name spouse_name nom_conjoint \
          real_name person_name employee_name salutation_name recipient_name author_name signatory signataire billing_name shipping_name",
     ),
+    // Whoever plays a part in something, named by that part.
+    rule(
+        Kind::Name,
+        Need::Nothing,
+        Holds::Text,
+        false,
+        "holder_name companion_name passenger_name traveller_name traveler_name tenant_name occupant_name resident_name insured_name \
+         policyholder_name witness_name child_name parent_name husband_name wife_name partner_name guest_name visitor_name driver_name \
+         applicant_name candidate_name student_name teacher_name doctor_name donor_name subscriber_name participant_name attendee_name \
+         volunteer_name heir_name debtor_name borrower_name nom_titulaire nom_accompagnant nom_accompagnateur nom_passager \
+         nom_voyageur nom_locataire nom_occupant nom_resident nom_assure nom_souscripteur nom_temoin nom_enfant nom_parent nom_epoux \
+         nom_epouse nom_conducteur nom_candidat nom_eleve nom_etudiant nom_medecin nom_donateur nom_abonne nom_participant \
+         nom_benevole nom_heritier nom_debiteur nom_emprunteur nom_invite nom_visiteur nom_signataire nom_beneficiaire",
+    ),
     rule(
         Kind::Name,
         Need::NoThing,

@@ -41,7 +41,39 @@ pub(super) fn is_iban(v: &str) -> bool {
     rest == 1
 }
 
-/// A French social-security number of 13 characters, or of 15 with the right key; Corsica's 2A and 2B included.
+/// A French social-security number of 15 characters with the right key.
+pub(super) fn is_keyed_nir(v: &str) -> bool {
+    v.chars().filter(char::is_ascii_alphanumeric).count() == 15 && is_nir(v)
+}
+
+/// Milliseconds since 1970, of a day from 2001 to 2039: thirteen digits, as a social-security number without its key has.
+pub(super) fn is_epoch_milliseconds(v: &str) -> bool {
+    v.len() == 13 && v.parse::<u64>().is_ok_and(|n| (1_000_000_000_000..2_208_988_800_000).contains(&n))
+}
+
+/// A calendar day as `YYYY-MM-DD`.
+pub(super) fn is_iso_date(v: &str) -> bool {
+    v.len() == 10 && chrono::NaiveDate::parse_from_str(v, "%Y-%m-%d").is_ok()
+}
+
+/// A date-time as `YYYY-MM-DD HH:MM`, with `T` or a blank, with or without seconds and their fractions, without a zone.
+pub(super) fn is_iso_datetime(v: &str) -> bool {
+    let (Some(day), Some(time)) = (v.get(..10), v.get(11..)) else { return false };
+    let (of_day, fraction) = time.split_once('.').unwrap_or((time, "0"));
+    let digits = !fraction.is_empty() && fraction.bytes().all(|b| b.is_ascii_digit());
+    let form = match of_day.len() {
+        5 if !time.contains('.') => "%H:%M",
+        8 => "%H:%M:%S",
+        _ => return false,
+    };
+    is_iso_date(day)
+        && matches!(v.as_bytes()[10], b'T' | b' ')
+        && digits
+        && chrono::NaiveTime::parse_from_str(of_day, form).is_ok()
+}
+
+/// A French social-security number of 13 characters, or of 15 with the right key; Corsica's 2A and 2B included. Without a key, nothing but its
+/// digits speaks for it: the month must be one of the year's, commune and order must not be zero.
 pub(super) fn is_nir(v: &str) -> bool {
     let nir: String = v.chars().filter(|c| !" .-\u{a0}".contains(*c)).collect::<String>().to_ascii_uppercase();
     if !nir.is_ascii() || !matches!(nir.len(), 13 | 15) {
@@ -56,9 +88,9 @@ pub(super) fn is_nir(v: &str) -> bool {
     let Ok(number) = numeric.parse::<u64>() else { return false };
     let month: u32 = numeric[3..5].parse().unwrap_or(0);
     let department: u32 = numeric[5..7].parse().unwrap_or(0);
-    let plausible = matches!(numeric.as_bytes()[0], b'1'..=b'4' | b'7' | b'8')
-        && (matches!(month, 1..=12 | 20..=42) || month >= 50)
-        && (1..=99).contains(&department);
+    let months = matches!(month, 1..=12) || !key.is_empty() && (matches!(month, 20..=42) || month >= 50);
+    let place = (1..=99).contains(&department) && (!key.is_empty() || &numeric[7..10] != "000" && &numeric[10..] != "000");
+    let plausible = matches!(numeric.as_bytes()[0], b'1'..=b'4' | b'7' | b'8') && months && place;
     plausible && (key.is_empty() || key.parse::<u64>().is_ok_and(|key| key == 97 - number % 97))
 }
 
@@ -193,7 +225,37 @@ mod tests {
             let wrong = format!("{body}{:02}", (97 - body.len()) % 97);
             assert_eq!(is_nir(&wrong), wrong == right);
         }
+        assert!(is_keyed_nir(&nir("2690549588157")) && !is_keyed_nir("2690549588157"));
+        assert!(
+            !is_nir("2699949588157") && !is_nir("2690500588157") && !is_nir("2690549000157"),
+            "a month, a department, a commune"
+        );
         assert!(!is_nir("269154958815780") && !is_nir("20240131120000") && !is_nir("9690549588157"));
+    }
+
+    #[test]
+    fn dates_in_texts_are_days_that_exist() {
+        assert!(
+            is_iso_date("2024-02-29") && !is_iso_date("2023-02-29") && !is_iso_date("2024-2-9") && !is_iso_date("29/02/2024")
+        );
+        for right in ["2024-02-29 23:59", "2024-02-29T23:59:59", "2024-02-29 00:00:00.123456"] {
+            assert!(is_iso_datetime(right), "{right}");
+        }
+        for wrong in [
+            "2024-02-29",
+            "2024-02-29 24:00",
+            "2024-02-29T10:00:00Z",
+            "2024-02-29 10:00:00.",
+            "2024-02-29 10:00.5",
+            "2024-02-30 10:00",
+        ] {
+            assert!(!is_iso_datetime(wrong), "{wrong}");
+        }
+        assert!(
+            is_epoch_milliseconds("1700000000000")
+                && !is_epoch_milliseconds("1700000000")
+                && !is_epoch_milliseconds("2690549588157")
+        );
     }
 
     #[test]

@@ -3,13 +3,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
-use super::finding::{Evidence, Finding, judge};
-use super::kind::Group;
+use super::finding::{Evidence, Finding, judge, refuted};
+use super::kind::{Group, Kind};
 use super::{events, links, mask, titles, toml};
 use crate::plan::dialect::Dialect;
 use crate::plan::dialect::keys::kind_of;
 use crate::plan::schema::{Column, Schema, Table, TableKind, TableName};
-use crate::policy::map::Missing;
+use crate::policy::map::{DateFormat, Missing};
 use crate::policy::mask::Mask;
 use crate::policy::reader::shown;
 
@@ -18,6 +18,9 @@ const HEAD: &str = "\
 # `why` says what made a column look personal and how sure that is; no value was written down.
 # Brouillon établi à partir du schéma : à relire et à corriger table par table avant tout usage.
 ";
+
+/// Why a name alone does not decide.
+const MARKS: &str = "its sampled values are a handful of short marks";
 
 /// Personal columns by category, each with its mask and why.
 type Categories<'a> = BTreeMap<Group, Vec<(&'a Column, Mask, Finding)>>;
@@ -29,6 +32,10 @@ struct Draft<'a> {
     categories: Categories<'a>,
     /// Personal columns that cannot be masked, with the reason.
     undecided: Vec<(&'a str, Finding, &'static str)>,
+    /// Columns that their names alone call personal.
+    refuted: Vec<(&'a str, Kind)>,
+    /// The formats in which all sampled values of a column are dates.
+    dates: BTreeMap<&'a str, DateFormat>,
 }
 
 /// Writes the draft of a data map for the tables of a schema.
@@ -40,7 +47,7 @@ pub fn write(schema: &Schema, evidence: &Evidence, source: &str) -> String {
     let dialect = Dialect { engine: schema.server.engine };
     // MariaDB and MySQL show tables of other databases that refer to this one: those are other sources' affair.
     let own = |t: &&Table| !dialect.engine.is_mysql_family() || schema.search_path.contains(&t.name.schema);
-    let (mut drafts, mut free, mut notes) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut drafts, mut free, mut notes, mut doubted) = (Vec::new(), Vec::new(), Vec::new(), Vec::new());
     let mut ids = BTreeSet::new();
     for table in schema.tables.iter().filter(own) {
         let findings = judge(table, evidence);
@@ -49,7 +56,15 @@ pub fn write(schema: &Schema, evidence: &Evidence, source: &str) -> String {
         let lacks = lack(table);
         match (personal.is_empty(), lacks) {
             (true, _) if matches!(table.kind, TableKind::View | TableKind::Foreign) => {}
-            (true, _) => free.push(table),
+            (true, _) => {
+                free.push(table);
+                let doubts = refuted(table, evidence);
+                doubted.extend(
+                    doubts
+                        .into_iter()
+                        .map(|(c, kind)| format!("`{}` of `{}` ({})", shown(c), shown(&table.name.name), kind.word())),
+                );
+            }
             (false, Some(why)) => notes.push(format!("`{}` {why}: {}", shown(&table.name.name), names(&personal))),
             (false, None) => {
                 let (categories, undecided) = columns(schema, dialect, table, &findings);
@@ -60,12 +75,20 @@ pub fn write(schema: &Schema, evidence: &Evidence, source: &str) -> String {
                         names(&personal)
                     ));
                 } else {
-                    drafts.push(Draft { table, id: titles::id(&table.name.name, &mut ids), categories, undecided });
+                    let seen = evidence.get(&table.name).into_iter().flatten();
+                    drafts.push(Draft {
+                        table,
+                        id: titles::id(&table.name.name, &mut ids),
+                        categories,
+                        undecided,
+                        refuted: refuted(table, evidence),
+                        dates: seen.filter_map(|(c, s)| Some((c.as_str(), s.dates?))).collect(),
+                    });
                 }
             }
         }
     }
-    let mut out = head(schema, source, &free, &notes);
+    let mut out = head(schema, source, &free, &doubted, &notes);
     if drafts.is_empty() {
         out.push_str("# No table with a recognised personal column: describe at least one below.\n[data]\n");
     }
@@ -116,7 +139,7 @@ fn columns<'a>(
     (categories, undecided)
 }
 
-fn head(schema: &Schema, source: &str, free: &[&Table], notes: &[String]) -> String {
+fn head(schema: &Schema, source: &str, free: &[&Table], doubted: &[String], notes: &[String]) -> String {
     let mut out = format!("{HEAD}\n[source]\nid = {}\n", toml::string(source));
     out.push_str("# Confirm: the zone of dates and times that are stored without one.\ntime_zone = \"Europe/Paris\"\n");
     if !free.is_empty() {
@@ -126,6 +149,9 @@ fn head(schema: &Schema, source: &str, free: &[&Table], notes: &[String]) -> Str
             let _ = writeln!(out, "#     {},", reference(schema, &table.name));
         }
         out.push_str("# ]\n");
+    }
+    for column in doubted {
+        let _ = writeln!(out, "# Called personal by its name alone, {MARKS}: {column}");
     }
     if !notes.is_empty() {
         out.push_str("# Not drafted:\n");
@@ -182,6 +208,9 @@ fn data_set(
     for (column, finding, why) in &draft.undecided {
         let _ = writeln!(out, "# Looks personal and is left to you, {why}: `{}` ({})", shown(column), finding.why());
     }
+    for (column, kind) in &draft.refuted {
+        let _ = writeln!(out, "# Called personal by its name alone, {MARKS}: `{}` ({})", shown(column), kind.word());
+    }
     let declared = |c: &str| {
         table.primary_key.iter().any(|k| k == c)
             || draft.undecided.iter().any(|(u, ..)| *u == c)
@@ -215,11 +244,16 @@ fn candidate_events(out: &mut String, schema: &Schema, draft: &Draft<'_>) {
     let (mut taken, mut titled) = (BTreeSet::new(), BTreeSet::new());
     for column in &draft.table.columns {
         let personal = draft.categories.values().flatten().any(|(p, ..)| p.name == column.name);
-        let Some(candidate) = events::candidate(schema.server.engine, column).filter(|_| !personal) else { continue };
+        let dates = draft.dates.get(column.name.as_str()).copied();
+        let Some(candidate) = events::candidate(schema.server.engine, column, dates).filter(|_| !personal) else { continue };
         let title = titles::distinct(candidate.title, &column.name, &mut titled);
         let _ = writeln!(out, "\n[data.{}.events.{}]", draft.id, titles::id(&column.name, &mut taken));
         let _ = writeln!(out, "title = {{ fr = {}, en = {} }}", toml::string(&title.fr), toml::string(&title.en));
         let _ = writeln!(out, "column = {}", toml::string(&column.name));
+        if let Some(format) = candidate.format {
+            out.push_str("# Every sampled value is a date in this format.\n");
+            let _ = writeln!(out, "format = {}", toml::string(format.word()));
+        }
         if candidate.missing == Missing::Running {
             out.push_str("missing = \"running\"\n");
         }
