@@ -210,13 +210,14 @@ fn sqlite(error: &SqliteError, names: &Names) -> SourceError {
 }
 
 /// Class and meaning of an (extended) result code of SQLite.
-pub(super) fn sqlite_class(code: u32) -> (Class, &'static str) {
+pub(crate) fn sqlite_class(code: u32) -> (Class, &'static str) {
     match code {
         275 => return (Class::Row, "check violation"),
         787 => return (Class::Row, "foreign key violation"),
         1299 => return (Class::Row, "not-null violation"),
         1555 | 2067 => return (Class::Row, "unique violation"),
         1811 => return (Class::Row, "raised by a trigger or function"),
+        1544 => return (Class::Config, "read-only directory"),
         _ => {}
     }
     match code & 0xff {
