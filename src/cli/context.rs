@@ -11,7 +11,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::config::{Lang, LoadError, SourceRules, Workspace};
 use crate::enforce::{Prepared, Settings};
 use crate::journal::{Journal, Name};
-use crate::policy::located::Faults;
+use crate::policy::located::{Faults, nearest};
 use crate::policy::reader::shown;
 use crate::source::Source;
 use crate::state::State;
@@ -181,8 +181,11 @@ impl Cx {
         let wrong = || Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", shown(name)));
         let (source, data) = name.split_once('.').ok_or_else(wrong)?;
         let rules = workspace.sources.get(source).ok_or_else(|| unknown_source(workspace, source))?;
-        let data = rules.map.data_set(data).ok_or_else(wrong)?;
-        Ok((rules, data))
+        let found = rules.map.data_set(data).ok_or_else(|| {
+            let known = rules.map.data_sets.iter().map(|d| d.id.value.as_str());
+            Failure::new(Exit::Usage, format!("`{}` names no data set of the source; {}", shown(name), nearest(data, known)))
+        })?;
+        Ok((rules, found))
     }
 
     /// An actor of the settings.
@@ -204,8 +207,8 @@ impl Cx {
 }
 
 fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
-    let known: Vec<&str> = workspace.sources.keys().map(String::as_str).collect();
-    Failure::new(Exit::Usage, format!("unknown source `{}` (configured: {})", shown(id), known.join(", ")))
+    let known = workspace.sources.keys().map(String::as_str);
+    Failure::new(Exit::Usage, format!("unknown source `{}`; {}", shown(id), nearest(id, known)))
 }
 
 /// The instant that stands for a day: noon in the policy's zone.

@@ -76,6 +76,7 @@ impl From<EnforceError> for Failure {
             EnforceError::JournalBehind { .. } | EnforceError::OrderUnmatched => Exit::Denied,
             EnforceError::NotSetUp | EnforceError::NoPseudonymKey => Exit::Config,
             EnforceError::Source(SourceError::Config(fault)) if fault.is_of_the_url() => Exit::Config,
+            EnforceError::NotAKey => Exit::Usage,
             EnforceError::NoSuchRecord | EnforceError::NoSuchOrder | EnforceError::Unknown(_) => Exit::Failed,
             _ => Exit::Unavailable,
         };
@@ -83,7 +84,7 @@ impl From<EnforceError> for Failure {
             EnforceError::State(StateError::Database { .. })
             | EnforceError::Journal(JournalError::State(StateError::Database { .. })) => About::State,
             EnforceError::State(_) | EnforceError::Journal(_) => About::Named,
-            EnforceError::NoSuchRecord | EnforceError::NoSuchOrder | EnforceError::Unknown(_) => {
+            EnforceError::NoSuchRecord | EnforceError::NoSuchOrder | EnforceError::Unknown(_) | EnforceError::NotAKey => {
                 About::Named
             }
             _ => About::Source,

@@ -9,7 +9,7 @@ use clap::Subcommand;
 use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::order::typed_key;
+use super::key::typed_key;
 use super::output;
 use crate::enforce::fence::{Adopt, take};
 use crate::journal::{Adoption, Event, MacKeys, Name, Reader, VerifierKey, export, notes_in, prove, verify};

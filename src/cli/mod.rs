@@ -11,6 +11,7 @@ mod explain;
 pub mod faults;
 mod init;
 mod journal;
+mod key;
 mod locate;
 mod map;
 mod order;

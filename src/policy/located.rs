@@ -182,17 +182,22 @@ impl Fault {
 
     /// Names the known name nearest to `wrong`, when one is near, and otherwise lists the known ones.
     pub fn nearest<'a>(&mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
-        let known: Vec<&str> = known.into_iter().take(1_000).collect();
-        let wrong: String = wrong.chars().take(128).collect();
-        let best = known.iter().map(|k| (strsim::damerau_levenshtein(&wrong, k), *k)).min();
-        self.help = match best {
-            None => Some("none is declared".to_owned()),
-            Some((distance, name)) if distance <= 1 + name.chars().count() / 4 => Some(format!("did you mean `{name}`?")),
-            Some(_) => {
-                let more = if known.len() > 8 { ", …" } else { "" };
-                Some(format!("known: {}{more}", known.iter().take(8).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")))
-            }
-        };
+        self.help = Some(nearest(wrong, known));
         self
+    }
+}
+
+/// Names the known name nearest to `wrong`, when one is near, and otherwise lists the known ones.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let known: Vec<&str> = known.into_iter().take(1_000).collect();
+    let wrong: String = wrong.chars().take(128).collect();
+    let best = known.iter().map(|k| (strsim::damerau_levenshtein(&wrong, k), *k)).min();
+    match best {
+        None => "none is declared".to_owned(),
+        Some((distance, name)) if distance <= 1 + name.chars().count() / 4 => format!("did you mean `{name}`?"),
+        Some(_) => {
+            let more = if known.len() > 8 { ", …" } else { "" };
+            format!("known: {}{more}", known.iter().take(8).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))
+        }
     }
 }
