@@ -57,7 +57,7 @@ fn orders(engine: Engine) {
     let lifted = all.as_array().expect("a list").iter().filter(|o| !o["order"]["lifted_on"].is_null()).count();
     assert_eq!(lifted, 2);
     // All of it is in the journal, and nothing but it.
-    let shown = site.run(&["journal", "show"]).expect(0).out;
+    let shown = site.run(&["journal", "show", "--format", "json"]).expect(0).out;
     assert_eq!((shown.matches("order_placed").count(), shown.matches("order_lifted").count()), (6, 2), "{shown}");
 }
 
@@ -175,5 +175,5 @@ fn an_order_that_cannot_be_understood_is_not_placed() {
     on(&["--data", "crm.person", "--key", "1", "--until", "tomorrow"]).expect(64);
     on(&["--data", "crm.person", "--key", "1", "--until", "2001-01-01"]).refused(64, "2001-01-01");
     assert_eq!(site.json(&["order", "list"]), serde_json::json!([]));
-    assert!(!site.run(&["journal", "show"]).expect(0).out.contains("order_placed"));
+    assert!(!site.run(&["journal", "show", "--format", "json"]).expect(0).out.contains("order_placed"));
 }
