@@ -68,3 +68,85 @@ async fn the_statements_on_postgresql_are_the_golden_ones() {
 async fn the_statements_on_mariadb_are_the_golden_ones() {
     all(Engine::MariaDb, "schema.mariadb.sql").await;
 }
+
+const SCHEMA: &str = "CREATE TABLE person (id INTEGER PRIMARY KEY, name TEXT, ended_on TEXT);
+     CREATE TABLE visit (id INTEGER PRIMARY KEY, person_id INTEGER NOT NULL REFERENCES person (id));
+     CREATE TABLE wish (id INTEGER PRIMARY KEY, visit_id INTEGER NOT NULL REFERENCES visit (id), text TEXT)";
+
+const MAP: &str = r#"
+[source]
+id = "crm"
+[data.person]
+title = { fr = "Personnes", en = "Persons" }
+table = "person"
+key = ["id"]
+disposition = "anonymise"
+plain = ["id", "ended_on"]
+[data.person.categories.identity]
+columns = ["name"]
+mask = "null"
+[data.person.events.ended]
+title = { fr = "Fin", en = "End" }
+column = "ended_on"
+format = "iso_date"
+[data.visit]
+title = { fr = "Visites", en = "Visits" }
+table = "visit"
+key = ["id"]
+disposition = "anonymise"
+plain = ["id", "person_id"]
+follows = "person"
+on = { person_id = "id" }
+[data.wish]
+title = { fr = "Souhaits", en = "Wishes" }
+table = "wish"
+key = ["id"]
+disposition = "anonymise"
+plain = ["id", "visit_id"]
+follows = "visit"
+on = { visit_id = "id" }
+[data.wish.categories.wish]
+columns = ["text"]
+mask = "null"
+"#;
+
+const POLICY: &str = r#"
+[policy]
+id = "main"
+author = "dpo"
+title = { fr = "Politique", en = "Policy" }
+[[purpose]]
+id = "service"
+title = { fr = "Service", en = "Service" }
+legal_basis = "contract"
+data = "crm.person"
+needs = ["wish"]
+starts = "ended"
+keeps = "1 year"
+[[purpose]]
+id = "accounts"
+title = { fr = "Comptes", en = "Accounts" }
+legal_basis = "legal_obligation"
+data = "crm.person"
+needs = ["identity"]
+starts = "ended"
+keeps = "10 years"
+"#;
+
+#[tokio::test]
+async fn an_action_that_changes_only_what_follows_its_rows_lists_statements_that_can_be_explained() {
+    let db = database(Engine::Sqlite).await.unwrap();
+    db.run_sql(SCHEMA).await;
+    let rules = rules(MAP, &[POLICY]);
+    let now = Utc.with_ymd_and_hms(2026, 11, 22, 8, 0, 0).unwrap();
+    let fixture = Fixture::new(Engine::Sqlite, &db, "crm", now).await;
+    let plan = fixture.prepare(&rules).await.plan;
+    assert!(plan.actions.iter().any(|a| a.id == "person.clear.wish" && a.set.is_empty()), "the case is not there");
+    let all = listing(&plan);
+    assert!(all.iter().any(|s| s.sql.starts_with("UPDATE") && s.sql.contains("wish")), "{all:#?}");
+    let mut session = fixture.source.session().await.unwrap();
+    for listed in all {
+        let explained = session.rows(&format!("EXPLAIN {}", listed.sql)).await;
+        assert!(explained.is_ok_and(|rows| !rows.is_empty()), "{listed:?}");
+    }
+}

@@ -1,17 +1,18 @@
 //! What most commands need: the workspace, a source, the state, the clock.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::{DateTime, NaiveDate, TimeZone as _, Utc};
 
-use super::exit::{Exit, Failure};
+use super::exit::{About, Exit, Failure};
 use super::{Cli, Format, LangArg, faults};
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Lang, LoadError, SourceRules, Workspace};
 use crate::enforce::{Prepared, Settings};
 use crate::journal::{Journal, Name};
-use crate::policy::located::Faults;
+use crate::policy::located::{Faults, nearest};
+use crate::policy::reader::shown;
 use crate::source::{Source, SourceError};
 use crate::state::State;
 
@@ -28,6 +29,8 @@ pub struct Cx {
     lang: Option<Lang>,
     /// The clock.
     pub clock: Arc<dyn Clock>,
+    /// What the command used last: the source, the file of the state.
+    used: Mutex<(Option<String>, Option<PathBuf>)>,
 }
 
 impl Cx {
@@ -37,12 +40,12 @@ impl Cx {
             LangArg::Fr => Lang::Fr,
             LangArg::En => Lang::En,
         });
-        Self { config: cli.config.clone(), format: cli.format, lang, clock: Arc::new(SystemClock) }
+        Self { config: cli.config.clone(), format: cli.format, lang, clock: Arc::new(SystemClock), used: Mutex::default() }
     }
 
     /// Surroundings for commands that another command runs.
     pub fn with(config: PathBuf, format: Format, lang: Lang, clock: Arc<dyn Clock>) -> Self {
-        Self { config, format, lang: Some(lang), clock }
+        Self { config, format, lang: Some(lang), clock, used: Mutex::default() }
     }
 
     /// The language that the command line asks for, or another.
@@ -103,12 +106,33 @@ impl Cx {
         let other = url_file.map(|file| settings.at(std::path::absolute(file).unwrap_or_else(|_| file.to_owned())));
         let target = other.as_ref().unwrap_or(settings).target(&workspace.base);
         let target = target.map_err(|e| Failure::new(Exit::Config, format!("source {id}: {e}")))?;
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).0 = Some(id.to_owned());
         Source::connect(&target).await.map_err(|e| {
             let refused = matches!(&e, SourceError::Database(fault) if fault.is_refusal());
-            let failure = Failure::from(e);
-            let advice = if refused && url_file.is_none() { ADVICE } else { "" };
-            Failure::new(failure.exit, format!("source {id}: {}{advice}", failure.message))
+            let mut failure = Failure::from(e);
+            if refused && url_file.is_none() {
+                failure.message.push_str(ADVICE);
+            }
+            failure
         })
+    }
+
+    /// A failure that names what it is about: a source by its id, the state by its file.
+    #[must_use]
+    pub fn named(&self, failure: Failure) -> Failure {
+        let used = self.used.lock().unwrap_or_else(PoisonError::into_inner);
+        match (failure.about, &*used) {
+            (About::Source, (Some(id), _)) => Failure::new(failure.exit, format!("source {id}: {}", failure.message)),
+            (About::State, (_, Some(file))) => Failure::new(failure.exit, format!("{}: {}", file.display(), failure.message)),
+            _ => failure,
+        }
+    }
+
+    /// The directory of the state, remembered for what may go wrong with it.
+    fn state_dir(&self, workspace: &Workspace) -> PathBuf {
+        let dir = workspace.base.join(&workspace.settings.state);
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).1 = Some(dir.join("state.sqlite"));
+        dir
     }
 
     /// Opens the state for writing, with its journal.
@@ -116,7 +140,7 @@ impl Cx {
     /// # Errors
     /// [`Exit::Unavailable`].
     pub async fn state(&self, workspace: &Workspace) -> Result<(State, Journal), Failure> {
-        let state = State::open(&workspace.base.join(&workspace.settings.state)).await?;
+        let state = State::open(&self.state_dir(workspace)).await?;
         let journal = Journal::open(&state, self.clock.clone()).await?;
         Ok((state, journal))
     }
@@ -126,7 +150,7 @@ impl Cx {
     /// # Errors
     /// [`Exit::Unavailable`].
     pub async fn state_to_read(&self, workspace: &Workspace) -> Result<State, Failure> {
-        Ok(State::open_read_only(&workspace.base.join(&workspace.settings.state)).await?)
+        Ok(State::open_read_only(&self.state_dir(workspace)).await?)
     }
 
     /// Compiles the plan of a source as of `now`; faults against the live schema are printed and end the command.
@@ -175,13 +199,14 @@ impl Cx {
         workspace: &'w Workspace,
         name: &str,
     ) -> Result<(&'w SourceRules, &'w crate::policy::map::DataSet), Failure> {
-        let wrong = || {
-            Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", crate::policy::reader::shown(name)))
-        };
+        let wrong = || Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", shown(name)));
         let (source, data) = name.split_once('.').ok_or_else(wrong)?;
         let rules = workspace.sources.get(source).ok_or_else(|| unknown_source(workspace, source))?;
-        let data = rules.map.data_set(data).ok_or_else(wrong)?;
-        Ok((rules, data))
+        let found = rules.map.data_set(data).ok_or_else(|| {
+            let known = rules.map.data_sets.iter().map(|d| d.id.value.as_str());
+            Failure::new(Exit::Usage, format!("`{}` names no data set of the source; {}", shown(name), nearest(data, known)))
+        })?;
+        Ok((rules, found))
     }
 
     /// An actor of the settings.
@@ -190,10 +215,7 @@ impl Cx {
     /// [`Exit::Denied`].
     pub fn actor(&self, workspace: &Workspace, id: &str) -> Result<Name, Failure> {
         if !workspace.settings.actors.contains(id) {
-            return Err(Failure::new(
-                Exit::Denied,
-                format!("`{}` is not one of the `actors` in the settings", crate::policy::reader::shown(id)),
-            ));
+            return Err(Failure::new(Exit::Denied, format!("`{}` is not one of the `actors` in the settings", shown(id))));
         }
         Ok(Name::parse(id)?)
     }
@@ -206,8 +228,8 @@ impl Cx {
 }
 
 fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
-    let known: Vec<&str> = workspace.sources.keys().map(String::as_str).collect();
-    Failure::new(Exit::Usage, format!("unknown source `{}` (configured: {})", crate::policy::reader::shown(id), known.join(", ")))
+    let known = workspace.sources.keys().map(String::as_str);
+    Failure::new(Exit::Usage, format!("unknown source `{}`; {}", shown(id), nearest(id, known)))
 }
 
 /// The instant that stands for a day: noon in the policy's zone.

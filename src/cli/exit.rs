@@ -2,7 +2,7 @@
 
 use crate::enforce::EnforceError;
 use crate::journal::JournalError;
-use crate::source::{Class, SourceError};
+use crate::source::SourceError;
 use crate::state::StateError;
 
 /// Exit codes, where they exist those of `sysexits.h`.
@@ -21,7 +21,7 @@ pub enum Exit {
     Stopped = 75,
     /// Not allowed: another enforcer owns the source, the plan is not approved, the actor is unknown.
     Denied = 77,
-    /// Settings, map or policy are wrong.
+    /// What is written in settings, map or policy is wrong, or the database does not fit it.
     Config = 78,
 }
 
@@ -38,18 +38,31 @@ pub struct Failure {
     pub exit: Exit,
     /// What to say; empty when everything was said.
     pub message: String,
+    /// What it is about, where the message does not name it.
+    pub about: About,
+}
+
+/// What a failure is about.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum About {
+    /// What its message names.
+    Named,
+    /// The source that is connected.
+    Source,
+    /// The database of the state.
+    State,
 }
 
 impl Failure {
     /// A failure with words.
     pub fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into() }
+        Self { exit, message: message.into(), about: About::Named }
     }
 
     /// A failure after everything was said.
     #[must_use]
     pub fn said(exit: Exit) -> Self {
-        Self { exit, message: String::new() }
+        Self::new(exit, String::new())
     }
 }
 
@@ -62,11 +75,21 @@ impl From<EnforceError> for Failure {
             | EnforceError::PlanChanged { .. } => Exit::Denied,
             EnforceError::JournalBehind { .. } | EnforceError::OrderUnmatched => Exit::Denied,
             EnforceError::NotSetUp | EnforceError::NoPseudonymKey => Exit::Config,
-            EnforceError::Source(s) if matches!(s.class(), Class::Config) => Exit::Config,
+            EnforceError::Source(SourceError::Config(fault)) if fault.is_of_the_url() => Exit::Config,
+            EnforceError::NotAKey => Exit::Usage,
             EnforceError::NoSuchRecord | EnforceError::NoSuchOrder | EnforceError::Unknown(_) => Exit::Failed,
             _ => Exit::Unavailable,
         };
-        Self::new(exit, e.to_string())
+        let about = match &e {
+            EnforceError::State(StateError::Database { .. })
+            | EnforceError::Journal(JournalError::State(StateError::Database { .. })) => About::State,
+            EnforceError::State(_) | EnforceError::Journal(_) => About::Named,
+            EnforceError::NoSuchRecord | EnforceError::NoSuchOrder | EnforceError::Unknown(_) | EnforceError::NotAKey => {
+                About::Named
+            }
+            _ => About::Source,
+        };
+        Self { about, ..Self::new(exit, e.to_string()) }
     }
 }
 

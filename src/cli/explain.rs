@@ -4,10 +4,12 @@ use chrono::NaiveDate;
 
 use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
+use super::key::{refused, typed_key};
 use super::{Format, output};
 use crate::config::Lang;
-use crate::enforce::explain;
+use crate::enforce::{EnforceError, explain};
 use crate::plan::explain::{Language, text};
+use crate::plan::resolve::Resolved;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -30,7 +32,16 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
     let source = cx.connect(&workspace, &rules.map.source).await?;
     let prepared = cx.prepare(&workspace, &source, rules, now).await?;
-    let story = explain(&source, &prepared, &rules.map, &rules.policies, &data.id, &args.key).await?;
+    let resolved = Resolved::new(&rules.map, &prepared.schema);
+    typed_key(&resolved, data, &args.key)?;
+    let story = explain(&source, &prepared, &rules.map, &rules.policies, &data.id, &args.key).await;
+    let story = story.map_err(|e| match e {
+        EnforceError::NoSuchRecord => Failure::new(
+            Exit::Failed,
+            "no such record; what was done to one that is gone: `retentiond journal prove` with the same `--data` and `--key`",
+        ),
+        other => refused(other, &resolved, data),
+    })?;
     source.close().await;
     match cx.format {
         Format::Json => output::json(&serde_json::json!(story))?,

@@ -12,6 +12,7 @@ mod explain;
 pub mod faults;
 mod init;
 mod journal;
+mod key;
 mod locate;
 mod map;
 mod order;
@@ -145,19 +146,23 @@ fn say_usage(e: &clap::Error) {
 
 async fn run(cli: Cli) -> Result<Exit, Failure> {
     let cx = context::Cx::new(&cli);
-    match cli.command {
-        Command::Init(args) => init::run(&cx, args).await,
-        Command::Check(args) => check::run(&cx, args).await,
-        Command::Map(args) => map::run(&cx, args).await,
-        Command::Setup(args) => setup::run(&cx, args).await,
-        Command::Plan(args) => plan::run(&cx, args).await,
-        Command::Explain(args) => explain::run(&cx, args).await,
-        Command::Enforce(args) => enforce::run(&cx, args).await,
-        Command::Order(args) => order::run(&cx, args).await,
-        Command::Adopt(args) => adopt::run(&cx, args).await,
-        Command::Journal(args) => journal::run(&cx, args).await,
-        Command::Locate(args) => locate::run(&cx, args).await,
-        Command::Demo(args) => demo::run(&cx, args).await,
+    carry_out(&cx, cli.command).await.map_err(|failure| cx.named(failure))
+}
+
+async fn carry_out(cx: &context::Cx, command: Command) -> Result<Exit, Failure> {
+    match command {
+        Command::Init(args) => init::run(cx, args).await,
+        Command::Check(args) => check::run(cx, args).await,
+        Command::Map(args) => map::run(cx, args).await,
+        Command::Setup(args) => setup::run(cx, args).await,
+        Command::Plan(args) => plan::run(cx, args).await,
+        Command::Explain(args) => explain::run(cx, args).await,
+        Command::Enforce(args) => enforce::run(cx, args).await,
+        Command::Order(args) => order::run(cx, args).await,
+        Command::Adopt(args) => adopt::run(cx, args).await,
+        Command::Journal(args) => journal::run(cx, args).await,
+        Command::Locate(args) => locate::run(cx, args).await,
+        Command::Demo(args) => demo::run(cx, args).await,
         Command::Schema(args) => schema::run(args),
     }
 }

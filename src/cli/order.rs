@@ -6,11 +6,11 @@ use clap::Subcommand;
 use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
+use super::key::{refused, typed_key};
 use super::output;
 use super::table::Table;
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::journal::{Id128, OrderReason, Reader, Reference};
-use crate::plan::key::RecordKey;
 use crate::plan::resolve::Resolved;
 use crate::policy::purpose::OrderKind;
 use crate::policy::reader::shown;
@@ -133,7 +133,9 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
         None => Target::Record(typed_key(&resolved, data, &args.key)?),
     };
     let order = NewOrder { kind, target, actor, reason, reference, until: args.until };
-    let placed = orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today).await?;
+    let placed = orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today)
+        .await
+        .map_err(|e| refused(e, &resolved, data))?;
     source.close().await;
     match cx.format {
         Format::Json => output::json(&serde_json::json!({
@@ -157,29 +159,6 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     }
     state.close().await;
     Ok(Exit::Ok)
-}
-
-/// The key that was typed, part by part.
-///
-/// # Errors
-/// [`Exit::Usage`].
-pub fn typed_key(resolved: &Resolved<'_>, data: &crate::policy::map::DataSet, typed: &[String]) -> Result<RecordKey, Failure> {
-    let columns = resolved.key_columns(data);
-    if typed.len() != columns.len() {
-        let names: Vec<String> = columns.iter().map(|c| shown(&c.name)).collect();
-        return Err(Failure::new(
-            Exit::Usage,
-            format!(
-                "the key of `{}` has {} column{} ({}): give `--key` once for each",
-                data.id,
-                columns.len(),
-                if columns.len() == 1 { "" } else { "s" },
-                names.join(", ")
-            ),
-        ));
-    }
-    let parts: Option<Vec<_>> = columns.iter().zip(typed).map(|(c, t)| resolved.dialect.typed_part(c, t)).collect();
-    parts.map(RecordKey).ok_or_else(|| Failure::new(Exit::Usage, "this cannot be a key of that data set"))
 }
 
 async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {

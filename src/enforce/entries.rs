@@ -51,10 +51,18 @@ pub fn end(
             }
         }
         if out.too_large > 0 {
-            append = append.event(finding(run, source, Some(&data_set), FindingKind::FollowerLimit, None, out.too_large));
+            append = append.event(finding(
+                run,
+                source,
+                Some(&data_set),
+                FindingKind::FollowerLimit,
+                Some(Name::parse(&action.id)?),
+                out.too_large,
+            ));
         }
         if out.busy > 0 {
-            append = append.event(finding(run, source, Some(&data_set), FindingKind::Busy, None, out.busy));
+            append =
+                append.event(finding(run, source, Some(&data_set), FindingKind::Busy, Some(Name::parse(&action.id)?), out.busy));
         }
     }
     append = append.events(schema_findings(prepared, run, source)?);

@@ -40,6 +40,8 @@ pub enum EnforceError {
     NoPseudonymKey,
     /// A key of the database cannot be read back exactly.
     Key,
+    /// A key that was typed cannot be read by the database as one of the data set.
+    NotAKey,
     /// An order names a record that does not exist.
     NoSuchRecord,
     /// An order that is neither placed nor standing.
@@ -71,6 +73,7 @@ impl std::fmt::Display for EnforceError {
                 f.write_str("the source's database has no key for pseudonyms: run the script that `retentiond setup` prints, or restore the key")
             }
             Self::Key => f.write_str("a primary key of the database cannot be read back exactly"),
+            Self::NotAKey => f.write_str("the database cannot read this key"),
             Self::NoSuchRecord => f.write_str("no such record"),
             Self::NoSuchOrder => f.write_str("no such order stands"),
             Self::OrderUnmatched => f.write_str("an order of the journal names a record that the restored database does not have: nothing runs until somebody decides"),

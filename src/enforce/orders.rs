@@ -19,7 +19,7 @@ use crate::plan::own_statements::OrderRow;
 use crate::plan::resolve::Resolved;
 use crate::policy::map::DataSet;
 use crate::policy::purpose::OrderKind;
-use crate::source::{Session, Source};
+use crate::source::{Class, Session, Source};
 
 /// What an order is placed on.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -212,7 +212,7 @@ async fn insert(
 /// The key of a record exactly as stored, if the record exists.
 ///
 /// # Errors
-/// Of the database.
+/// [`EnforceError::NotAKey`]; of the database.
 pub async fn stored_key(
     session: &mut Session,
     resolved: &Resolved<'_>,
@@ -226,7 +226,7 @@ pub async fn stored_key(
 /// The key of the root record that a row follows; the row's own key for a root.
 ///
 /// # Errors
-/// Of the database.
+/// [`EnforceError::NotAKey`]; of the database.
 pub async fn root_key(
     session: &mut Session,
     resolved: &Resolved<'_>,
@@ -244,7 +244,11 @@ async fn read_keys(
     sql: &str,
 ) -> Result<Option<RecordKey>, EnforceError> {
     let d = resolved.dialect;
-    let rows = session.rows(sql).await?;
+    let rows = session.rows(sql).await.map_err(|e| match e.class() {
+        // Nothing is changed here: what the database takes offence at is the key.
+        Class::Row => EnforceError::NotAKey,
+        _ => EnforceError::Source(e),
+    })?;
     if d.engine.is_mysql_family() {
         session.rows("COMMIT").await?;
     }

@@ -8,9 +8,17 @@ use crate::source::Surroundings;
 /// Judges the surroundings of a source; `at` is where the map names it.
 pub(super) fn judge(engine: Engine, found: &Surroundings, at: &Span, faults: &mut Faults) {
     if found.read_only {
-        faults
-            .error(at, "the server refuses writes: it is a replica or read-only")
-            .expected("a connection to the primary, by a name that is never routed to a replica");
+        let (what, expected) = match engine {
+            Engine::Sqlite => (
+                "the SQLite file cannot be written",
+                "a file and a directory that this program's account may write, and no `mode=ro`",
+            ),
+            _ => (
+                "the server refuses writes: it is a replica or read-only",
+                "a connection to the primary, by a name that is never routed to a replica",
+            ),
+        };
+        faults.error(at, what).expected(expected);
     }
     transport(found, at, faults);
     durability(engine, found, at, faults);

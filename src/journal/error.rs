@@ -37,6 +37,8 @@ pub enum JournalError {
     MissingDocument(Hash),
     /// A key file does not hold a key.
     MalformedKey(&'static str),
+    /// The signing key's file is not there.
+    MissingSigningKey(std::path::PathBuf),
     /// The signing key on disk is not the one that the log names.
     ForeignSigningKey,
     /// The log names a MAC key whose file is gone.
@@ -65,6 +67,9 @@ impl std::fmt::Display for JournalError {
             }
             Self::MissingDocument(hash) => write!(f, "the journal has no document {hash}"),
             Self::MalformedKey(what) => write!(f, "the {what} file does not hold a key"),
+            Self::MissingSigningKey(path) => {
+                write!(f, "the signing key {} is missing: bring it back from a backup of the state", path.display())
+            }
             Self::ForeignSigningKey => f.write_str("the signing key is not the one that the journal names"),
             Self::MissingMacKey(key) => write!(f, "the file of MAC key {key} is gone"),
             Self::MacKeyInUse(key) => write!(f, "MAC key {key} is still in use"),

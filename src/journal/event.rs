@@ -273,7 +273,7 @@ pub enum Event {
         data_set: Option<Name>,
         /// What.
         finding: FindingKind,
-        /// The purpose, category, table or column that it is about.
+        /// The purpose, category, table, column or rule that it is about.
         #[serde(skip_serializing_if = "Option::is_none")]
         subject: Option<Name>,
         /// How many.

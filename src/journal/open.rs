@@ -15,7 +15,7 @@ use super::log::{Inner, Journal};
 use super::reader::{PAGE, Reader};
 use super::value::{Id128, InvalidValue, Origin, VerifierKey, Version};
 use crate::clock::Clock;
-use crate::state::{LogStore, SqliteLog, State, StateError, private_dir};
+use crate::state::{LogStore, SqliteLog, State, StateError, private_dir, refuse_open_dir};
 
 impl Journal {
     /// Creates the log in an empty state: makes the signing key, writes entry 0, signs the first checkpoint. A creation
@@ -48,7 +48,8 @@ impl Journal {
     /// key that is announced but not put in place, a MAC key whose destruction is logged but not done.
     ///
     /// # Errors
-    /// [`JournalError::NotCreated`]; [`JournalError::ForeignSigningKey`] when the key on disk is not the one in the log.
+    /// [`JournalError::NotCreated`]; [`JournalError::MissingSigningKey`]; [`JournalError::ForeignSigningKey`] when the key on disk is not the
+    /// one in the log.
     pub async fn open(state: &State, clock: Arc<dyn Clock>) -> Result<Self, JournalError> {
         let store: Arc<dyn LogStore> = Arc::new(SqliteLog::new(state));
         let reader = Reader::over(store.clone());
@@ -60,8 +61,8 @@ impl Journal {
             _ => key,
         };
         let key_dir = state.key_dir();
-        private_dir(&key_dir)?;
         let signing = settle_signing_key(&key_dir, &key)?;
+        refuse_open_dir(&key_dir)?;
         let macs = MacKeys::load(&key_dir)?;
         let mut mac_keys = BTreeMap::new();
         for (kind, destroyed) in [("mac_key_created", false), ("mac_key_destroyed", true)] {
@@ -105,11 +106,10 @@ pub fn random_origin() -> Result<Origin, InvalidValue> {
 /// The signing key that the log names, put in its place if a rotation was interrupted before.
 pub(super) fn settle_signing_key(key_dir: &Path, named: &VerifierKey) -> Result<SigningKey, JournalError> {
     let (now, next) = (key_dir.join("signing.key"), key_dir.join("signing.next"));
-    if let Some(key) = SigningKey::load(&now)?
-        && key.verifier() == named
-    {
-        return Ok(key);
-    }
+    let found = match SigningKey::load(&now)? {
+        Some(key) if key.verifier() == named => return Ok(key),
+        found => found,
+    };
     match SigningKey::load(&next)? {
         Some(key) if key.verifier() == named => {
             let failed = |source| StateError::Io { doing: "replacing", path: now.clone(), source };
@@ -117,6 +117,7 @@ pub(super) fn settle_signing_key(key_dir: &Path, named: &VerifierKey) -> Result<
             std::fs::File::open(key_dir).and_then(|d| d.sync_all()).map_err(failed)?;
             Ok(key)
         }
+        next if next.is_none() && found.is_none() => Err(JournalError::MissingSigningKey(now)),
         _ => Err(JournalError::ForeignSigningKey),
     }
 }

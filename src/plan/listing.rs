@@ -1,6 +1,6 @@
 //! Every statement of a plan, for people: to be read, reviewed, and put behind an EXPLAIN.
 
-use super::action::{Action, ActionKind, Companion, Path, Shape};
+use super::action::{Action, ActionKind, Companion, Operation, Path, Shape};
 use super::compile::Plan;
 use super::dialect::Dialect;
 use super::due::Of;
@@ -111,7 +111,10 @@ fn batch(d: Dialect, action: &Action, list: &mut dyn FnMut(Step, String)) {
     list(Step::Lock, action.lock(d, &keys, true));
     action.lock_read_rows(d, &keys).into_iter().for_each(|sql| list(Step::LockRead, sql));
     companions(d, &action.companions, (&action.table, &action.key), &keys, list);
-    list(Step::Act, action.act_keys(d, &keys, action.repeats_predicate(d)));
+    // An action on what follows its rows leaves the rows themselves as they are.
+    if action.kind == ActionKind::Delete || !action.set.is_empty() {
+        list(Step::Act, action.act_keys(d, &keys, action.repeats_predicate(d)));
+    }
 }
 
 fn companions(
@@ -126,7 +129,10 @@ fn companions(
         let (Some(one), Some(two)) = (sample(d, &companion.key, 0), sample(d, &companion.key, 1)) else { continue };
         let keys = [one, two];
         companions(d, &companion.companions, (&companion.table, &companion.key), &keys, list);
-        list(Step::ActOnCompanions, companion.act(d, &keys));
+        // Rows that only lead to others are not changed themselves.
+        if !matches!(&companion.operation, Operation::Mask(set) if set.is_empty()) {
+            list(Step::ActOnCompanions, companion.act(d, &keys));
+        }
     }
 }
 

@@ -182,26 +182,32 @@ impl Fault {
 
     /// Names the known name nearest to `wrong`, when one is near, and otherwise lists the first of the known ones.
     pub fn nearest<'a>(&mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>) -> &mut Self {
-        self.nearest_or(wrong, known, 8)
+        self.help = Some(nearest(wrong, known));
+        self
     }
 
     /// Names the key nearest to `wrong`, when one is near, and otherwise lists all of them: a table has no more than can be read.
     pub fn nearest_key(&mut self, wrong: &str, known: &[&str]) -> &mut Self {
-        self.nearest_or(wrong, known.iter().copied(), usize::MAX)
-    }
-
-    fn nearest_or<'a>(&mut self, wrong: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> &mut Self {
-        let known: Vec<&str> = known.into_iter().take(1_000).collect();
-        let wrong: String = wrong.chars().take(128).collect();
-        let best = known.iter().map(|k| (strsim::damerau_levenshtein(&wrong, k), *k)).min();
-        self.help = match best {
-            None => Some("none is declared".to_owned()),
-            Some((distance, name)) if distance <= 1 + name.chars().count() / 4 => Some(format!("did you mean `{name}`?")),
-            Some(_) => {
-                let more = if known.len() > most { ", …" } else { "" };
-                Some(format!("known: {}{more}", known.iter().take(most).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", ")))
-            }
-        };
+        self.help = Some(nearest_of(wrong, known.iter().copied(), usize::MAX));
         self
+    }
+}
+
+/// Names the known name nearest to `wrong`, when one is near, and otherwise lists the first of the known ones.
+pub fn nearest<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    nearest_of(wrong, known, 8)
+}
+
+fn nearest_of<'a>(wrong: &str, known: impl IntoIterator<Item = &'a str>, most: usize) -> String {
+    let known: Vec<&str> = known.into_iter().take(1_000).collect();
+    let wrong: String = wrong.chars().take(128).collect();
+    let best = known.iter().map(|k| (strsim::damerau_levenshtein(&wrong, k), *k)).min();
+    match best {
+        None => "none is declared".to_owned(),
+        Some((distance, name)) if distance <= 1 + name.chars().count() / 4 => format!("did you mean `{name}`?"),
+        Some(_) => {
+            let more = if known.len() > most { ", …" } else { "" };
+            format!("known: {}{more}", known.iter().take(most).map(|k| format!("`{k}`")).collect::<Vec<_>>().join(", "))
+        }
     }
 }

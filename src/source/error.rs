@@ -38,7 +38,7 @@ pub struct DatabaseFault {
     pub column: Option<String>,
 }
 
-/// What is wrong with the description of a target.
+/// What is wrong with the description of a target, or with what it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum ConfigFault {
     /// The URL begins with none of `postgres:`, `mysql:`, `mariadb:`, `sqlite:`.
@@ -61,6 +61,17 @@ pub enum ConfigFault {
     TooOld,
     /// A setting that decides what statements mean could not be given its required value.
     Setting(&'static str),
+}
+
+impl ConfigFault {
+    /// Whether the URL itself is at fault, and not the database that it leads to.
+    #[must_use]
+    pub fn is_of_the_url(self) -> bool {
+        match self {
+            Self::Scheme | Self::Url | Self::NoUser | Self::NoDatabase | Self::TlsInUrl | Self::SqliteMode => true,
+            Self::SqliteFile | Self::Tls | Self::TooOld | Self::Setting(_) => false,
+        }
+    }
 }
 
 impl std::fmt::Display for ConfigFault {

@@ -164,7 +164,7 @@ pub(super) fn mysql_class(number: u16, state: &str) -> (Class, &'static str) {
         3819 => (Class::Row, "check violation"),
         4025 if state == "23000" => (Class::Row, "check violation"),
         1406 => (Class::Row, "value too long"),
-        1264 | 1265 | 1292 | 1366 | 1411 | 1690 | 3140 => (Class::Row, "value not accepted"),
+        1264 | 1265 | 1292 | 1366 | 1411 | 1525 | 1690 | 3140 => (Class::Row, "value not accepted"),
         1644 => (Class::Row, "raised by a trigger or function"),
         1044 | 1142 | 1143 | 1227 | 1370 | 1410 => (Class::Privilege, "insufficient privilege"),
         1045 | 1130 | 1129 | 1251 | 1698 => (Class::Config, LOGIN_REFUSED),
@@ -221,13 +221,14 @@ fn sqlite(error: &SqliteError, names: &Names) -> SourceError {
 }
 
 /// Class and meaning of an (extended) result code of SQLite.
-pub(super) fn sqlite_class(code: u32) -> (Class, &'static str) {
+pub(crate) fn sqlite_class(code: u32) -> (Class, &'static str) {
     match code {
         275 => return (Class::Row, "check violation"),
         787 => return (Class::Row, "foreign key violation"),
         1299 => return (Class::Row, "not-null violation"),
         1555 | 2067 => return (Class::Row, "unique violation"),
         1811 => return (Class::Row, "raised by a trigger or function"),
+        1544 => return (Class::Config, "read-only directory"),
         _ => {}
     }
     match code & 0xff {

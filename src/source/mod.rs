@@ -22,6 +22,7 @@ mod surroundings_mysql;
 mod target;
 
 pub use error::{Class, ConfigFault, DatabaseFault, SourceError};
+pub(crate) use fault::sqlite_class;
 pub use pool::Source;
 pub use session::{Answer, Row, Session};
 pub use surroundings::{Extent, Privileges, Surroundings};

@@ -191,6 +191,9 @@ fn grants(engine: Engine, request: &SetupRequest, role: &str) -> String {
         }
         out += &format!("REVOKE ALL PRIVILEGES ON {table} FROM {role};\n");
         let privileges = privileges(engine, grant);
+        if lock_column(engine, grant).is_some() {
+            out += "-- Nothing writes the column of this UPDATE: with the right to change a column, rows can be locked that a decision rests on.\n";
+        }
         if !privileges.is_empty() {
             out += &format!("GRANT {} ON {table} TO {role};\n", privileges.join(", "));
         }
@@ -198,16 +201,19 @@ fn grants(engine: Engine, request: &SetupRequest, role: &str) -> String {
     out
 }
 
-fn privileges(engine: Engine, grant: &TableGrant) -> Vec<String> {
-    let mut columns: Vec<&String> = grant.update_columns.iter().collect();
-    let locks_by_right_to_change = match engine {
-        Engine::Postgres => columns.is_empty(),
-        Engine::MySql => columns.is_empty() && !grant.delete,
+/// The column on which UPDATE is granted for nothing but the locks that the right to it allows.
+fn lock_column(engine: Engine, grant: &TableGrant) -> Option<&String> {
+    let written = !grant.update_columns.is_empty();
+    let needed = match engine {
+        Engine::Postgres => !written,
+        Engine::MySql => !written && !grant.delete,
         Engine::MariaDb | Engine::Sqlite => false,
     };
-    if locks_by_right_to_change {
-        columns.extend(&grant.lock);
-    }
+    grant.lock.as_ref().filter(|_| needed)
+}
+
+fn privileges(engine: Engine, grant: &TableGrant) -> Vec<String> {
+    let mut columns: Vec<&String> = grant.update_columns.iter().chain(lock_column(engine, grant)).collect();
     columns.sort_unstable();
     columns.dedup();
     let mut out = Vec::new();

@@ -22,6 +22,14 @@ fn refuse_exposed(path: &Path, mode: u32) -> Result<(), StateError> {
 /// [`StateError::Exposed`] when group or others have any access; [`StateError::Io`] otherwise.
 pub fn private_dir(path: &Path) -> Result<(), StateError> {
     DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(io("creating", path))?;
+    refuse_open_dir(path)
+}
+
+/// Makes sure that `path`, a directory that must be there, has mode 0700 or stricter. Creates nothing.
+///
+/// # Errors
+/// [`StateError::Exposed`] when group or others have any access; [`StateError::Io`] otherwise, also when it is missing.
+pub fn refuse_open_dir(path: &Path) -> Result<(), StateError> {
     let mode = std::fs::metadata(path).map_err(io("reading", path))?.permissions().mode();
     refuse_exposed(path, mode)
 }

@@ -77,7 +77,11 @@ impl std::fmt::Display for StateError {
             }
             Self::NotOpen(class) => write!(f, "the entry closes a {class} that is not open"),
             Self::Damaged(what) => write!(f, "the state is damaged: {what}"),
-            Self::Database { code: Some(code) } => write!(f, "the state database refused with SQLite code {code}"),
+            Self::Database { code: Some(code) } => {
+                let meaning = code.parse().map_or("", |code| crate::source::sqlite_class(code).1);
+                let meaning = if meaning.is_empty() { String::new() } else { format!(", {meaning}") };
+                write!(f, "the state database refused with SQLite code {code}{meaning}")
+            }
             Self::Database { code: None } => f.write_str("the state database could not be used"),
         }
     }

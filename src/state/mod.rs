@@ -11,7 +11,7 @@ mod source_store;
 mod sqlite;
 mod sqlite_log;
 
-pub use directory::{private_dir, read_private, write_private};
+pub use directory::{private_dir, read_private, refuse_open_dir, write_private};
 pub use error::StateError;
 pub use log_store::{
     Class, Commit, Head, LogStore, NewDocument, NewEntry, Pending, StoredCheckpoint, StoredDocument, StoredEntry,

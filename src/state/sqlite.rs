@@ -9,7 +9,7 @@ use sqlx::ConnectOptions as _;
 use sqlx::migrate::Migrator;
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 
-use super::{StateError, private_dir};
+use super::{StateError, private_dir, refuse_open_dir};
 
 static MIGRATIONS: Migrator = sqlx::migrate!("./migrations/sqlite");
 
@@ -63,7 +63,7 @@ impl State {
         if !dir.join("state.sqlite").exists() {
             return Err(StateError::Missing(dir.to_owned()));
         }
-        private_dir(dir)?;
+        refuse_open_dir(dir)?;
         let lock = lock(dir)?;
         Self::writer(dir, lock).await
     }
@@ -78,7 +78,7 @@ impl State {
         if !dir.join("state.sqlite").exists() {
             return Err(StateError::Missing(dir.to_owned()));
         }
-        private_dir(dir)?;
+        refuse_open_dir(dir)?;
         let options = options(dir).read_only(true);
         let pool = pool_options().connect_with(options).await?;
         let found = schema_version(&pool).await?;

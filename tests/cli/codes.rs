@@ -62,12 +62,82 @@ fn a_database_or_a_state_that_is_not_there_exits_69() {
     }
 }
 
+/// What a database refuses is the database's: 69, and 78 is for what the files say.
+fn refuses(engine: Engine) {
+    let Some(site) = Site::ready(engine) else { return };
+    let (login, place) = site.database.url.rsplit_once('@').expect("a login");
+    let (user, _) = login.rsplit_once(':').expect("a password");
+    for (url, words) in
+        [(format!("{user}:canary@{place}"), "login refused"), (format!("{}_not", site.database.url), "no such database")]
+    {
+        site.write("url", &url);
+        let answer = site.run(&["plan"]).refused(69, words);
+        assert!(answer.err.contains("source crm: "), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_login_or_a_database_that_is_refused_exits_69_on_postgres() {
+    refuses(Engine::Postgres);
+}
+
+#[test]
+fn a_login_or_a_database_that_is_refused_exits_69_on_mariadb() {
+    refuses(Engine::MariaDb);
+}
+
+#[test]
+fn a_file_that_is_missing_or_no_database_or_read_only_exits_69_and_is_named() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    site.write("no.db", &"no database ".repeat(100));
+    for (url, words) in [
+        ("sqlite:/nonexistent/x.db".to_owned(), "source crm: the SQLite file cannot be opened"),
+        (format!("sqlite:{}", site.path("no.db").display()), "source crm: 26 not a database"),
+    ] {
+        site.write("url", &url);
+        site.run(&["plan"]).refused(69, words);
+    }
+    site.write("url", &format!("{}?mode=ro", site.database.url));
+    let hash = site.hash();
+    site.run(&["enforce", "--source", "crm", "--plan", &hash]).refused(69, "source crm: 8 read-only database");
+    let checked = site.run(&["check"]).expect(78);
+    assert!(checked.err.contains("may write") && !checked.err.contains("replica"), "{checked:?}");
+    // The state's own database.
+    site.write("url", &site.database.url);
+    for file in ["state.sqlite-wal", "state.sqlite-shm"] {
+        let _ = std::fs::remove_file(site.path("state").join(file));
+    }
+    site.write("state/state.sqlite", &"no database ".repeat(1_000));
+    for command in [&["journal", "show"][..], &["enforce", "--source", "crm", "--plan", &hash]] {
+        let answer = site.run(command).refused(69, "state/state.sqlite: ");
+        assert!(answer.err.contains("26, not a database"), "{answer:?}");
+    }
+}
+
+#[test]
+fn a_key_directory_that_is_gone_is_told_and_not_made() {
+    let site = Site::ready(Engine::Sqlite).expect("SQLite");
+    let hash = site.hash();
+    std::fs::rename(site.path("state/keys"), site.path("elsewhere")).expect("moved");
+    for command in [
+        &["enforce", "--source", "crm", "--plan", &hash][..],
+        &["journal", "rotate"],
+        &["journal", "show"],
+        &["journal", "prove", "--data", "crm.person", "--key", "1"],
+    ] {
+        let answer = site.run(command);
+        assert!(!site.path("state/keys").exists(), "{command:?} made it: {answer:?}");
+        if command[1] != "show" {
+            assert!(answer.code == 69 && answer.err.contains("state/keys"), "{answer:?}");
+        }
+    }
+    site.run(&["journal", "rotate"]).refused(69, "state/keys/signing.key is missing");
+}
+
 #[test]
 fn a_url_that_cannot_be_one_exits_78_and_is_not_said() {
     let site = Site::ready(Engine::Sqlite).expect("SQLite");
-    for url in
-        ["sqlite:/nonexistent/x.db", "oracle://canary@x/y", "canary", "postgres://x:canary@[::1/y", "mysql://x:canary@h:port/y"]
-    {
+    for url in ["sqlite::memory:", "oracle://canary@x/y", "canary", "postgres://x:canary@[::1/y", "mysql://x:canary@h:port/y"] {
         site.write("url", url);
         site.run(&["plan"]).refused(78, "source crm: ");
     }

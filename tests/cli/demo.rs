@@ -25,5 +25,6 @@ fn the_demonstration_ends_well_and_its_next_commands_work_as_printed() {
         let said = String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success() && !output.stdout.is_empty(), "{command}: {:?} {said}", output.status.code());
     }
-    run_in(&here, &["demo", "--dir", "five"], &[]).refused(69, "five: File exists");
+    run_in(&here, &["demo", "--dir", "five"], &[])
+        .refused(69, "five exists already: delete it, or choose another directory with `--dir`");
 }

@@ -105,6 +105,7 @@ fn hostile(engine: Engine) {
     let answer = site.enforce().expect(0);
     inert("enforce", &(answer.out + &answer.err));
     inert("journal show", &site.run(&["journal", "show"]).expect(0).out);
+    inert("journal show", &site.run(&["journal", "show", "--format", "json"]).expect(0).out);
     let entries = site.json(&["journal", "prove", "--data", "crm.hostile", "--key", "Canary\u{1b}[2J"]);
     let mac = entries["macs"][0]["mac"].as_str().expect("a MAC").to_owned();
     inert("locate", &site.run(&["locate", &mac, "--data", "crm.hostile"]).expect(0).out);
@@ -137,7 +138,7 @@ fn a_located_key_is_printed_whole() {
     let key = format!("{}@example.org", "k".repeat(200));
     site.sql(&format!("INSERT INTO subscriber VALUES ('{key}', '2099-01-01', NULL)"));
     site.enforce().expect(0);
-    let proof = site.run(&["journal", "prove", "--data", "crm.subscriber", "--key", &key]).expect(1).json();
+    let proof = site.run(&["journal", "prove", "--data", "crm.subscriber", "--key", &key, "--format", "json"]).expect(1).json();
     let mac = proof["macs"][0]["mac"].as_str().expect("a MAC").to_owned();
     assert_eq!(site.run(&["locate", &mac, "--data", "crm.subscriber"]).expect(0).out, format!("{key}\n"));
 }

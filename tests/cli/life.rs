@@ -69,11 +69,20 @@ fn life(engine: Engine) {
 }
 
 fn journal(site: &Site, hold: &str) {
-    // Every line of `show` is an entry.
-    let shown = site.run(&["journal", "show"]).expect(0).out;
+    // Every line of `show` is an entry: for programs its bytes, for people its words.
+    let shown = site.run(&["journal", "show", "--format", "json"]).expect(0).out;
     let entries: Vec<serde_json::Value> = shown.lines().map(|l| serde_json::from_str(l).expect("an entry")).collect();
     assert!(entries.len() > 5 && shown.contains(hold));
     assert_eq!(site.run(&["journal", "show", "--from", "2", "--limit", "3"]).expect(0).out.lines().count(), 3);
+
+    let words = site.run(&["journal", "show"]).expect(0).out;
+    assert_eq!(words.lines().count(), entries.len());
+    let line = words.lines().find(|l| l.contains(hold)).expect("the order in words");
+    assert!(
+        line.contains("Z  order placed: order ") && line.contains(", order kind hold, scope record, data set person, "),
+        "{line}"
+    );
+    assert!(!words.contains(['{', '"']), "{words}");
 
     // The key of before verifies what was written before and after a rotation, which the old key announced.
     let key = site.json(&["journal", "key"])["public_key"].as_str().expect("a key").to_owned();
@@ -101,13 +110,36 @@ fn journal(site: &Site, hold: &str) {
         "{answer:?}"
     );
     assert_eq!(verify(&key, "edited.export").expect(1).json()["sound"], false);
-    verify("not-a-key", "journal.export").expect(64);
+    verify("not-a-key", "journal.export").refused(64, "`not-a-key` is no file that exists, and not a valid verifier key: ");
+    verify("missing.pub", "journal.export").refused(64, "`missing.pub` is no file that exists");
+    verify("journal.export", "journal.export").refused(64, "the file journal.export holds not a valid verifier key");
     verify(&key, "missing.export").expect(69);
 
     // What the journal says of one record, and which record a report means.
     let proof = site.json(&["journal", "prove", "--data", "crm.person", "--key", "1"]);
     assert!(proof["entries"].as_array().is_some_and(|e| !e.is_empty()));
-    site.run(&["journal", "prove", "--data", "crm.person", "--key", "5"]).expect(1);
+    let unnamed = site.run(&["journal", "prove", "--data", "crm.person", "--key", "5"]).expect(1).out;
+    assert_eq!(unnamed, "No signed entry of the journal names this record of crm.person under a key that exists.\n");
+    let told = site.run(&["journal", "prove", "--data", "crm.person", "--key", "1"]).expect(0).out;
+    assert!(told.starts_with("These entries name this record of crm.person") && told.contains("Z  applied: run "), "{told}");
+    // Whoever has the proof and the public key of now checks it offline.
+    std::fs::write(site.path("proof.json"), proof.to_string()).expect("the proof");
+    let checked = verify(&rotated, "proof.json").expect(0).json();
+    assert_eq!(
+        (checked["holds"].as_bool(), checked["entries"].as_u64()),
+        (Some(true), proof["entries"].as_array().map(|e| e.len() as u64))
+    );
+    let told = run_in(site.dir(), &["journal", "verify", "proof.json", "--key", &rotated], &[]).expect(0).out;
+    assert!(told.starts_with("The proof holds.") && told.contains("Z  applied: run "), "{told}");
+    let changed = proof.to_string().replacen("\\\"rows\\\":", "\\\"rows\\\":1", 1);
+    assert_ne!(changed, proof.to_string());
+    std::fs::write(site.path("changed.json"), changed).expect("a forgery");
+    let told = run_in(site.dir(), &["journal", "verify", "changed.json", "--key", &rotated], &[]).expect(1).out;
+    assert!(told.starts_with("The proof does NOT hold: entry number "), "{told}");
+    let stranger = Site::new(Engine::Sqlite).expect("SQLite").json(&["init"])["public_key"].as_str().expect("a key").to_owned();
+    assert_eq!(verify(&stranger, "proof.json").expect(1).json()["holds"], false);
+    std::fs::write(site.path("other.json"), "{}").expect("another file");
+    verify(&rotated, "other.json").refused(1, "is no proof");
     let held = site.json(&["journal", "prove", "--data", "crm.person", "--key", "4"]);
     let mac = held["macs"][0]["mac"].as_str().expect("a MAC").to_owned();
     assert_eq!(site.run(&["locate", &mac, "--data", "crm.person"]).expect(0).out, "4\n");
@@ -187,7 +219,7 @@ fn an_old_state_is_refused_until_somebody_answers_for_it() {
     let recovered = site.json(&["journal", "recover", "--source", "crm", "--actor", "ops"]);
     assert!(recovered["ledger_size"].as_u64().is_some_and(|n| n > 0), "{recovered}");
     site.enforce().expect(0);
-    assert!(site.run(&["journal", "show"]).expect(0).out.contains("journal_recovered"));
+    assert!(site.run(&["journal", "show"]).expect(0).out.contains("journal recovered: source crm"));
     site.enforce().expect(0);
     // What was lost stays lost, and the journal that goes on is sound and says so.
     let key = site.run(&["journal", "key"]).expect(0).out;

@@ -64,7 +64,7 @@ fn orders(engine: Engine) {
     let lifted = all.as_array().expect("a list").iter().filter(|o| !o["order"]["lifted_on"].is_null()).count();
     assert_eq!(lifted, 3);
     // All of it is in the journal, and nothing but it.
-    let shown = site.run(&["journal", "show"]).expect(0).out;
+    let shown = site.run(&["journal", "show", "--format", "json"]).expect(0).out;
     assert_eq!((shown.matches("order_placed").count(), shown.matches("order_lifted").count()), (7, 3), "{shown}");
 }
 
@@ -88,6 +88,69 @@ fn orders_reach_records_followers_and_tenants_on_mysql() {
     orders(Engine::MySql);
 }
 
+/// A data set whose key is of this type; returns the site with one record in it.
+fn keyed(engine: Engine, column_type: &str, value: &str) -> Option<Site> {
+    let site = Site::new(engine)?;
+    site.sql(&format!("CREATE TABLE member (ref {column_type} NOT NULL PRIMARY KEY, name VARCHAR(40), left_on DATE)"));
+    site.sql(&format!("INSERT INTO member VALUES ('{value}', 'CanaryName', '2099-01-01')"));
+    let add = |file: &str, more: &str| {
+        let text = std::fs::read_to_string(site.path(file)).expect("a file");
+        site.write(file, &format!("{text}\n{more}"));
+    };
+    add(
+        "map.toml",
+        "[data.member]\ntitle = { fr = \"Membres\", en = \"Members\" }\ntable = \"member\"\nkey = [\"ref\"]\ndisposition = \"anonymise\"\n\
+         plain = [\"ref\", \"left_on\"]\n[data.member.categories.identity]\ncolumns = [\"name\"]\nmask = \"null\"\n\
+         [data.member.events.left]\ntitle = { fr = \"fin\", en = \"end\" }\ncolumn = \"left_on\"\n",
+    );
+    add(
+        "policy.toml",
+        "[[purpose]]\nid = \"members\"\ntitle = { fr = \"Membres\", en = \"Members\" }\nlegal_basis = \"contract\"\ndata = \"crm.member\"\n\
+         needs = \"all\"\nstarts = \"left\"\nkeeps = \"1 year\"\n",
+    );
+    site.run(&["init"]).expect(0);
+    let script = site.run(&["setup", "--source", "crm", "--role", &site.role_name()]).expect(0).out;
+    site.sql(&script);
+    site.log_in();
+    Some(site)
+}
+
+fn a_mistyped_key(engine: Engine) {
+    let id = "6f1d0a52-3f0e-4f6e-9d3c-0a1b2c3d4e5f";
+    let asked = |site: &Site, key: &str| site.run(&["explain", "--data", "crm.member", "--key", key]);
+    let Some(site) = keyed(engine, "uuid", id) else { return };
+    for wrong in ["not-a-uuid", "6f1d0a52", "6f1d0a52-3f0e-4f6e-9d3c-0a1b2c3d4e5g"] {
+        asked(&site, wrong).refused(64, "part 1 of the key is not a UUID: the key of `member` has 1 column: ref (a UUID)");
+        site.run(&["journal", "prove", "--data", "crm.member", "--key", wrong]).refused(64, "ref (a UUID)");
+        let place = ["order", "hold", "--data", "crm.member", "--key", wrong];
+        site.run(&[&place[..], &WHY].concat()).refused(64, "ref (a UUID)");
+    }
+    for right in [id.to_owned(), id.to_uppercase(), id.replace('-', ""), format!("{{{id}}}")] {
+        asked(&site, &right).expect(0);
+    }
+    let answer = asked(&site, &id.replace('6', "7")).refused(1, "no such record");
+    assert!(answer.err.contains("retentiond journal prove"), "{answer:?}");
+    let two = site.run(&["explain", "--data", "crm.member", "--key", id, "--key", id]);
+    two.refused(64, "2 parts of a key were given: the key of `member` has 1 column: ref (a UUID)");
+    drop(site);
+    let Some(site) = keyed(engine, "date", "2001-02-03") else { return };
+    asked(&site, "2001-02-03").expect(0);
+    asked(&site, "some day")
+        .refused(64, "the database cannot read this key: the key of `member` has 1 column: ref (a date, YYYY-MM-DD)");
+    let place = ["order", "hold", "--data", "crm.member", "--key", "2001-13-99"];
+    site.run(&[&place[..], &WHY].concat()).refused(64, "ref (a date, YYYY-MM-DD)");
+}
+
+#[test]
+fn a_key_of_another_type_is_refused_with_what_is_expected_on_postgres() {
+    a_mistyped_key(Engine::Postgres);
+}
+
+#[test]
+fn a_key_of_another_type_is_refused_with_what_is_expected_on_mariadb() {
+    a_mistyped_key(Engine::MariaDb);
+}
+
 #[test]
 fn an_order_that_cannot_be_understood_is_not_placed() {
     let site = Site::ready(Engine::Sqlite).expect("SQLite");
@@ -98,21 +161,26 @@ fn an_order_that_cannot_be_understood_is_not_placed() {
     };
     with("nobody", "litigation", "C").refused(77, "`nobody` is not one of the `actors`");
     with("dpo", "because", "C").refused(64, "`because` is not a reason: ");
-    with("dpo", "litigation", "Jean Dupont").refused(64, "not a valid reference");
+    with("dpo", "litigation", "Jean Dupont").refused(64, "not a valid reference: 1 to 64 of A-Z a-z 0-9 . _ / -");
     with("dpo", "litigation", "").refused(64, "not a valid reference");
     let on = |args: &[&str]| place(&[args, WHY.as_slice()].concat());
     on(&["--data", "crm.person", "--key", "99"]).refused(1, "no such record");
-    on(&["--data", "crm.person", "--key", "1", "--key", "2"]).refused(64, "1 column");
-    on(&["--data", "crm.booking", "--key", "4"]).refused(64, "(person_id, nr)");
-    on(&["--data", "crm.person", "--key", "one"]).refused(64, "cannot be a key");
+    on(&["--data", "crm.person", "--key", "1", "--key", "2"])
+        .refused(64, "2 parts of a key were given: the key of `person` has 1 column: id (a whole number)");
+    on(&["--data", "crm.booking", "--key", "4"]).refused(64, "2 columns: person_id (a whole number), nr (a whole number)");
+    on(&["--data", "crm.person", "--key", "one"])
+        .refused(64, "part 1 of the key is not a whole number: the key of `person` has 1 column: id (a whole number)");
     on(&["--data", "crm.person"]).expect(64);
     on(&["--data", "crm.person", "--key", "1", "--tenant", "a"]).expect(64);
     on(&["--data", "crm.subscriber", "--tenant", "a"]).refused(64, "no tenant");
     on(&["--data", "person", "--key", "1"]).refused(64, "source.data_set");
     on(&["--data", "crm.people", "--key", "1"]).refused(64, "crm.people");
-    on(&["--data", "erp.person", "--key", "1"]).refused(64, "unknown source `erp` (configured: crm)");
+    on(&["--data", "erp.person", "--key", "1"]).refused(64, "unknown source `erp`; known: `crm`");
+    on(&["--data", "crn.person", "--key", "1"]).refused(64, "unknown source `crn`; did you mean `crm`?");
+    on(&["--data", "crm.persons", "--key", "1"])
+        .refused(64, "`crm.persons` names no data set of the source; did you mean `person`?");
     on(&["--data", "crm.person", "--key", "1", "--until", "tomorrow"]).expect(64);
     on(&["--data", "crm.person", "--key", "1", "--until", "2001-01-01"]).refused(64, "2001-01-01");
     assert_eq!(site.json(&["order", "list"]), serde_json::json!([]));
-    assert!(!site.run(&["journal", "show"]).expect(0).out.contains("order_placed"));
+    assert!(!site.run(&["journal", "show", "--format", "json"]).expect(0).out.contains("order_placed"));
 }

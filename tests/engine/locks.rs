@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use retentiond::enforce::{Point, Silent};
+use retentiond::journal::{Event, FindingKind};
 use retentiond::plan::schema::Engine;
 
 use crate::enforcement::{Fixture, unlimited};
@@ -19,11 +20,11 @@ fn begin(engine: Engine) -> &'static str {
 async fn a_row_that_somebody_keeps_locked_is_busy_and_due_tomorrow_and_the_others_go() {
     for engine in LOCKING {
         // Rows of each shape, and a row that is only read: the account's visit.
-        for (lock, left) in [
-            ("SELECT * FROM log WHERE id = 257 FOR UPDATE", (1, 0, 0)),
-            ("SELECT * FROM client WHERE id = 257 FOR UPDATE", (0, 1, 0)),
-            ("SELECT * FROM note WHERE id = 257 FOR UPDATE", (0, 1, 0)),
-            ("UPDATE visit SET seen = '2019-01-01' WHERE id = 257", (0, 0, 1)),
+        for (lock, left, rule) in [
+            ("SELECT * FROM log WHERE id = 257 FOR UPDATE", (1, 0, 0), "log.delete"),
+            ("SELECT * FROM client WHERE id = 257 FOR UPDATE", (0, 1, 0), "client.delete"),
+            ("SELECT * FROM note WHERE id = 257 FOR UPDATE", (0, 1, 0), "client.delete"),
+            ("UPDATE visit SET seen = '2019-01-01' WHERE id = 257", (0, 0, 1), "account.anonymise"),
         ] {
             let Some(db) = organisation(engine, 500).await else { continue };
             let fixture = Fixture::new(engine, &db, "crm", now()).await;
@@ -39,6 +40,15 @@ async fn a_row_that_somebody_keeps_locked_is_busy_and_due_tomorrow_and_the_other
                 number(&fixture, "FROM account WHERE name <> 'ANONYME'").await,
             );
             assert_eq!(found, left, "{} {lock}", engine.name());
+            let all = entries(&fixture).await;
+            let findings: Vec<_> = all
+                .iter()
+                .filter_map(|entry| match &entry.event {
+                    Event::Finding { finding: FindingKind::Busy, subject, .. } => subject.as_ref().map(|s| s.as_str()),
+                    _ => None,
+                })
+                .collect();
+            assert_eq!(findings, [rule], "{} {lock}", engine.name());
             // The application goes on as if nobody else were there.
             app.execute("COMMIT").await.unwrap();
             run_clean(&fixture, &rules).await;

@@ -158,7 +158,7 @@ async fn rotated_keys_are_a_chain_from_any_of_them() {
         assert_eq!(report.signed, report.entries);
     }
     let stranger = Fixture::new().await.key;
-    assert_eq!(check(&export, &stranger, &[]).first().unwrap().kind, FaultKind::ForeignKey);
+    assert_eq!(check(&export, &stranger, &[]).first().unwrap().kind, FaultKind::UnknownKey);
 }
 
 #[tokio::test]

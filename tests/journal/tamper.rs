@@ -157,6 +157,52 @@ async fn a_removed_entry_is_missing_and_a_cut_log_is_truncated() {
     }
 }
 
+fn words(report: &Report) -> Vec<String> {
+    report.faults.iter().map(ToString::to_string).collect()
+}
+
+#[tokio::test]
+async fn what_is_said_of_the_end_is_what_is_known() {
+    let (fixture, export) = log(10).await;
+    let n = Parts::of(&export).entries.len();
+    let said = |bytes: &[u8]| words(&check(bytes, &fixture.key, &[]));
+    let without_end = export.strip_suffix(b"end\n").unwrap();
+    assert_eq!(said(without_end), ["export: not in the form of an export: its last line, `end`, is missing"]);
+    assert_eq!(said(&export[..export.len() - 1]), said(without_end));
+    assert_eq!(said(b"")[0], "export: not in the form of an export: it ends before its header does");
+    assert_eq!(said(&export[..40])[0], said(b"")[0]);
+    for bytes in [&b""[..], &export[..40]] {
+        assert!(!said(bytes).iter().any(|f| f.contains("were written") || f.contains("ends here")), "{:?}", said(bytes));
+    }
+    // A middle entry is gone, the last one is there, whatever the header says.
+    let mut parts = Parts::of(&export);
+    parts.entries.remove(n / 2);
+    let place = format!("entry {}: missing, later entries are there", n / 2);
+    for bytes in [parts.whole(), {
+        let mut parts = Parts::of(&export);
+        parts.entries.remove(n / 2);
+        parts.renumbered(n)
+    }] {
+        let said = said(&bytes);
+        assert!(said[0] == place && !said.iter().any(|f| f.contains("ends here")), "{said:?}");
+    }
+    // The last entries are gone: by the header, and by the checkpoint over them.
+    let mut parts = Parts::of(&export);
+    parts.entries.truncate(n - 2);
+    let said = said(&parts.whole());
+    let expected = [
+        format!("entry {}: the export ends here, its header announces {n} entries", n - 2),
+        format!("entry {}: the log ends here, a checkpoint is signed over {n} entries", n - 2),
+    ];
+    assert!(expected.iter().all(|e| said.contains(e)), "{said:?}");
+    // Both: the middle one is named, and that the last ones are gone too.
+    let mut parts = Parts::of(&export);
+    parts.entries.truncate(n - 2);
+    parts.entries.remove(n / 2);
+    let said = words(&check(&parts.whole(), &fixture.key, &[]));
+    assert!(said[0] == place && said.iter().any(|f| f.contains(&format!("signed over {n} entries"))), "{said:?}");
+}
+
 #[tokio::test]
 async fn an_inserted_entry_does_not_belong() {
     let (fixture, export) = log(10).await;
@@ -220,7 +266,15 @@ async fn a_log_signed_by_another_key_is_foreign() {
     let (fixture, _) = log(3).await;
     let (other, theirs) = log(3).await;
     let report = check(&theirs, &fixture.key, &[]);
-    assert_names(&report, 0, |kind| *kind == FaultKind::ForeignKey);
+    assert_eq!(
+        report.first().map(ToString::to_string).unwrap(),
+        "entry 0: the given key is not among this log's keys: another log, or another key"
+    );
+    assert!(
+        report.faults.iter().all(|f| f.kind != FaultKind::ForeignKey),
+        "its own checkpoints are its own: {:?}",
+        report.faults
+    );
     let note = other.journal.checkpoint().await.unwrap().checkpoint.unwrap();
     let report = check(&fixture.export().await, &fixture.key, &[note]);
     assert!(report.faults.iter().any(|f| f.kind == FaultKind::ForeignKey && matches!(f.at, At::Checkpoint(_))));

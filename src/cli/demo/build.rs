@@ -50,7 +50,13 @@ pub struct Seeded {
 /// Writes settings, maps and policies; returns the settings' path.
 pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
     let failed = |path: &Path, e: &std::io::Error| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display()));
-    std::fs::create_dir(dir).map_err(|e| failed(dir, &e))?;
+    std::fs::create_dir(dir).map_err(|e| match e.kind() {
+        std::io::ErrorKind::AlreadyExists => {
+            let again = format!("{} exists already: delete it, or choose another directory with `--dir`", dir.display());
+            Failure::new(Exit::Unavailable, again)
+        }
+        _ => failed(dir, &e),
+    })?;
     let mut settings = String::from("state = \"state\"\nactors = [\"dpo\", \"operations\"]\nlanguage = \"en\"\npolicies = [");
     for org in Organisation::FIVE {
         settings.push_str(&format!("\"policies/{}.toml\", ", org.id()));

@@ -92,23 +92,23 @@ macro_rules! word_value {
 
 word_value!(
     /// The id of a source, data set, purpose, actor: `[a-z0-9_.:-]{1,128}`.
-    Name, "name", 128, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-')
+    Name, "name: 1 to 128 of a-z 0-9 _ . : -", 128, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b':' | b'-')
 );
 word_value!(
     /// The reference of a file or decision outside: `[A-Za-z0-9._/-]{1,64}`.
-    Reference, "reference", 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-')
+    Reference, "reference: 1 to 64 of A-Z a-z 0-9 . _ / -", 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'_' | b'/' | b'-')
 );
 word_value!(
     /// A database's error code, SQLSTATE or errno, or this program's own word for a failure: `[A-Za-z0-9_]{1,32}`.
-    Code, "error code", 32, |b| b.is_ascii_alphanumeric() || b == b'_'
+    Code, "error code: 1 to 32 of A-Z a-z 0-9 _", 32, |b| b.is_ascii_alphanumeric() || b == b'_'
 );
 word_value!(
     /// A log's name as checkpoints carry it, for example `retentiond/6f1d`: `[a-z0-9._/-]{1,128}`.
-    Origin, "origin", 128, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'/' | b'-')
+    Origin, "origin: 1 to 128 of a-z 0-9 . _ / -", 128, |b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'.' | b'_' | b'/' | b'-')
 );
 word_value!(
     /// A program version: `[A-Za-z0-9.+-]{1,64}`.
-    Version, "version", 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-')
+    Version, "version: 1 to 64 of A-Z a-z 0-9 . + -", 64, |b| b.is_ascii_alphanumeric() || matches!(b, b'.' | b'+' | b'-')
 );
 
 impl Name {
@@ -134,7 +134,7 @@ impl VerifierKey {
     /// # Errors
     /// [`InvalidValue`] unless it is a well-formed key whose name is an [`Origin`].
     pub fn parse(text: &str) -> Result<Self, InvalidValue> {
-        let invalid = InvalidValue("verifier key");
+        let invalid = InvalidValue("verifier key: `name+8 hexadecimal digits+base64`, as `init` prints it");
         signed_note::StandardVerifier::new(text).map_err(|_| invalid)?;
         let name = text.split('+').next().unwrap_or_default();
         Origin::parse(name).map_err(|_| invalid)?;

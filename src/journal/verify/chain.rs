@@ -222,8 +222,9 @@ impl Chain {
             let kind = if self.keys.is_empty() || self.keys.contains(&self.trusted) {
                 FaultKind::Unsigned
             } else {
-                FaultKind::ForeignKey
+                FaultKind::UnknownKey
             };
+            // Entry 0 names the first of the keys.
             verdict.faults.push(Fault { at: if kind == FaultKind::Unsigned { At::File } else { At::Entry(0) }, kind });
         }
         verdict.keys = self.keys;

@@ -38,10 +38,15 @@ pub enum FaultKind {
     Removed,
     /// An entry stands here that is not of this place.
     Inserted,
-    /// The log ends before what was signed or announced.
+    /// The log ends before what was signed.
     Truncated {
-        /// How many entries there should be at least.
+        /// How many entries a valid checkpoint covers.
         expected: u64,
+    },
+    /// The export ends before the entries that its own header announces.
+    Short {
+        /// How many it announces.
+        announced: u64,
     },
     /// The log ends before what was signed, and no checkpoint that fits covers these entries either: they may differ too.
     Unconfirmed,
@@ -49,6 +54,8 @@ pub enum FaultKind {
     Fork,
     /// A checkpoint is not signed by a key that this log and the given key vouch for.
     ForeignKey,
+    /// The key that the verifier trusts is none of the log's keys.
+    UnknownKey,
     /// A checkpoint bears the right key's name and a wrong signature.
     BadSignature,
     /// A checkpoint of another log.
@@ -88,8 +95,8 @@ impl Fault {
             FaultKind::Reordered => 0,
             FaultKind::Undecodable(_) => 1,
             FaultKind::Removed | FaultKind::Inserted | FaultKind::Edited => 2,
-            FaultKind::Truncated { .. } | FaultKind::Fork => 3,
-            FaultKind::ForeignKey | FaultKind::BadSignature | FaultKind::ForeignOrigin => 4,
+            FaultKind::Truncated { .. } | FaultKind::Short { .. } | FaultKind::Fork => 3,
+            FaultKind::ForeignKey | FaultKind::UnknownKey | FaultKind::BadSignature | FaultKind::ForeignOrigin => 4,
             FaultKind::Rule(_) => 6,
             _ => 5,
         };
@@ -119,10 +126,12 @@ impl std::fmt::Display for FaultKind {
             Self::Reordered => f.write_str("not in the order in which the log was written"),
             Self::Removed => f.write_str("missing, later entries are there"),
             Self::Inserted => f.write_str("does not belong here"),
-            Self::Truncated { expected } => write!(f, "the log ends here, at least {expected} entries were written"),
+            Self::Truncated { expected } => write!(f, "the log ends here, a checkpoint is signed over {expected} entries"),
+            Self::Short { announced } => write!(f, "the export ends here, its header announces {announced} entries"),
             Self::Unconfirmed => f.write_str("covered by no checkpoint that fits; may differ from what was signed"),
             Self::Fork => f.write_str("a valid signature exists for another history: the log was forked"),
             Self::ForeignKey => f.write_str("not signed by a key of this log"),
+            Self::UnknownKey => f.write_str("the given key is not among this log's keys: another log, or another key"),
             Self::BadSignature => f.write_str("the signature is wrong"),
             Self::ForeignOrigin => f.write_str("belongs to another log"),
             Self::UnconfirmedRotation => f.write_str("a new signing key that the one before did not sign"),

@@ -39,10 +39,7 @@ pub fn verify(export: &mut dyn BufRead, key: &VerifierKey, witnesses: &[String])
     match check.read(export) {
         Ok(()) => {}
         Err(Stop::Io(error)) => return Err(error),
-        Err(Stop::End) => {
-            let expected = check.announced.max(check.data.size() + 1);
-            check.fault(At::Entry(check.data.size()), FaultKind::Truncated { expected });
-        }
+        Err(Stop::End) => check.ended(),
         Err(Stop::Form(kind)) => check.fault(At::File, kind),
     }
     Ok(check.finish())
@@ -50,7 +47,8 @@ pub fn verify(export: &mut dyn BufRead, key: &VerifierKey, witnesses: &[String])
 
 struct Check {
     report: Report,
-    announced: u64,
+    /// How many entries the header announces; `None` before it was read whole.
+    announced: Option<u64>,
     /// With whether a run names them.
     documents: BTreeMap<Hash, (DocumentKind, bool)>,
     data: Growing,
@@ -64,7 +62,7 @@ impl Check {
     fn new(key: &VerifierKey, witnesses: &[String]) -> Self {
         Self {
             report: Report::default(),
-            announced: 0,
+            announced: None,
             documents: BTreeMap::new(),
             data: Growing::new(),
             claimed: Growing::new(),
@@ -82,9 +80,27 @@ impl Check {
         }
     }
 
+    /// The file ended before its last line.
+    fn ended(&mut self) {
+        match self.announced {
+            None => self.fault(At::File, FaultKind::Malformed("it ends before its header does")),
+            Some(announced) if self.data.size() < announced => self.short(announced),
+            Some(_) => self.fault(At::File, FaultKind::Malformed("its last line, `end`, is missing")),
+        }
+    }
+
+    fn short(&mut self, announced: u64) {
+        // Entries that are missing further up are named there.
+        if self.places.reach() < announced {
+            self.fault(At::Entry(self.data.size()), FaultKind::Short { announced });
+        } else {
+            self.fault(At::File, FaultKind::Malformed("fewer entries than announced"));
+        }
+    }
+
     fn read(&mut self, export: &mut dyn BufRead) -> Result<(), Stop> {
         let header = parse::header(export)?;
-        self.announced = header.entries;
+        self.announced = Some(header.entries);
         self.report.origin.clone_from(&header.origin);
         let mut before: Option<(u64, String)> = None;
         for _ in 0..header.checkpoints {
@@ -127,11 +143,12 @@ impl Check {
         if !rest.is_empty() {
             self.fault(At::File, FaultKind::Malformed("something after the end"));
         }
-        let read = self.data.size();
-        if read < self.announced {
-            self.fault(At::Entry(read), FaultKind::Truncated { expected: self.announced });
-        } else if read > self.announced {
-            self.fault(At::File, FaultKind::Malformed("more entries than announced"));
+        match self.announced {
+            Some(announced) if self.data.size() < announced => self.short(announced),
+            Some(announced) if self.data.size() > announced => {
+                self.fault(At::File, FaultKind::Malformed("more entries than announced"));
+            }
+            _ => {}
         }
         if self.documents.values().any(|(_, named)| !named) {
             self.fault(At::File, FaultKind::Malformed("a document that no run names"));
@@ -196,8 +213,13 @@ impl Check {
     fn finish(mut self) -> Report {
         let entries = self.data.size();
         let verdict = self.chain.finish(entries);
-        self.report.faults.extend(self.places.finish(verdict.data_covers_all, verdict.signed));
-        self.report.faults.extend(verdict.faults);
+        let places = self.places.finish(verdict.data_covers_all, verdict.signed);
+        // Where entries are missing further up and the last one is there, the log does not end too early.
+        let removed = places.iter().any(|fault| fault.kind == FaultKind::Removed);
+        let reach = if removed { self.places.reach() } else { 0 };
+        let ends_early = |fault: &Fault| !matches!(fault.kind, FaultKind::Truncated { expected } if expected <= reach);
+        self.report.faults.extend(places);
+        self.report.faults.extend(verdict.faults.into_iter().filter(ends_early));
         if let Some((from, to)) = verdict.mismatch {
             // An entry fault inside the interval explains the mismatch; otherwise entry and leaf hash were changed together.
             let explained = self.report.faults.iter().any(|fault| match (fault.at, &fault.kind) {

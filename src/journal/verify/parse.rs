@@ -15,7 +15,7 @@ pub(super) enum Stop {
     Io(std::io::Error),
     /// The form is wrong.
     Form(FaultKind),
-    /// The file ends too early.
+    /// The file ends too early: in the midst of its entries, once these begin.
     End,
 }
 

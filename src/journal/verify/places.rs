@@ -16,10 +16,15 @@ pub(super) struct Places {
     displaced: Vec<(u64, u64)>,
     /// Positions whose data is not what the leaf hash beside it says.
     differing: BTreeSet<u64>,
+    /// One more than the number of the last readable entry.
+    reach: u64,
 }
 
 impl Places {
     pub(super) fn entry(&mut self, position: u64, seq: Result<u64, EntryError>, intact: bool) {
+        if let Ok(seq) = seq {
+            self.reach = seq.saturating_add(1);
+        }
         match seq {
             Err(error) if self.undecodable.len() < REMEMBERED => self.undecodable.push((position, error)),
             Ok(seq) if seq != position && self.displaced.len() < REMEMBERED => self.displaced.push((position, seq)),
@@ -28,6 +33,11 @@ impl Places {
         if !intact && self.differing.len() < REMEMBERED {
             self.differing.insert(position);
         }
+    }
+
+    /// How many entries the log has by the number of the last readable one.
+    pub(super) fn reach(&self) -> u64 {
+        self.reach
     }
 
     /// The faults. `data_covers_all`: every checkpoint fits the entries' data, so that below `signed` leaf hashes alone

@@ -74,7 +74,9 @@ impl Dialect {
                 let hex = typed.to_ascii_lowercase();
                 (KeyKind::Binary, (hex.len().is_multiple_of(2) && hex.bytes().all(|b| b.is_ascii_hexdigit())).then_some(hex)?)
             }
-            KeyKind::Uuid => (KeyKind::Uuid, typed.to_ascii_lowercase()),
+            // SQLite stores whatever text it is given.
+            KeyKind::Uuid if self.engine == Engine::Sqlite => (KeyKind::Uuid, typed.to_ascii_lowercase()),
+            KeyKind::Uuid => (KeyKind::Uuid, uuid(typed)?),
             kind => (kind, typed.to_owned()),
         };
         Some(KeyPart { kind, text })
@@ -201,6 +203,14 @@ fn cast_type(column: &Column) -> &'static str {
         TypeClass::Inet => "inet",
         _ => "text",
     }
+}
+
+/// The canonical text of a UUID, which may be typed without hyphens, in braces, in capitals.
+fn uuid(typed: &str) -> Option<String> {
+    let inner = typed.strip_prefix('{').and_then(|t| t.strip_suffix('}')).unwrap_or(typed);
+    let digits: String = inner.chars().filter(|c| *c != '-').map(|c| c.to_ascii_lowercase()).collect();
+    let whole = digits.len() == 32 && digits.bytes().all(|b| b.is_ascii_hexdigit());
+    whole.then(|| [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]].join("-"))
 }
 
 fn sqlite_part(quoted: &str) -> Option<KeyPart> {

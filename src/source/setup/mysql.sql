@@ -87,6 +87,6 @@ GRANT SELECT ON {{database}}.retentiond_hold TO {{role}};
 REVOKE ALL PRIVILEGES ON {{database}}.retentiond_hold FROM {{role}};
 GRANT SELECT, INSERT, UPDATE ON {{database}}.retentiond_hold TO {{role}};
 
--- The mapped tables: reading, and writing only what the data map's masks and dispositions write. Each is first granted
--- and revoked, so that nothing of an earlier script is left on it.
+-- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
+-- or what locking rows takes. Each is first granted and revoked, so that nothing of an earlier script is left on it.
 {{grants}}

@@ -114,6 +114,7 @@ GRANT SELECT, INSERT, DELETE ON retentiond.ledger TO {{role}};
 -- No DELETE: an order is lifted, not forgotten.
 GRANT SELECT, INSERT, UPDATE ON retentiond.hold TO {{role}};
 
--- The mapped tables: reading, and writing only what the data map's masks and dispositions write.
+-- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
+-- or what locking rows takes.
 {{grants}}
 COMMIT;

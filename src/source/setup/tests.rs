@@ -81,6 +81,34 @@ fn the_lock_column_is_granted_only_where_nothing_else_lets_rows_be_locked() {
 }
 
 #[test]
+fn a_grant_that_only_lets_rows_be_locked_says_so_and_no_other_does() {
+    let mut locking = request();
+    locking.tables.push(TableGrant {
+        table: TableName { schema: "sales".into(), name: "invoice".into() },
+        select: true,
+        update_columns: Vec::new(),
+        delete: false,
+        lock: Some("id".into()),
+    });
+    for engine in [Engine::Postgres, Engine::MySql] {
+        let said = |request: &SetupRequest| {
+            let script = script(engine, request).unwrap();
+            let lines: Vec<String> = script.lines().map(str::to_owned).collect();
+            let at: Vec<usize> = (0..lines.len()).filter(|&i| lines[i].starts_with("-- Nothing writes ")).collect();
+            at.into_iter().map(|i| lines[i + 1].clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(said(&request()), Vec::<String>::new());
+        let granted = said(&locking);
+        assert!(
+            matches!(&granted[..], [one] if one.starts_with("GRANT SELECT, UPDATE (") && one.contains("invoice")),
+            "{granted:?}"
+        );
+        assert!(template(engine).contains("or what locking rows takes"), "the heading promises less than is granted");
+    }
+    assert!(!script(Engine::MariaDb, &locking).unwrap().contains("-- Nothing writes "), "MariaDB locks what may be read");
+}
+
+#[test]
 fn a_source_without_slots_and_names_with_nul_are_refused() {
     for engine in ENGINES {
         assert_eq!(script(engine, &SetupRequest { slots: 0, ..request() }), Err(SetupError::NoSlots));

@@ -1,7 +1,11 @@
 //! `retentiond journal`.
 
+mod prove;
+mod show;
+mod verify;
+
 use std::fs::File;
-use std::io::{BufReader, BufWriter, Write as _};
+use std::io::{BufWriter, Write as _};
 use std::path::PathBuf;
 
 use clap::Subcommand;
@@ -9,11 +13,9 @@ use clap::Subcommand;
 use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::order::typed_key;
 use super::output;
 use crate::enforce::fence::{Adopt, take};
-use crate::journal::{Adoption, Event, MacKeys, Name, Reader, VerifierKey, export, notes_in, prove, verify};
-use crate::plan::resolve::Resolved;
+use crate::journal::{Adoption, Event, Name, Reader, export};
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -24,7 +26,7 @@ pub struct Args {
 
 #[derive(Debug, Subcommand)]
 enum What {
-    /// Print entries, one JSON object a line.
+    /// Print entries, one a line: in words, or as JSON.
     Show {
         /// From this entry on.
         #[arg(long, default_value_t = 0)]
@@ -39,11 +41,11 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Verify an export offline: needs only the file, the public key and earlier checkpoints.
+    /// Verify an export, or the proof of a record, offline: needs only the file, the public key and earlier checkpoints.
     Verify {
-        /// The export.
-        export: PathBuf,
-        /// The public key as `init` printed it, or a file that holds it.
+        /// The export, or what `prove --format json` printed.
+        file: PathBuf,
+        /// The public key as `init` printed it, or a file that holds it; for a proof, the one of now that `key` prints.
         #[arg(long)]
         key: String,
         /// Files with checkpoints from elsewhere: a note, a mail, a mailbox.
@@ -77,15 +79,8 @@ enum What {
 /// Reads, exports, verifies, proves.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     match args.what {
-        What::Verify { export, key, witness } => verify_file(cx, &export, &key, &witness),
-        What::Show { from, limit } => {
-            let workspace = cx.workspace()?;
-            let reader = Reader::new(&cx.state_to_read(&workspace).await?);
-            for entry in reader.entries(from, limit).await? {
-                output::line(String::from_utf8_lossy(&entry.to_bytes()))?;
-            }
-            Ok(Exit::Ok)
-        }
+        What::Verify { file, key, witness } => verify::run(cx, &file, &key, &witness),
+        What::Show { from, limit } => show::run(cx, from, limit).await,
         What::Export { out } => {
             let workspace = cx.workspace()?;
             let reader = Reader::new(&cx.state_to_read(&workspace).await?);
@@ -108,7 +103,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             }
             Ok(Exit::Ok)
         }
-        What::Prove { data, key } => prove_record(cx, &data, &key).await,
+        What::Prove { data, key } => prove::run(cx, &data, &key).await,
         What::Rotate => {
             let workspace = cx.workspace()?;
             let (state, journal) = cx.state(&workspace).await?;
@@ -138,66 +133,6 @@ fn public_key(cx: &Cx, key: &impl std::fmt::Display) -> Result<(), Failure> {
         Format::Json => output::json(&serde_json::json!({ "public_key": key.to_string() })),
         Format::Text => output::line(key),
     }
-}
-
-fn verify_file(cx: &Cx, export: &PathBuf, key: &str, witness: &[PathBuf]) -> Result<Exit, Failure> {
-    let read = |path: &PathBuf| File::open(path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())));
-    let key = match std::fs::read_to_string(key) {
-        Ok(text) => text.trim().to_owned(),
-        Err(_) => key.to_owned(),
-    };
-    let key = VerifierKey::parse(&key)?;
-    let mut notes = Vec::new();
-    for path in witness {
-        let found = notes_in(&mut BufReader::new(read(path)?))
-            .map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
-        if found.is_empty() {
-            return Err(Failure::new(Exit::Failed, format!("{} holds no checkpoint", path.display())));
-        }
-        notes.extend(found);
-    }
-    let report =
-        verify(&mut BufReader::new(read(export)?), &key, &notes).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
-    match cx.format {
-        Format::Json => output::json(
-            &serde_json::json!({ "sound": report.is_sound(), "entries": report.entries, "signed": report.signed, "witnesses": notes.len(),
-                "faults": report.faults.iter().map(ToString::to_string).collect::<Vec<_>>() }),
-        )?,
-        Format::Text if report.is_sound() => {
-            output::line(format!(
-                "The journal is sound: {} entries, signed up to {}, {} checkpoints from elsewhere agree.",
-                report.entries,
-                report.signed,
-                notes.len()
-            ))?;
-        }
-        Format::Text => {
-            output::line("The journal is NOT sound:")?;
-            for fault in &report.faults {
-                output::line(format!("  {fault}"))?;
-            }
-        }
-    }
-    Ok(if report.is_sound() { Exit::Ok } else { Exit::Failed })
-}
-
-async fn prove_record(cx: &Cx, data_name: &str, typed: &[String]) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
-    let (rules, data) = cx.data_set(&workspace, data_name)?;
-    let state = cx.state_to_read(&workspace).await?;
-    let source = cx.connect(&workspace, &rules.map.source).await?;
-    let schema = source.introspect().await?;
-    source.close().await;
-    let key = typed_key(&Resolved::new(&rules.map, &schema), data, typed)?;
-    let (name, data_set) = (Name::parse(&rules.map.source)?, Name::parse(&data.id)?);
-    let macs = MacKeys::load(&state.key_dir())?;
-    let proof = prove(&Reader::new(&state), &macs, &name, &data_set, &key).await?;
-    let found = !proof.entries.is_empty();
-    match serde_json::to_string_pretty(&proof) {
-        Ok(text) => output::line(output::inert_json(&text))?,
-        Err(e) => return Err(Failure::new(Exit::Unavailable, e.to_string())),
-    }
-    Ok(if found { Exit::Ok } else { Exit::Failed })
 }
 
 async fn recover(cx: &Cx, id: &str, actor: &str) -> Result<Exit, Failure> {
