@@ -269,6 +269,8 @@ fn the_shipped_examples_are_valid() {
 #[test]
 fn the_settings_page_names_every_key() {
     let page = include_str!("../../docs/configuration.md");
+    let example = page.split("```toml\n").nth(1).unwrap().split("```").next().unwrap();
+    assert_eq!((Kind::Settings.errors(example), Kind::Settings.invalid(example)), (Vec::new(), Vec::new()));
     let named: BTreeSet<String> =
         page.lines().filter_map(|l| Some(l.strip_prefix("| `")?.split('`').next()?.to_owned())).collect();
     let mut all = BTreeSet::new();
