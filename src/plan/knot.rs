@@ -186,8 +186,8 @@ impl Member {
         )
     }
 
-    /// Rows that only others of the knot keep, which are due themselves, in key order after a key: key, and [what is left to do](Self::to_do). Of what
-    /// follows, rows beside a record that stays. With `waiting`, only those of which it is not foreseen that they go by other means.
+    /// Rows that only others of the knot keep, which are due themselves, in key order after a key: key, and whether something of each is left to mask. Of
+    /// what follows, rows beside a record that stays, and whether anything of that is left to do by other means. With `waiting`, only those of which it is not foreseen that they go by other means.
     #[must_use]
     pub fn find(&self, d: Dialect, after: Option<&RecordKey>, limit: u64, waiting: bool) -> String {
         let [due, kept] = [&self.alone_due, &self.kept].map(|both| both[0].clone());

@@ -82,10 +82,10 @@ fn the_script_is_made_as_an_administrator_before_the_role_is_there() {
         site.write("admin.url", &site.database.url);
         site.write("url", &site.database.as_user(&role));
         let setup = ["setup", "--source", "crm", "--role", &role];
-        site.run(&setup).refused(78, "`retentiond setup --url-file <file>` connects with an administrator's URL");
+        site.run(&setup).refused(69, "`retentiond setup --url-file <file>` connects with an administrator's URL");
         let script = site.run(&[&setup[..], &["--url-file", "admin.url"]].concat()).expect(0).out;
         site.sql(&script);
-        site.run(&["check", "--source", "crm"]).refused(78, "login refused");
+        site.run(&["check", "--source", "crm"]).refused(69, "login refused");
         site.log_in();
         site.run(&["check"]).expect(0);
         site.run(&["check", "--source", "crm", "--url-file", "admin.url"]).expect(0);

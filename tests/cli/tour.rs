@@ -71,7 +71,7 @@ fn the_tour_of_the_readme_works_as_written() {
                 "→ 59 to anonymise"
             } else if line.contains("retentiond enforce") {
                 "person.anonymise   58       58"
-            } else if line.contains("verify") {
+            } else if line.contains("journal verify") {
                 "The journal is sound"
             } else {
                 ""
