@@ -99,7 +99,12 @@ impl Snapshot {
             Shape::LatestOf | Shape::Unguarded if own && all_over => Fate::Mask,
             Shape::Condition if own && children.iter().all(|(_, open)| open.is_some_and(|o| o == "0")) => Fate::Mask,
             Shape::Followers if own => Fate::Delete,
-            Shape::Needed if !all_over => Fate::Kept,
+            // A hold on a child keeps what its purpose needs of the root, too.
+            Shape::Needed
+                if !all_over || children.iter().any(|(child, _)| self.held(shape.child().unwrap_or_default(), *child)) =>
+            {
+                Fate::Kept
+            }
             Shape::Referenced | Shape::Needed if own => {
                 let goes = |(child, _): &(i64, Option<&String>)| {
                     self.fate(shape, shape.child().unwrap_or_default(), *child) == Fate::Delete
