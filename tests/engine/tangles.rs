@@ -15,15 +15,7 @@ use crate::rows::foreign;
 use crate::scene::now;
 use crate::scene::{ENGINES, LOCKING, Once, batches_of, clean, consistent, entries};
 use crate::support::database;
-use crate::together::{check, data, dates, left, of, purpose};
-
-/// A data set that follows another and goes with it.
-fn follower(id: &str, above: &str) -> String {
-    format!(
-        "[data.{id}]\ntitle = {{ fr = \"{id}\", en = \"{id}\" }}\ntable = \"{id}\"\nkey = [\"id\"]\nfollows = \"{above}\"\non = {{ {above}_id = \"id\" }}\n\
-         disposition = \"delete\"\n[data.{id}.categories]\ntext = {{ columns = [\"body\"], mask = {{ fixed = \"\" }} }}\n"
-    )
-}
+use crate::together::{check, data, dates, follower, left, of, purpose};
 
 fn persons_and_notes(disposition: &str) -> Rules {
     let person = data("person", "\"id\"", "accepts_race = true", &[("seen", "", "seen")]);
@@ -404,43 +396,6 @@ async fn who_begins_to_refer_to_what_follows_meanwhile_is_not_deleted() {
         }
     }
     assert!(wrong.is_empty(), "{wrong:?}");
-}
-
-/// Foreign keys that cascade along a circle delete its rows by themselves.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_circle_of_foreign_keys_that_cascade_goes() {
-    for engine in [Engine::Sqlite, Engine::Postgres] {
-        let Some(db) = database(engine).await else { continue };
-        let late = if engine == Engine::Sqlite {
-            ""
-        } else {
-            "ALTER TABLE person ADD FOREIGN KEY (file_id) REFERENCES file (id) ON DELETE CASCADE;"
-        };
-        let early = if engine == Engine::Sqlite { ", FOREIGN KEY (file_id) REFERENCES file (id) ON DELETE CASCADE" } else { "" };
-        db.run_sql(&dates(
-            engine,
-            &format!(
-                "CREATE TABLE person (id integer PRIMARY KEY, file_id integer, seen DATE, body varchar(50) NOT NULL{early});
-                 CREATE TABLE file (id integer PRIMARY KEY, person_id integer, closed DATE, body varchar(50) NOT NULL, FOREIGN KEY (person_id) REFERENCES person (id) ON DELETE CASCADE);
-                 INSERT INTO person VALUES (1, NULL, '{{DUE}}', 'a'), (2, NULL, '{{DUE}}', 'b');
-                 INSERT INTO file VALUES (1, 1, '{{DUE}}', 'A'), (2, 2, '2026-01-01', 'B');
-                 update person SET file_id = id; {late}"
-            ),
-        ))
-        .await;
-        let fixture = Fixture::new(engine, &db, "crm", now()).await;
-        let rules = of(
-            &[
-                data("person", "\"id\"", "accepts_race = true", &[("seen", "", "seen")]),
-                data("file", "\"id\"", "accepts_race = true", &[("closed", "", "closed")]),
-            ],
-            &[purpose("person", "\"seen\"", ""), purpose("file", "\"closed\"", "")],
-        );
-        let outcome = fixture.run_with(&rules, unlimited(), &Silent).await.unwrap();
-        let rows = left(&fixture, &["person", "file"]).await;
-        assert_eq!(rows, ["person 2", "file 2"], "{} {:?}", engine.name(), outcome.actions);
-        consistent(&fixture).await;
-    }
 }
 
 /// Person 3 refers to person 2, and a file of 2 to a file of 3: all at once, and yet in an order that InnoDB accepts row by row.

@@ -40,6 +40,14 @@ pub fn data(id: &str, key: &str, belongs: &str, events: &[(&str, &str, &str)]) -
     text
 }
 
+/// A data set that follows another and goes with it.
+pub fn follower(id: &str, above: &str) -> String {
+    format!(
+        "[data.{id}]\ntitle = {{ fr = \"{id}\", en = \"{id}\" }}\ntable = \"{id}\"\nkey = [\"id\"]\nfollows = \"{above}\"\non = {{ {above}_id = \"id\" }}\n\
+         disposition = \"delete\"\n[data.{id}.categories]\ntext = {{ columns = [\"body\"], mask = {{ fixed = \"\" }} }}\n"
+    )
+}
+
 pub fn purpose(data: &str, starts: &str, more: &str) -> String {
     format!(
         "[[purpose]]\nid = \"{data}s\"\ntitle = {{ fr = \"{data}\", en = \"{data}\" }}\nlegal_basis = \"contract\"\ndata = \"crm.{data}\"\n\

@@ -1,7 +1,7 @@
 //! `retentiond journal verify`: an export, or a proof for one record, with nothing but the file and the public key.
 
 use std::fs::File;
-use std::io::{BufRead as _, BufReader, ErrorKind};
+use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::show::words;
@@ -10,6 +10,9 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::{Format, output};
 use crate::journal::{Entry, RecordProof, VerifierKey, notes_in, verify, verify_proof};
 use crate::policy::reader::shown;
+
+/// Most bytes of a proof that are read: it comes from anybody.
+const LARGEST_PROOF: u64 = 64 << 20;
 
 fn unreadable(path: &Path, error: &std::io::Error) -> Failure {
     Failure::new(Exit::Unavailable, format!("{}: {error}", path.display()))
@@ -32,7 +35,7 @@ pub(super) fn run(cx: &Cx, path: &Path, key: &str, witness: &[PathBuf]) -> Resul
         if !witness.is_empty() {
             return Err(Failure::new(Exit::Usage, "a proof carries its own checkpoint: `--witness` belongs to an export"));
         }
-        let proof: RecordProof = serde_json::from_reader(file).map_err(|_| {
+        let proof: RecordProof = serde_json::from_reader(file.take(LARGEST_PROOF)).map_err(|_| {
             Failure::new(Exit::Failed, format!("{} is no proof as `journal prove --format json` writes it", path.display()))
         })?;
         return proof_of_a_record(cx, &proof, &key);
