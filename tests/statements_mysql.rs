@@ -10,7 +10,8 @@ mod support;
 
 use chrono::{TimeZone as _, Utc};
 use enforcement::{Fixture, rules};
-use retentiond::plan::action::{Action, Companion};
+use retentiond::plan::action::Action;
+use retentiond::plan::companion::Companion;
 use retentiond::plan::compile::{Plan, compile};
 use retentiond::plan::dialect::Dialect;
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
@@ -32,7 +33,7 @@ fn under_locks(plan: &Plan, database: &str) -> Vec<(String, Vec<String>)> {
     };
     fn below(d: Dialect, above: (&TableName, &[Column]), list: &[Companion], keys: &[RecordKey], all: &mut Vec<String>) {
         for companion in list {
-            all.push(companion.find(d, above.0, above.1, keys));
+            all.push(companion.find(d, above.0, above.1, keys, 1_000));
             below(d, (&companion.table, &companion.key), &companion.companions, keys, all);
             all.extend(companion.narrow(d, keys));
             all.push(companion.act(d, keys));

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 use chrono::{DateTime, Utc};
 use retentiond::cli::faults;
 use retentiond::config::{self, File};
-use retentiond::plan::action::{Action, Companion, Operation};
+use retentiond::plan::action::Action;
 use retentiond::plan::check::Inspection;
+use retentiond::plan::companion::{Companion, Operation};
 use retentiond::plan::compile::{Moment, Plan, compile};
 use retentiond::plan::resolve::Resolved;
 use retentiond::plan::schema::Engine;
@@ -110,8 +111,8 @@ fn statements(plan: &Plan, engine: Engine) {
         one_statement(&census.sql, engine);
     }
     for action in &plan.actions {
-        let Action { predicate, locking, candidates, own_todo, set, companions, .. } = action;
-        for part in [predicate, locking, candidates, own_todo] {
+        let Action { predicate, of_keys, candidates, own_todo, set, companions, .. } = action;
+        for part in [predicate, of_keys, candidates, own_todo] {
             one_statement(&part.render(), engine);
         }
         for (_, expression) in set {

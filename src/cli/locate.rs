@@ -4,7 +4,7 @@ use super::Format;
 use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::output;
-use crate::enforce::batch::keys_of;
+use crate::enforce::keys::keys_of;
 use crate::journal::{Mac, MacKeys, Name};
 use crate::plan::key::RecordKey;
 use crate::plan::resolve::Resolved;

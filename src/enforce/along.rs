@@ -4,12 +4,13 @@ use std::collections::BTreeSet;
 use std::future::Future;
 use std::pin::Pin;
 
-use super::batch::{Failure, Transaction, keys_of, macs};
+use super::batch::{Failure, Transaction, macs};
 use super::circles::halves;
 use super::error::EnforceError;
 use super::graph::{Graph, Group, Kept, Standing, steps};
+use super::keys::{Keys, keys_of};
 use crate::journal::{Name, Related, RelatedAction};
-use crate::plan::action::{Companion, Operation, remains};
+use crate::plan::companion::{Companion, Operation, remains};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
 use crate::plan::schema::{Column, Engine, TableName};
@@ -18,14 +19,35 @@ use crate::source::Row as Answer;
 /// Rows that change with others.
 pub(super) struct Along<'b> {
     companion: &'b Companion,
-    rows: Vec<RecordKey>,
+    rows: Rows,
+}
+
+/// Which rows.
+enum Rows {
+    /// These, which are locked where the engine locks rows.
+    Found(Vec<RecordKey>),
+    /// Whichever belong to these rows of the table above when they are deleted: so many when they were counted.
+    Of(Vec<RecordKey>, usize),
 }
 
 impl Along<'_> {
     /// Locks the tables that decide about them.
     pub(super) fn lock_read_rows(&self, d: Dialect) -> Vec<String> {
-        self.companion.lock_read_rows(d, &self.rows)
+        match &self.rows {
+            Rows::Found(rows) => self.companion.lock_read_rows(d, rows),
+            Rows::Of(..) => Vec::new(),
+        }
     }
+}
+
+/// Everything that changes with some rows.
+pub(super) struct Going<'t> {
+    /// What.
+    pub(super) rows: Vec<Along<'t>>,
+    /// The rows that were looked up.
+    pub(super) seen: BTreeSet<(&'t TableName, RecordKey)>,
+    /// How many rows more the batch may take.
+    pub(super) room: usize,
 }
 
 /// A statement that deletes, and how many rows it must.
@@ -55,6 +77,15 @@ pub(super) struct Above<'r> {
 type Boxed<'f, T> = Pin<Box<dyn Future<Output = Result<T, Failure>> + Send + 'f>>;
 
 impl<'t> Transaction<'t, '_> {
+    /// The rows that go with these records of the action, and those that go with them.
+    pub(super) async fn along(&mut self, keys: &[RecordKey]) -> Result<Going<'t>, Failure> {
+        let action = self.asked.action;
+        let (mut room, mut seen) = (self.asked.most_rows.saturating_sub(keys.len()), BTreeSet::new());
+        let above = Above { table: &action.table, key: &action.key, keys };
+        let rows = self.companions(&action.companions, above, &mut room, &mut seen).await?;
+        Ok(Going { rows, seen, room })
+    }
+
     /// The rows that go with these, and those that go with them, deepest first. All are found before any of them changes: whether one goes may rest on
     /// another.
     pub(super) fn companions<'f>(
@@ -71,7 +102,19 @@ impl<'t> Transaction<'t, '_> {
             let d = self.cx.dialect;
             let mut all = Vec::new();
             for companion in list {
-                let found = self.session.rows(&companion.find(d, above.table, above.key, above.keys)).await?;
+                if !companion.by.is_empty() {
+                    let counted = self.session.rows(&companion.count(d, above.keys, room.saturating_add(1))).await?;
+                    let n = counted.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0);
+                    *room = room.checked_sub(n).ok_or(Failure::TooLarge)?;
+                    all.push(Along { companion, rows: Rows::Of(above.keys.to_vec(), n) });
+                    continue;
+                }
+                // Some may be among those that were found in other ways.
+                let most = room.saturating_add(seen.len()).saturating_add(1);
+                let found = self.session.rows(&companion.find(d, above.table, above.key, above.keys, most)).await?;
+                if found.len() >= most {
+                    return Err(Failure::TooLarge);
+                }
                 let mut rows = keys_of(d, &companion.key, &found)?;
                 rows.sort();
                 rows.dedup();
@@ -80,35 +123,45 @@ impl<'t> Transaction<'t, '_> {
                 if rows.is_empty() {
                     continue;
                 }
-                // A root with more than a batch goes alone.
-                *room = match room.checked_sub(rows.len()) {
-                    Some(left) => left,
-                    None if self.alone() => 0,
-                    None => return Err(Failure::TooLarge),
-                };
+                *room = room.checked_sub(rows.len()).ok_or(Failure::TooLarge)?;
                 let below = Above { table: &companion.table, key: &companion.key, keys: &rows };
                 all.extend(self.companions(&companion.companions, below, room, seen).await?);
-                all.push(Along { companion, rows });
+                all.push(Along { companion, rows: Rows::Found(rows) });
             }
             Ok(all)
         })
     }
 
     /// Changes them, those first that refer to others by foreign keys, and deletes what they go with after them. `circular` says that foreign keys lead
-    /// back from what goes last: then they are looked at when all are gone, where the engine can.
-    pub(super) async fn change(&mut self, mut all: Vec<Along<'t>>, last: Vec<Deletion>, circular: bool) -> Result<(), Failure> {
+    /// back from what goes last: then they are looked at when all are gone, where the engine can. `room` is how many rows more the batch may take.
+    pub(super) async fn change(
+        &mut self,
+        all: Vec<Along<'t>>,
+        last: Vec<Deletion>,
+        circular: bool,
+        room: usize,
+    ) -> Result<(), Failure> {
         let d = self.cx.dialect;
         if circular && d.engine == Engine::Sqlite {
             self.session.rows("PRAGMA defer_foreign_keys = ON").await?;
         }
-        let mut deletions = Vec::new();
-        all.sort_by_key(|along| along.companion.rank);
-        for Along { companion, rows } in &mut all {
+        let (mut found, mut swept) = (Vec::new(), Vec::new());
+        for Along { companion, rows } in all {
+            match rows {
+                Rows::Found(rows) => found.push((companion, rows)),
+                Rows::Of(above, counted) => swept.push((companion, above, counted)),
+            }
+        }
+        found.sort_by_key(|(companion, _)| companion.rank);
+        for (companion, rows) in &mut found {
             if let Some(narrow) = companion.narrow(d, rows) {
                 *rows = keys_of(d, &companion.key, &self.session.rows(&narrow).await?)?;
             }
         }
-        for Along { companion, rows } in all.into_iter().filter(|along| !along.rows.is_empty()) {
+        // Nobody refers to these: they go before anything that they refer to.
+        self.sweep(swept, room).await?;
+        let mut deletions = Vec::new();
+        for (companion, rows) in found.into_iter().filter(|(_, rows)| !rows.is_empty()) {
             let (action, steps) = match &companion.operation {
                 Operation::Delete => {
                     let refer = companion.refer_to_each_other(d, &rows);
@@ -126,13 +179,37 @@ impl<'t> Transaction<'t, '_> {
                     deletions.push(act);
                 }
             }
-            let name = companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
-            let name = name.map_err(EnforceError::from)?;
-            let macs = macs(self.cx, name.as_str(), &rows)?;
-            self.related.push(Related { data_set: name, action, rows: rows.len() as u64, macs });
+            self.note(companion, action, &rows)?;
         }
         deletions.extend(last);
         self.delete(deletions, circular).await
+    }
+
+    /// Deletes rows by what they belong to, all in one round trip.
+    async fn sweep(&mut self, swept: Vec<(&'t Companion, Vec<RecordKey>, usize)>, mut room: usize) -> Result<(), Failure> {
+        if swept.is_empty() {
+            return Ok(());
+        }
+        let d = self.cx.dialect;
+        let statements: Vec<String> = swept.iter().map(|(companion, above, _)| companion.sweep(d, above)).collect();
+        let answers = self.session.script(&statements.iter().map(String::as_str).collect::<Vec<_>>()).await?;
+        for ((companion, _, counted), answer) in swept.into_iter().zip(answers) {
+            let rows = Keys::answered(d, &companion.key, answer.rows)?.all();
+            room = room.saturating_add(counted).checked_sub(rows.len()).ok_or(Failure::TooLarge)?;
+            if !rows.is_empty() {
+                self.note(companion, RelatedAction::Deleted, &rows)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what was done to rows of another table, for the ledger and the journal.
+    fn note(&mut self, companion: &Companion, action: RelatedAction, rows: &[RecordKey]) -> Result<(), Failure> {
+        let name = companion.data_set.as_deref().map_or_else(|| Ok(Name::of_identifier(&companion.table.name)), Name::parse);
+        let data_set = name.map_err(EnforceError::from)?;
+        let macs = macs(self.cx, data_set.as_str(), rows)?;
+        self.related.push(Related { data_set, action, rows: rows.len() as u64, macs });
+        Ok(())
     }
 
     /// Carries out statements one after the other, or, where PostgreSQL is to look at foreign keys when all are done, as one.

@@ -1,18 +1,18 @@
 //! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
 
-use std::collections::BTreeSet;
-
 use super::along::{Above, Deletion};
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
+use super::keys::{Keys, keys_of};
 use super::together::Together;
 use super::watch::{Point, Watch};
 use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related};
 use crate::plan::action::{Action, ActionKind, Shape};
+use crate::plan::companion::Companion;
 use crate::plan::dialect::Dialect;
-use crate::plan::key::{KeyPart, RecordKey};
+use crate::plan::key::RecordKey;
 use crate::plan::own_statements::LedgerRow;
-use crate::plan::schema::{Column, Engine};
+use crate::plan::schema::Engine;
 use crate::source::{Row, Session, SourceError};
 
 /// What all batches of a run share.
@@ -115,19 +115,6 @@ pub fn word(kind: ActionKind) -> Word {
     }
 }
 
-/// Reads keys from rows of key columns.
-///
-/// # Errors
-/// [`EnforceError::Key`] when a value cannot be written back exactly.
-pub fn keys_of(d: Dialect, columns: &[Column], rows: &[Row]) -> Result<Vec<RecordKey>, EnforceError> {
-    rows.iter()
-        .map(|row| {
-            let parts: Option<Vec<KeyPart>> = columns.iter().zip(row).map(|(c, text)| d.key_part(c, text.as_deref()?)).collect();
-            parts.filter(|p| p.len() == columns.len()).map(RecordKey).ok_or(EnforceError::Key)
-        })
-        .collect()
-}
-
 /// The code of a record that the database refuses to change without saying so.
 pub const VETOED: &str = "vetoed";
 
@@ -140,7 +127,7 @@ pub struct Batch<'b> {
     pub keys: &'b [RecordKey],
     /// How they are taken.
     pub take: Take,
-    /// Most rows that may change, followers included.
+    /// Most rows that may change, followers included; more when it is about one record alone, which goes whole or not at all.
     pub most_rows: usize,
     /// The records of this and other data sets that go together, the keys among them; instead of what goes with each.
     pub together: Option<Together<'b>>,
@@ -283,13 +270,9 @@ impl<'t> Transaction<'t, '_> {
         }
     }
 
-    /// Whether the batch cannot be any smaller.
-    pub(super) fn alone(&self) -> bool {
-        self.asked.together.map_or(self.asked.keys.len(), |t| t.groups.len()) == 1
-    }
-
-    fn keys(&self, rows: &[Row]) -> Result<Vec<RecordKey>, EnforceError> {
-        keys_of(self.cx.dialect, &self.asked.action.key, rows)
+    /// The keys that an acting statement answered with.
+    fn answered(&self, rows: Vec<Row>) -> Result<Vec<RecordKey>, EnforceError> {
+        Ok(Keys::answered(self.cx.dialect, &self.asked.action.key, rows)?.all())
     }
 
     /// Finds and acts in one statement over a window of keys, which answers with the keys that it changed.
@@ -297,15 +280,12 @@ impl<'t> Transaction<'t, '_> {
         let Batch { action, keys, most_rows, take, .. } = self.asked;
         let (Some(first), Some(last)) = (keys.first(), keys.last()) else { return Ok(Vec::new()) };
         self.cx.watch.at(Point::Locked, &action.id).await;
-        let mut rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
-        if action.gathers_keys(self.cx.dialect) {
-            let all = rows.pop().and_then(|mut row| row.pop().flatten());
-            rows = all.iter().flat_map(|keys| keys.split(',')).map(|key| vec![Some(key.to_owned())]).collect();
-        }
-        if take == Take::Stretch && rows.len() > most_rows {
+        let rows = self.session.rows(&action.act_window(self.cx.dialect, first, last)).await?;
+        let changed = self.answered(rows)?;
+        if take == Take::Stretch && changed.len() > most_rows {
             return Err(Failure::TooLarge);
         }
-        Ok(self.keys(&rows)?)
+        Ok(changed)
     }
 
     /// Finds and acts in one statement over exact keys, which answers with the keys that it changed.
@@ -313,7 +293,7 @@ impl<'t> Transaction<'t, '_> {
         let Batch { action, keys, .. } = self.asked;
         self.cx.watch.at(Point::Locked, &action.id).await;
         let rows = self.session.rows(&action.act_keys(self.cx.dialect, keys, true)).await?;
-        Ok(self.keys(&rows)?)
+        Ok(self.answered(rows)?)
     }
 
     /// Acts on exact keys in one statement, which must find every one of them due and free: it waits for nobody. If it does not, nothing is
@@ -333,33 +313,37 @@ impl<'t> Transaction<'t, '_> {
 
     /// Lock, read what the predicate reads, act by key in statements of their own.
     async fn by_key(&mut self) -> Result<Vec<RecordKey>, Failure> {
-        let Batch { action, keys, take, most_rows, .. } = self.asked;
+        let Batch { action, keys, take, .. } = self.asked;
         let (d, watch) = (self.cx.dialect, self.cx.watch);
-        let locked = self.session.rows(&action.lock(d, keys, take != Take::Waiting)).await?;
-        let mut due = self.keys(&locked)?;
+        let lock = if take == Take::Waiting { Some(action.wait(d, keys)) } else { action.lock(d, keys) };
+        let mut due = match lock {
+            Some(lock) => keys_of(d, &action.key, &self.session.rows(&lock).await?)?,
+            None => keys.to_vec(),
+        };
+        let asked = due.len();
         if due.is_empty() {
             return Ok(due);
         }
         let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
-        let reading = d.engine == Engine::Postgres && action.companions.iter().any(|c| c.reads_others() || c.deletes());
-        let mut decided = BTreeSet::new();
-        if reading {
+        let mut decided = None;
+        if d.engine == Engine::Postgres && action.companions.iter().any(|c| c.reads_others() || c.deletes()) {
             // What goes along is decided by rows of its own, which must not change either; and nobody may begin to refer to what is deleted: a foreign
             // key that cascades would take that along.
-            let above = Above { table: &action.table, key: &action.key, keys: &due };
-            let found = self.companions(&action.companions, above, &mut most_rows.clone(), &mut decided).await?;
-            locks.extend(found.iter().flat_map(|f| f.lock_read_rows(d)));
+            let found = self.along(&due).await?;
+            locks.extend(found.rows.iter().flat_map(|f| f.lock_read_rows(d)));
+            decided = Some(found);
         }
         locks.extend(action.lock_read_rows(d, &due));
         let alone = action.repeats_predicate(d);
-        if !alone {
+        let confirming = action.confirms(d);
+        if confirming {
             // In the same round trip, and yet with a snapshot of its own: it sees what the locks waited for.
             locks.push(action.confirm(d, &due));
         }
         if !locks.is_empty() {
             let mut answers = self.session.script(&locks.iter().map(String::as_str).collect::<Vec<_>>()).await?;
-            if !alone {
-                due = self.keys(&answers.pop().unwrap_or_default().rows)?;
+            if confirming {
+                due = keys_of(d, &action.key, &answers.pop().unwrap_or_default().rows)?;
             }
         }
         watch.at(Point::Locked, &action.id).await;
@@ -373,23 +357,29 @@ impl<'t> Transaction<'t, '_> {
                 return if matched == due.len() as u64 { Ok(due) } else { Err(Failure::Moved) };
             }
             let acted = self.session.rows(&sql).await?;
-            let acted = self.keys(&acted)?;
+            let acted = self.answered(acted)?;
             return if acted.is_empty() && take == Take::Waiting { Err(Failure::Vetoed) } else { Ok(acted) };
         }
-        let mut room = most_rows.saturating_sub(due.len());
         let above = Above { table: &action.table, key: &action.key, keys: &due };
-        let mut found = BTreeSet::new();
-        let companions = self.companions(&action.companions, above, &mut room, &mut found).await?;
-        if reading && !found.is_subset(&decided) {
-            return Err(Failure::Moved);
-        }
+        let companions = match decided {
+            // All of these were locked before it was asked who is due, and nothing else decides about them.
+            Some(found) if due.len() == asked && action.companions.iter().all(Companion::decides_itself) => found,
+            Some(found) => {
+                let again = self.along(&due).await?;
+                if !again.seen.is_subset(&found.seen) {
+                    return Err(Failure::Moved);
+                }
+                again
+            }
+            None => self.along(&due).await?,
+        };
         let act = action.act_keys(d, &due, false);
         if action.kind == ActionKind::Delete {
             let act = Deletion::new(d, act, &above, action.circular);
-            self.change(companions, vec![act], action.circular).await?;
+            self.change(companions.rows, vec![act], action.circular, companions.room).await?;
             return Ok(due);
         }
-        self.change(companions, Vec::new(), false).await?;
+        self.change(companions.rows, Vec::new(), false, companions.room).await?;
         // Actions on followers alone leave the root row as it is; a mask may have nothing to do on a root whose followers have.
         if !action.set.is_empty() && self.session.execute(&act).await? > due.len() as u64 {
             return Err(Failure::Vetoed);

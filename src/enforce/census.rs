@@ -95,7 +95,7 @@ async fn count(session: &mut Session, plan: &Plan, orders: bool, expecting: Expe
         Expecting::Little { done } => (Path::ToDo, done),
         Expecting::Anything => (Path::Planned, 0),
     };
-    let by_page = session.engine() == Engine::Postgres && done >= BY_PAGE;
+    let after = session.engine() == Engine::Postgres && matches!(expecting, Expecting::Little { .. });
     let mut all = Vec::new();
     for census in &plan.due {
         let mut counts = census.nothing();
@@ -104,12 +104,17 @@ async fn count(session: &mut Session, plan: &Plan, orders: bool, expecting: Expe
         for of in [Some(Of::Due), orders.then_some(Of::Held)].into_iter().flatten() {
             for (n, action) in actions.iter().enumerate().filter(|(_, a)| of == Of::Due || !a.held.is_false()) {
                 let sql = census.count(plan.dialect, path, action, of, orders, &actions[..n]);
-                // Where other tables are read, row by row, they are read by index.
-                let rows = if by_page && action.reads.is_empty() {
-                    let only_here = ["SET LOCAL enable_indexscan = off", &sql, "SET LOCAL enable_indexscan = on"];
-                    session.script(&only_here).await?.swap_remove(1).rows
-                } else {
+                let [before, behind] = match action.reads.is_empty() {
+                    _ if !after => ["", ""],
+                    // Who is due by what other tables say is found by joining them, which is cheaper whole than row by row.
+                    false => ["SET LOCAL enable_seqscan = on", "SET LOCAL enable_seqscan = off"],
+                    true if done >= BY_PAGE => ["SET LOCAL enable_indexscan = off", "SET LOCAL enable_indexscan = on"],
+                    true => ["", ""],
+                };
+                let rows = if before.is_empty() {
                     session.rows(&sql).await?
+                } else {
+                    session.script(&[before, &sql, behind]).await?.swap_remove(1).rows
                 };
                 census.add(&mut counts, action, of, &rows);
             }

@@ -2,9 +2,9 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
-use super::batch::keys_of;
 use super::error::EnforceError;
 use super::graph::{Graph, Group, Kept, Row, Standing};
+use super::keys::keys_of;
 use crate::plan::compile::Plan;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;

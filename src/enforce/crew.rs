@@ -8,6 +8,7 @@ use tokio::sync::Mutex;
 
 use super::batch::Take;
 use super::error::EnforceError;
+use super::keys::Keys;
 use super::outcome::ActionOutcome;
 use super::settings::Pace;
 use super::stretch;
@@ -19,7 +20,7 @@ use crate::plan::key::RecordKey;
 /// Candidates that nobody has taken yet, in key order.
 #[derive(Default)]
 pub(super) struct Queue {
-    found: Vec<RecordKey>,
+    found: Keys,
     /// How more are looked for.
     path: Path,
     /// How many of them were taken.
@@ -34,7 +35,7 @@ pub(super) struct Queue {
 
 impl Queue {
     /// Exactly these, in the database's own order.
-    pub(super) fn of(found: Vec<RecordKey>) -> Self {
+    pub(super) fn of(found: Keys) -> Self {
         Self { found, ended: true, in_order: true, ..Self::default() }
     }
 
@@ -42,7 +43,7 @@ impl Queue {
     fn take(&mut self, n: usize) -> Vec<RecordKey> {
         let from = self.taken;
         self.taken = (from + n.max(1)).min(self.found.len());
-        self.found[from..self.taken].to_vec()
+        self.found.part(from..self.taken)
     }
 }
 
@@ -92,7 +93,7 @@ pub(super) type Part = Result<(ActionOutcome, Vec<RecordKey>), EnforceError>;
 async fn by_keys(workers: &mut [Worker<'_>], action: &Action, due: u64) -> Result<Vec<Part>, EnforceError> {
     let mut queue = Queue::default();
     if let Some(first) = workers.first_mut().filter(|w| !w.common.stopping()) {
-        if due < first.common.settings.chunk {
+        if due < first.chunk(action) {
             queue.found = first.find_all(action).await?;
             queue.ended = true;
             first.common.cx.watch.at(Point::Found, &action.id).await;
@@ -138,11 +139,11 @@ pub(super) async fn drain(worker: &mut Worker<'_>, action: &Action, queue: &Mute
 /// The next keys for a worker, and how to take them; none when nothing is left.
 async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Result<(Vec<RecordKey>, Take), EnforceError> {
     if queue.taken == queue.found.len() && !queue.ended {
-        queue.found = worker.find(action, queue.path, queue.after.as_ref()).await?;
+        (queue.found, queue.ended) = worker.find(action, queue.path, queue.after.as_ref()).await?;
         queue.taken = 0;
         worker.common.cx.watch.at(Point::Found, &action.id).await;
-        queue.ended = (queue.found.len() as u64) < worker.common.settings.chunk;
-        queue.after = queue.found.last().cloned();
+        let n = queue.found.len();
+        queue.after = if queue.found.is_empty() { None } else { queue.found.part(n - 1..n).pop() };
         queue.in_order = true;
     }
     let keys = queue.take(worker.size);

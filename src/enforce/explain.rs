@@ -1,8 +1,8 @@
 //! Reading the story of one record from its database: one round trip for the key, one for the story, nothing written.
 
-use super::batch::keys_of;
 use super::circles;
 use super::error::EnforceError;
+use super::keys::keys_of;
 use super::orders::stored_key;
 use super::prepare::Prepared;
 use crate::plan::compile;

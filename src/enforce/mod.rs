@@ -20,6 +20,7 @@ pub mod fence;
 mod grants;
 mod graph;
 mod guard;
+pub mod keys;
 pub mod orders;
 mod outcome;
 mod prepare;

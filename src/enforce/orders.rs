@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
-use super::batch::keys_of;
 use super::error::EnforceError;
+use super::keys::keys_of;
 use super::prepare::Prepared;
 pub use super::restore::restore;
 use crate::journal::{

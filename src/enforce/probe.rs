@@ -5,9 +5,9 @@
 //! application holds one. What a trigger does outside the transaction (a sequence, a message to another system, a table that cannot roll back) does
 //! happen: whoever minds leaves the probe out.
 
-use super::batch::keys_of;
 use super::error::EnforceError;
 use super::fence;
+use super::keys::keys_of;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
 use crate::plan::probe::{Probe, ProbeMask};

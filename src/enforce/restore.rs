@@ -1,7 +1,7 @@
 //! Orders of a database that was set back: the journal knows which ones stand.
 
-use super::batch::keys_of;
 use super::error::EnforceError;
+use super::keys::keys_of;
 use super::orders::tenant_key;
 use super::prepare::Prepared;
 use crate::journal::{Event, Id128, Journal, MacOf, Name, OrderScope};

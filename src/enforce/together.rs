@@ -133,7 +133,7 @@ impl<'t> Transaction<'t, '_> {
             let data_set = Name::parse(data_set).map_err(EnforceError::from)?;
             self.related.push(Related { data_set, action: RelatedAction::Deleted, rows: keys.len() as u64, macs });
         }
-        self.change(companions, deletions, true).await?;
+        self.change(companions, deletions, true, 0).await?;
         Ok(own)
     }
 }

@@ -5,15 +5,17 @@ use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::batch::{self, Batch, Context, Failure, Pending, Take, keys_of, word};
+use super::batch::{self, Batch, Context, Failure, Pending, Take, word};
 use super::error::EnforceError;
 use super::fence;
+use super::keys::{Keys, keys_of};
 use super::outcome::ActionOutcome;
 use super::recover::settle;
 use super::settings::{Pace, Settings};
 use super::together::Together;
 use crate::journal::{Append, Code, Event, Mac, Name};
 use crate::plan::action::{Action, Path};
+use crate::plan::gather::gathers;
 use crate::plan::key::RecordKey;
 use crate::plan::schema::Engine;
 use crate::source::{Class, Row, Session, Source, SourceError};
@@ -24,6 +26,8 @@ pub(super) const TRIES: u32 = 5;
 const LOSSES: u32 = 64;
 /// How many rows a window may read for each that it takes.
 pub(super) const READ_FOR_ONE: i128 = 50;
+/// How many times as many keys are looked up at once where each takes little room.
+const SMALL_KEYS: u64 = 10;
 /// Tries for a connection.
 const RECONNECTS: u32 = 5;
 
@@ -147,25 +151,38 @@ impl<'a> Worker<'a> {
         Ok(rows)
     }
 
-    /// Candidates of an action in key order after a key.
+    /// How many keys of an action are looked up at once: more of those that take little room, since a question about children may cost the same for
+    /// one key as for all.
+    #[must_use]
+    pub fn chunk(&self, action: &Action) -> u64 {
+        let chunk = self.common.settings.chunk;
+        if gathers(self.common.cx.dialect, &action.key) { chunk.saturating_mul(SMALL_KEYS) } else { chunk }
+    }
+
+    /// Candidates of an action in key order after a key, and whether these are the last.
     ///
     /// # Errors
     /// Of the database.
-    pub async fn find(&mut self, action: &Action, path: Path, after: Option<&RecordKey>) -> Result<Vec<RecordKey>, EnforceError> {
-        let d = self.common.cx.dialect;
-        let rows = self.look(&action.find(d, path, after, self.common.settings.chunk)).await?;
-        keys_of(d, &action.key, &rows)
+    pub async fn find(&mut self, action: &Action, path: Path, after: Option<&RecordKey>) -> Result<(Keys, bool), EnforceError> {
+        let (d, most) = (self.common.cx.dialect, self.chunk(action));
+        let rows = self.look(&action.find(d, path, after, most)).await?;
+        let mut keys = Keys::answered(d, &action.key, rows)?;
+        if matches!(keys, Keys::Numbers(_)) {
+            keys.sort();
+        }
+        let last = (keys.len() as u64) < most;
+        Ok((keys, last))
     }
 
     /// All candidates of an action, in the order of their keys where these are numbers.
     ///
     /// # Errors
     /// Of the database.
-    pub async fn find_all(&mut self, action: &Action) -> Result<Vec<RecordKey>, EnforceError> {
+    pub async fn find_all(&mut self, action: &Action) -> Result<Keys, EnforceError> {
         let d = self.common.cx.dialect;
         let rows = self.look(&action.find_all(d)).await?;
-        let mut keys = keys_of(d, &action.key, &rows)?;
-        keys.sort_by_cached_key(RecordKey::number);
+        let mut keys = Keys::answered(d, &action.key, rows)?;
+        keys.sort();
         Ok(keys)
     }
 
@@ -173,10 +190,12 @@ impl<'a> Worker<'a> {
     ///
     /// # Errors
     /// Of the database.
-    pub async fn find_between(&mut self, action: &Action, ends: &[RecordKey; 2]) -> Result<Vec<RecordKey>, EnforceError> {
+    pub async fn find_between(&mut self, action: &Action, ends: &[RecordKey; 2]) -> Result<Keys, EnforceError> {
         let d = self.common.cx.dialect;
         let rows = self.look(&action.find_between(d, ends)).await?;
-        keys_of(d, &action.key, &rows)
+        let mut keys = Keys::answered(d, &action.key, rows)?;
+        keys.sort();
+        Ok(keys)
     }
 
     /// The first and the last key of an action's table.
@@ -350,14 +369,21 @@ impl<'a> Worker<'a> {
         if done.changed.len() * 2 < tried {
             return;
         }
-        let (target, largest) = (self.common.settings.target_time, self.common.settings.largest_batch);
+        let target = self.common.settings.target_time;
+        // What goes with the records counts into the batch, and differs from record to record.
+        let (changed, related) = (done.changed.len(), usize::try_from(done.related).unwrap_or(usize::MAX));
+        let largest = match related {
+            0 => self.common.settings.largest_batch,
+            _ => (self.common.settings.largest_batch * 9 / 10).saturating_mul(changed) / changed.saturating_add(related).max(1),
+        };
         if done.took > target * 2 {
-            self.size = (self.size / 2).max(50).min(largest.max(1));
+            self.size = (self.size / 2).max(50);
         } else if done.took < target / 2 {
-            self.size = (self.size * 2).min(largest);
+            self.size *= 2;
         } else if done.took < target {
-            self.size = (self.size + self.size / 4 + 1).min(largest);
+            self.size += self.size / 4 + 1;
         }
+        self.size = self.size.min(largest.max(1));
     }
 
     pub(super) fn credit(&self, action: &Action, done: &batch::Done, out: &mut ActionOutcome) {

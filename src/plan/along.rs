@@ -48,7 +48,7 @@ impl Records<'_> {
                 } else {
                     let above = above(alias);
                     let along = self.goes_along(goes, data, &above);
-                    ways.push(exists(resolved, parent, &above, &B::and([join(resolved, &above, alias, &on), along])));
+                    ways.push(exists(resolved, parent, [&above, alias], &on, &along));
                 }
             }
         }
@@ -67,7 +67,7 @@ impl Records<'_> {
         let Some(table) = resolved.table(next) else { return B::False };
         let between = above(alias);
         let inner = self.is_above(next, &between, root, name);
-        exists(resolved, table, &between, &B::and([join(resolved, &between, alias, &on), inner]))
+        exists(resolved, table, [&between, alias], &on, &inner)
     }
 }
 

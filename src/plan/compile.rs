@@ -176,7 +176,7 @@ impl<'a> Compiler<'a> {
             .collect();
         let zone = self.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
         let orders = Orders { source, today: RunTime { now, zone }.today(), look: reading.look, freeze: reading.freeze };
-        let resolved = Resolved { lock_reads: reading.lock, ..self.resolved };
+        let resolved = Resolved { of_keys: reading.of_keys, ..self.resolved };
         Records { terms: Terms { resolved, orders, periods: &self.moment.periods }, purposes, memo: Memo::default() }
     }
 
@@ -208,25 +208,25 @@ impl<'a> Compiler<'a> {
         placed
     }
 
-    fn writer<'r>(&self, data: &'a DataSet, [full, locking, candidates, unfrozen]: [&'r Records<'a>; 4]) -> Writer<'a, 'r> {
-        Writer { resolved: self.resolved, data, full, locking, candidates, unfrozen }
+    fn writer<'r>(&self, data: &'a DataSet, [full, of_keys, candidates, unfrozen]: [&'r Records<'a>; 4]) -> Writer<'a, 'r> {
+        Writer { resolved: self.resolved, data, full, of_keys, candidates, unfrozen }
     }
 
     /// Data sets whose records may keep each other in circles.
     fn knots(&self) -> Vec<Knot> {
         let full = self.records(self.moment.now, Reading::FULL);
-        let locking = self.records(self.moment.now, Reading { lock: true, ..Reading::FULL });
-        let writer = |data: &'a DataSet| self.writer(data, [&full, &locking, &full, &full]);
-        Knots { records: [&full, &locking], roots: &self.roots(), writer: &writer }.all()
+        let of_keys = self.records(self.moment.now, Reading { of_keys: true, ..Reading::FULL });
+        let writer = |data: &'a DataSet| self.writer(data, [&full, &of_keys, &full, &full]);
+        Knots { records: [&full, &of_keys], roots: &self.roots(), writer: &writer }.all()
     }
 
     fn actions(&self, now: DateTime<Utc>) -> Vec<Action> {
         let full = self.records(now, Reading::FULL);
-        let locking = self.records(now, Reading { lock: true, ..Reading::FULL });
+        let of_keys = self.records(now, Reading { of_keys: true, ..Reading::FULL });
         let candidates = self.records(now, Reading { look: self.moment.orders, ..Reading::FULL });
         let unfrozen = self.records(now, Reading { freeze: false, ..Reading::FULL });
         let (mut all, roots): (Vec<Action>, _) = (Vec::new(), self.roots());
-        let reading = [&full, &locking, &candidates, &unfrozen];
+        let reading = [&full, &of_keys, &candidates, &unfrozen];
         for data in roots.iter().copied() {
             all.extend(self.writer(data, reading).all());
         }
@@ -272,10 +272,10 @@ struct Reading {
     look: bool,
     /// Holds and restrictions count.
     freeze: bool,
-    /// What is read is locked.
-    lock: bool,
+    /// The predicates are asked of a few rows, which are changed then.
+    of_keys: bool,
 }
 
 impl Reading {
-    const FULL: Self = Self { look: true, freeze: true, lock: false };
+    const FULL: Self = Self { look: true, freeze: true, of_keys: false };
 }

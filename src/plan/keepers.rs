@@ -5,7 +5,7 @@ use super::boolean::B;
 use super::record::{Records, follows, start_events};
 use super::resolve::Resolved;
 use super::schema::{OnDelete, Table};
-use super::terms::{exists, inner_alias, join};
+use super::terms::{exists, inner_alias};
 use super::waiting::Beside;
 use crate::policy::map::{DataSet, Disposition, Event};
 use crate::policy::purpose::Purpose;
@@ -73,10 +73,9 @@ impl Keeper<'_> {
     pub fn exists(&self, resolved: &Resolved<'_>, outer: &str) -> B {
         fn from(resolved: &Resolved<'_>, outer: &str, way: &[Step<'_>]) -> B {
             let Some((step, rest)) = way.split_first() else { return B::True };
-            let joined = join(resolved, &step.alias, outer, &step.on);
             let inner = from(resolved, &step.alias, rest);
-            let condition = B::and([joined, step.condition.clone(), inner]);
-            B::and([step.from.clone(), exists(resolved, step.table, &step.alias, &condition)])
+            let condition = B::and([step.condition.clone(), inner]);
+            B::and([step.from.clone(), exists(resolved, step.table, [&step.alias, outer], &step.on, &condition)])
         }
         from(resolved, outer, &self.way)
     }

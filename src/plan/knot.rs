@@ -3,8 +3,9 @@
 //! A parent and a child that keep each other by the columns of `belongs_to` are no such circle: the parent's deletion takes the child along. What else
 //! leads back to where it began is: a data set that refers to its own rows, two that read each other, a child of one parent that another one reads.
 
-use super::action::{Companion, Operation, ROW, key_columns, lock_reads, refer_to_each_other, statement};
+use super::action::{ROW, key_columns};
 use super::boolean::B;
+use super::companion::{Companion, Operation, lock_reads, refer_to_each_other, rows_by, statement};
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::key::RecordKey;
@@ -213,6 +214,6 @@ impl Member {
     /// Deletes exactly these rows.
     #[must_use]
     pub fn delete(&self, d: Dialect, keys: &[RecordKey]) -> String {
-        statement(d, &self.table, &Operation::Delete, &B::sql(d.key_in(ROW, &self.key, keys)))
+        statement(d, &rows_by(d, &self.table, &[]), &Operation::Delete, &B::sql(d.key_in(ROW, &self.key, keys)))
     }
 }

@@ -191,8 +191,8 @@ impl<'a, 'r> Knots<'a, 'r> {
                 false => self.full().anonymise_todo(root, &root_alias),
             },
             waits: if is_root { B::True } else { B::or(waits) },
-            reads: writer.reads(data, ActionKind::Delete),
-            root_reads: if is_root { Vec::new() } else { (self.writer)(root).reads(root, ActionKind::Anonymise) },
+            reads: writer.reads(data, ActionKind::Delete, &[]),
+            root_reads: if is_root { Vec::new() } else { (self.writer)(root).reads(root, ActionKind::Anonymise, &[]) },
             root_alias: if is_root { ROW.to_owned() } else { root_alias },
         }
     }

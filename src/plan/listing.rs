@@ -1,6 +1,7 @@
 //! Every statement of a plan, for people: to be read, reviewed, and put behind an EXPLAIN.
 
-use super::action::{Action, ActionKind, Companion, Operation, Path, Shape};
+use super::action::{Action, ActionKind, Path, Shape};
+use super::companion::{Companion, Operation};
 use super::compile::Plan;
 use super::dialect::Dialect;
 use super::due::Of;
@@ -31,6 +32,8 @@ pub enum Step {
     Lock,
     /// Locks what the predicate reads.
     LockRead,
+    /// Asks under all locks which rows of a batch are due.
+    Confirm,
     /// Finds rows that go with those of a batch.
     FindCompanions,
     /// Changes rows that go with those of a batch.
@@ -50,6 +53,7 @@ impl Step {
             Self::Find => "find",
             Self::Lock => "lock",
             Self::LockRead => "lock what is read",
+            Self::Confirm => "ask again under all locks",
             Self::FindCompanions => "find companions",
             Self::ActOnCompanions => "act on companions",
             Self::FindKeepers => "find who keeps them",
@@ -108,8 +112,11 @@ fn batch(d: Dialect, action: &Action, list: &mut dyn FnMut(Step, String)) {
         Shape::Keys => return list(Step::Act, action.act_keys(d, &keys, false)),
         Shape::LockFirst => {}
     }
-    list(Step::Lock, action.lock(d, &keys, true));
+    action.lock(d, &keys).into_iter().for_each(|sql| list(Step::Lock, sql));
     action.lock_read_rows(d, &keys).into_iter().for_each(|sql| list(Step::LockRead, sql));
+    if action.confirms(d) {
+        list(Step::Confirm, action.confirm(d, &keys));
+    }
     companions(d, &action.companions, (&action.table, &action.key), &keys, list);
     // An action on what follows its rows leaves the rows themselves as they are.
     if action.kind == ActionKind::Delete || !action.set.is_empty() {
@@ -125,7 +132,12 @@ fn companions(
     list: &mut dyn FnMut(Step, String),
 ) {
     for companion in all {
-        list(Step::FindCompanions, companion.find(d, above.0, above.1, keys));
+        if !companion.by.is_empty() {
+            list(Step::FindCompanions, companion.count(d, keys, 1_000));
+            list(Step::ActOnCompanions, companion.sweep(d, keys));
+            continue;
+        }
+        list(Step::FindCompanions, companion.find(d, above.0, above.1, keys, 1_000));
         let (Some(one), Some(two)) = (sample(d, &companion.key, 0), sample(d, &companion.key, 1)) else { continue };
         let keys = [one, two];
         companions(d, &companion.companions, (&companion.table, &companion.key), &keys, list);

@@ -119,12 +119,14 @@ impl Dialect {
         }
     }
 
-    /// How a sub-query locks the rows that it reads, where the locking statement around it does not.
-    #[must_use]
-    pub fn lock_of_read_rows(self) -> &'static str {
+    /// The end of a sub-query about one of a few rows. MariaDB and MySQL lock what it reads, which the locking statement around it does not.
+    /// PostgreSQL, where an index serves the sub-query, is kept from answering it for the whole table beforehand, as it would for some thousand rows
+    /// in each of hundreds of batches: its planner merges or hashes a sub-query only if it has no OFFSET.
+    pub fn of_read_rows(self, indexed: impl Fn() -> bool) -> &'static str {
         match self.engine {
             Engine::MariaDb => " LOCK IN SHARE MODE",
             Engine::MySql => " FOR SHARE NOWAIT",
+            Engine::Postgres if indexed() => " OFFSET 0",
             Engine::Postgres | Engine::Sqlite => "",
         }
     }

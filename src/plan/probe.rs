@@ -1,7 +1,8 @@
 //! The statements that try a data set's masks on a few rows, in a transaction that is rolled back.
 
-use super::action::{Operation, ROW, statement};
+use super::action::ROW;
 use super::boolean::B;
+use super::companion::{Operation, rows_by, statement};
 use super::compile::Plan;
 use super::dialect::Dialect;
 use super::key::RecordKey;
@@ -148,7 +149,7 @@ impl Probe {
     /// Sets every column that the plan writes.
     #[must_use]
     pub fn apply(&self, d: Dialect, keys: &[RecordKey]) -> String {
-        statement(d, &self.table, &Operation::Mask(self.set.clone()), &self.where_keys(d, keys))
+        statement(d, &rows_by(d, &self.table, &[]), &Operation::Mask(self.set.clone()), &self.where_keys(d, keys))
     }
 
     /// Sets the column of one mask, and those that are written to themselves.
@@ -156,7 +157,7 @@ impl Probe {
     pub fn apply_one(&self, d: Dialect, keys: &[RecordKey], mask: &ProbeMask) -> String {
         let masked = |column: &str| self.masks.iter().any(|m| m.column == column);
         let set: Vec<_> = self.set.iter().filter(|(c, _)| *c == mask.column || !masked(c)).cloned().collect();
-        statement(d, &self.table, &Operation::Mask(set), &self.where_keys(d, keys))
+        statement(d, &rows_by(d, &self.table, &[]), &Operation::Mask(set), &self.where_keys(d, keys))
     }
 
     /// How many of these rows still have to be masked, one figure for each mask.

@@ -11,7 +11,7 @@ use super::dialect::masks::MaskSql;
 use super::keepers::Asking;
 use super::resolve::Resolved;
 use super::schema::Table;
-use super::terms::{Terms, exists, inner_alias, join};
+use super::terms::{Terms, exists, inner_alias};
 use crate::policy::bound::RunTime;
 use crate::policy::link::needs_category;
 use crate::policy::map::{DataMap, DataSet, Disposition};
@@ -159,7 +159,7 @@ impl<'a> Records<'a> {
         if condition.is_false() {
             return B::False;
         }
-        exists(self.resolved(), table, &name, &B::and([join(self.resolved(), &name, alias, &pairs), condition]))
+        exists(self.resolved(), table, [&name, alias], &pairs, &condition)
     }
 
     /// Whether rows that follow, directly or not, are left to be deleted with an anonymised record.

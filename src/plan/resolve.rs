@@ -21,16 +21,16 @@ pub struct Resolved<'a> {
     pub schema: &'a Schema,
     /// How SQL is written for it.
     pub dialect: Dialect,
-    /// Whether rows that predicates read in other tables are locked while they are read (MariaDB and MySQL: a SELECT … FOR UPDATE
-    /// locks its own rows only).
-    pub lock_reads: bool,
+    /// Whether predicates are asked of a few rows, named by their keys, which are changed if they hold: what they read in other tables is then looked
+    /// up for each row, and locked where the engine must be told.
+    pub of_keys: bool,
 }
 
 impl<'a> Resolved<'a> {
     /// A map with a schema; [`Resolved::check`] tells whether they fit.
     #[must_use]
     pub fn new(map: &'a DataMap, schema: &'a Schema) -> Self {
-        Self { map, schema, dialect: Dialect { engine: schema.server.engine }, lock_reads: false }
+        Self { map, schema, dialect: Dialect { engine: schema.server.engine }, of_keys: false }
     }
 
     /// The table that a reference means: as qualified, or the first of that name on the search path.

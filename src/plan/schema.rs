@@ -123,6 +123,14 @@ pub struct Index {
     pub usable: bool,
 }
 
+impl Index {
+    /// Whether it finds rows by one of these columns.
+    #[must_use]
+    pub fn leads_to(&self, is_one: impl Fn(&String) -> bool) -> bool {
+        self.usable && self.predicate.is_none() && self.columns.first().is_some_and(is_one)
+    }
+}
+
 /// What a foreign key does when its parent row is deleted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -267,12 +267,11 @@ impl<'a> Terms<'a> {
     fn exists(&self, of: &Related, data: &DataSet, alias: &str, inner: &dyn Fn(&str) -> B) -> B {
         let Some((table, pairs)) = self.resolved.related(data, &of.to) else { return B::False };
         let name = inner_alias(alias);
-        let mut parts = vec![join(&self.resolved, &name, alias, &pairs)];
-        if let Some(filter) = &of.filter {
-            parts.push(B::sql(format!("(({}) IS NOT FALSE)", self.resolved.dialect.expression(&name, filter))));
-        }
-        parts.push(inner(&name));
-        exists(&self.resolved, table, &name, &B::and(parts))
+        let counts = of
+            .filter
+            .as_ref()
+            .map_or(B::True, |filter| B::sql(format!("(({}) IS NOT FALSE)", self.resolved.dialect.expression(&name, filter))));
+        exists(&self.resolved, table, [&name, alias], &pairs, &B::and([counts, inner(&name)]))
     }
 
     /// Whether a combination of conditions is true (or, with `false`, is false). What is neither is unknown.
@@ -299,13 +298,12 @@ impl<'a> Terms<'a> {
         };
         let Some((table, pairs)) = self.resolved.related(data, &related.to) else { return B::False };
         let name = inner_alias(alias);
-        let joined = join(&self.resolved, &name, alias, &pairs);
         let filter = related.filter.as_ref().map(|f| d.expression(&name, f));
         if truth {
-            exists(&self.resolved, table, &name, &B::and([joined, filter.map_or(B::True, B::sql)]))
+            exists(&self.resolved, table, [&name, alias], &pairs, &filter.map_or(B::True, B::sql))
         } else {
             let possible = filter.map_or(B::True, |f| B::sql(format!("(({f}) IS NOT FALSE)")));
-            exists(&self.resolved, table, &name, &B::and([joined, possible])).negate()
+            exists(&self.resolved, table, [&name, alias], &pairs, &possible).negate()
         }
     }
 
@@ -359,16 +357,14 @@ pub fn join(resolved: &Resolved<'_>, inner: &str, outer: &str, pairs: &[(String,
     B::and(pairs.iter().map(|(there, here)| B::sql(format!("{} = {}", d.column(inner, there), d.column(outer, here)))))
 }
 
-/// `EXISTS` over a table.
+/// Whether rows of a table exist that are joined to the row of `outer` by these columns (there, here), and of which the condition holds.
 #[must_use]
-pub fn exists(resolved: &Resolved<'_>, table: &Table, alias: &str, condition: &B) -> B {
+pub fn exists(resolved: &Resolved<'_>, table: &Table, [alias, outer]: [&str; 2], pairs: &[(String, String)], condition: &B) -> B {
     if condition.is_false() {
         return B::False;
     }
-    let lock = if resolved.lock_reads { resolved.dialect.lock_of_read_rows() } else { "" };
-    B::sql(format!(
-        "EXISTS (SELECT 1 FROM {} AS {alias} WHERE {}{lock})",
-        resolved.dialect.table(&table.name),
-        condition.render()
-    ))
+    let found = B::and([join(resolved, alias, outer, pairs), condition.clone()]);
+    let indexed = || table.indexes.iter().any(|i| i.leads_to(|column| pairs.iter().any(|(there, _)| there == column)));
+    let how = if resolved.of_keys { resolved.dialect.of_read_rows(indexed) } else { "" };
+    B::sql(format!("EXISTS (SELECT 1 FROM {} AS {alias} WHERE {}{how})", resolved.dialect.table(&table.name), found.render()))
 }

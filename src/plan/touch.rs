@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::action::{ActionKind, Companion, Operation};
+use super::action::ActionKind;
+use super::companion::{Companion, Operation};
 use super::compile::Plan;
 use super::resolve::Resolved;
 use super::schema::TableName;

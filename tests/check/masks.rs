@@ -102,7 +102,7 @@ async fn a_date_that_the_database_moves_by_itself_stays_when_rows_are_masked() {
         let before = place.texts("SELECT CAST(last_contact AS CHAR) FROM person ORDER BY id").await;
         let mut session = place.source.session().await.unwrap();
         let rows = session.rows(&action.find(plan.dialect, retentiond::plan::action::Path::Planned, None, 10)).await.unwrap();
-        let keys = retentiond::enforce::batch::keys_of(plan.dialect, &action.key, &rows).unwrap();
+        let keys = retentiond::enforce::keys::Keys::answered(plan.dialect, &action.key, rows).unwrap().all();
         assert!(!keys.is_empty());
         let set = retentiond::plan::touch::touches(&plan);
         assert!(set[&action.table].set.contains_key("last_contact"));

@@ -6,6 +6,7 @@ mod ceilings;
 mod circles;
 mod crash;
 mod fence;
+mod followers;
 mod held;
 mod keys;
 mod locks;
