@@ -52,6 +52,7 @@ impl Queue {
 /// # Errors
 /// What ends the run; what single rows refuse is in the outcome.
 pub async fn act(workers: &mut [Worker<'_>], action: &Action, due: u64, out: &mut ActionOutcome) -> Result<(), EnforceError> {
+    workers.iter_mut().for_each(Worker::start);
     let mut missed = match stretch::road(workers, action, due).await? {
         Some(road) => {
             let so_far = out.changed;

@@ -4,7 +4,7 @@ use super::error::EnforceError;
 use crate::plan::dialect::Dialect;
 use crate::plan::gather::gathers;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
-use crate::plan::schema::Column;
+use crate::plan::schema::{Column, Engine, TypeClass};
 use crate::source::Row;
 
 /// Keys that were looked up. Whole numbers take eight bytes each, any other key more than a hundred.
@@ -28,12 +28,20 @@ impl Keys {
     /// # Errors
     /// [`EnforceError::Key`] when a value cannot be written back exactly.
     pub fn answered(d: Dialect, key: &[Column], rows: Vec<Row>) -> Result<Self, EnforceError> {
-        if !gathers(d, key) {
-            return Ok(Self::Any(keys_of(d, key, &rows)?));
+        let texts = rows.iter().flatten().flatten();
+        if gathers(d, key) {
+            let numbers: Option<Vec<i64>> = texts.flat_map(|keys| keys.split(',')).map(|text| text.parse().ok()).collect();
+            return numbers.map(Self::Numbers).ok_or(EnforceError::Key);
         }
-        let texts = rows.iter().flatten().flatten().flat_map(|keys| keys.split(','));
-        let numbers: Option<Vec<i64>> = texts.map(|text| text.parse().ok()).collect();
-        numbers.map(Self::Numbers).ok_or(EnforceError::Key)
+        // SQLite's values say themselves what they are.
+        if matches!(key, [key] if d.engine == Engine::Sqlite || key.class == TypeClass::Integer) {
+            let numbers: Option<Vec<i64>> =
+                texts.map(|text| text.parse().ok().filter(|n: &i64| n.to_string() == *text)).collect();
+            if let Some(numbers) = numbers.filter(|n| n.len() == rows.len()) {
+                return Ok(Self::Numbers(numbers));
+            }
+        }
+        Ok(Self::Any(keys_of(d, key, &rows)?))
     }
 
     /// How many they are.

@@ -236,6 +236,9 @@ async fn work(
                 }
             }
             if tried || progress > 0 {
+                for worker in workers.iter_mut() {
+                    worker.put_back().await?;
+                }
                 let done = outcomes.iter().map(|out| out.changed).sum();
                 counts = census::due(common.source, plan, orders, Expecting::Little { done }).await?;
             }

@@ -75,9 +75,9 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             ceilings: Ceilings::default(),
-            first_batch: 1_000,
+            first_batch: 250,
             largest_batch: 10_000,
-            target_time: Duration::from_millis(25),
+            target_time: Duration::from_millis(10),
             most_followers: 100_000,
             most_failures: 1_000,
             chunk: 20_000,

@@ -95,6 +95,11 @@ impl<'a> Worker<'a> {
         Self { common, slot, pending: Pending::default(), session: None, size: common.settings.first_batch.max(1) }
     }
 
+    /// Begins another action, of which it does not know yet how long a batch takes.
+    pub(super) fn start(&mut self) {
+        self.size = self.common.settings.first_batch.max(1);
+    }
+
     pub(super) async fn session(&mut self) -> Result<&mut Session, EnforceError> {
         if self.session.is_none() {
             let mut tries = 0;
@@ -112,6 +117,14 @@ impl<'a> Worker<'a> {
             self.session = Some(session);
         }
         self.session.as_mut().ok_or(EnforceError::Source(SourceError::Spent))
+    }
+
+    /// Gives the connection back for others to use, until it is needed again.
+    pub(super) async fn put_back(&mut self) -> Result<(), EnforceError> {
+        match self.session.take() {
+            Some(session) => Ok(session.done().await?),
+            None => Ok(()),
+        }
     }
 
     pub(super) async fn drop_session(&mut self) {
@@ -167,7 +180,7 @@ impl<'a> Worker<'a> {
         let (d, most) = (self.common.cx.dialect, self.chunk(action));
         let rows = self.look(&action.find(d, path, after, most)).await?;
         let mut keys = Keys::answered(d, &action.key, rows)?;
-        if matches!(keys, Keys::Numbers(_)) {
+        if gathers(d, &action.key) {
             keys.sort();
         }
         let last = (keys.len() as u64) < most;

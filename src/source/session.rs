@@ -210,8 +210,12 @@ impl Session {
             // A lone ROLLBACK outside a transaction puts a warning into the server's log.
             Engine::Postgres => self.rows("BEGIN; ROLLBACK").await.map(drop)?,
             Engine::MariaDb | Engine::MySql => self.rows("ROLLBACK").await.map(drop)?,
-            // Fails when nothing is open, which is the usual case.
-            Engine::Sqlite => drop(self.rows("ROLLBACK").await),
+            // Fails when nothing is open, which is the usual case. What was read into memory is no use to whoever waits for the next turn.
+            Engine::Sqlite => {
+                drop(self.rows("ROLLBACK").await);
+                self.spent = false;
+                self.rows("PRAGMA shrink_memory").await.map(drop)?;
+            }
         }
         // At once, so that the very next session finds it; the pool asks the server for a sign of life first, and whoever gives none is left.
         let back: Pin<Box<dyn Future<Output = ()> + Send>> = match self.wire.take() {

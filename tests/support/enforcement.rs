@@ -212,7 +212,12 @@ fn value_text(value: &Value) -> String {
 
 /// No ceilings: small tables lose large shares of themselves.
 pub fn unlimited() -> Settings {
-    let mut settings = Settings { pace: Pace::Full, ..Settings::default() };
+    let mut settings = Settings {
+        pace: Pace::Full,
+        first_batch: 1_000,
+        target_time: std::time::Duration::from_millis(25),
+        ..Settings::default()
+    };
     settings.ceilings.share = None;
     settings
 }

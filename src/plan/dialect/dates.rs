@@ -216,8 +216,10 @@ impl Dialect {
             }
             (Engine::Sqlite, DateForm::TextLocal(_)) => {
                 let (day, rest) = (days.sqlite(&format!("substr({expr}, 1, 10)")), format!("substr({expr}, 17)"));
+                // Most are written as SQLite writes them, which one look tells.
+                let usual = if days == Days::Calendar { format!("{expr} IS datetime({expr}) OR ") } else { String::new() };
                 return Some(format!(
-                    "(typeof({expr}) = 'text' AND {expr} GLOB '????-??-??[ T][0-2][0-9]:[0-5][0-9]*' AND {day} AND substr({expr}, 12, 2) < '24' AND ({rest} = '' OR {rest} GLOB ':[0-5][0-9]' OR ({rest} GLOB ':[0-5][0-9].[0-9]*' AND NOT substr({expr}, 21) GLOB '*[^0-9]*')))"
+                    "(typeof({expr}) = 'text' AND ({usual}({expr} GLOB '????-??-??[ T][0-2][0-9]:[0-5][0-9]*' AND {day} AND substr({expr}, 12, 2) < '24' AND ({rest} = '' OR {rest} GLOB ':[0-5][0-9]' OR ({rest} GLOB ':[0-5][0-9].[0-9]*' AND NOT substr({expr}, 21) GLOB '*[^0-9]*')))))"
                 ));
             }
             (Engine::Sqlite, DateForm::Epoch(_)) => return Some(format!("typeof({expr}) = 'integer'")),
