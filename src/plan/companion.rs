@@ -29,7 +29,7 @@ pub struct Companion {
     /// Pairs that join it: (its column, column of the table above).
     pub on: Vec<(String, String)>,
     /// Its columns that hold the key of the row above, in that key's order, where its rows are deleted by them and answer with their keys
-    /// ([`sweep`](super::sweep)). Empty where they are looked up and locked first.
+    /// ([`Companion::sweep`]). Empty where they are looked up and locked first.
     pub by: Vec<Column>,
     /// Rows (alias `r`) on which the operation has something to do.
     pub condition: B,
@@ -93,7 +93,7 @@ impl Companion {
         refer_to_each_other(d, &self.table, &self.key, &self.itself, keys)
     }
 
-    /// The same as [`Action::lock_read_rows`].
+    /// The same as [`Action::lock_read_rows`](super::action::Action::lock_read_rows).
     #[must_use]
     pub fn lock_read_rows(&self, d: Dialect, keys: &[RecordKey]) -> Vec<String> {
         lock_reads(d, &self.table, &self.key, &self.reads, keys)
