@@ -3,14 +3,14 @@
 
 use std::time::Duration;
 
-use retentiond::enforce::EnforceError;
+use retentiond::enforce::{EnforceError, Pace};
 use retentiond::plan::schema::Engine;
 use retentiond::source::{Class, Target};
 
 use crate::chance::Chance;
 use crate::oracle::{Mark, Tally, judge};
 use crate::proxy::{CUTS, Cut, Proxy};
-use crate::stage::{Inside, Stage, asked, batches, engines};
+use crate::stage::{Inside, Stage, asked, crews, engines, work};
 
 /// Longer than a run with all its patience; a run that takes longer hangs.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -21,7 +21,7 @@ pub async fn through(proxy: &Proxy, url: &str, stage: &Stage) -> Result<(), Enfo
     let target = Target { answer_timeout: limit, connect_timeout: limit, ..Target::new(url) };
     let run = async {
         let inside = Inside::open(&stage.state_dir(), &target).await?;
-        let result = inside.enforce(&stage.rules, batches(4, 16)).await;
+        let result = inside.enforce(&stage.rules, work(stage.workers, Pace::Full)).await;
         inside.leave().await;
         result.map(drop)
     };
@@ -42,34 +42,44 @@ fn chosen(messages: usize, otherwise: u64, chance: &mut Chance) -> Vec<usize> {
 #[tokio::test]
 async fn a_run_whose_connection_is_cut_at_any_message_goes_on_or_says_so_and_nothing_is_lost_or_done_twice() {
     for engine in engines().into_iter().filter(|e| *e != Engine::Sqlite) {
-        let Some(stage) = Stage::new(engine, 8).await else { continue };
+        let Some(mut stage) = Stage::new(engine, 8).await else { continue };
         let proxy = Proxy::new(stage.url());
         let mut chance = Chance::new(asked("RETENTIOND_SEED", 1));
         let url = proxy.url(stage.url());
-        through(&proxy, &url, &stage).await.unwrap();
-        let (messages, _) = proxy.seen();
-        let ways = std::env::var("RETENTIOND_CUT_WAYS").unwrap_or_default();
-        for cut in CUTS.into_iter().filter(|cut| ways.is_empty() || ways.split(',').any(|way| way == format!("{cut:?}"))) {
-            // Patience takes its time.
-            let few = if matches!(cut, Cut::Silent | Cut::SilentReply) { 1 } else { 3 };
-            let (mut tally, mut complete, mut met, chosen) = (Tally::new(), 0, 0, chosen(messages, few, &mut chance));
-            for nth in &chosen {
-                stage.reset().await;
-                proxy.arm(Some((cut, *nth)));
-                match through(&proxy, &url, &stage).await {
-                    Ok(()) => complete += 1,
-                    Err(EnforceError::Source(e)) if e.class() == Class::Lost => {}
-                    Err(e) => panic!("{cut:?} {nth}: {e}"),
-                }
-                met += u32::from(proxy.seen().1);
-                *tally.entry(judge(&stage, Mark::default()).await).or_default() += 1;
-            }
-            proxy.arm(None);
-            println!(
-                "{}: {cut:?} at {met} of {messages} messages: {complete} runs went on to their end; {tally:?}",
-                engine.name()
-            );
-            assert!(met as usize * 2 > chosen.len(), "{cut:?}: most messages are met");
+        for workers in crews(engine) {
+            stage.workers = workers;
+            cut(&stage, &proxy, &url, &mut chance).await;
         }
+    }
+}
+
+async fn cut(stage: &Stage, proxy: &Proxy, url: &str, chance: &mut Chance) {
+    let (engine, workers) = (stage.engine, stage.workers);
+    stage.reset().await;
+    proxy.arm(None);
+    through(proxy, url, stage).await.unwrap();
+    let (messages, _) = proxy.seen();
+    let ways = std::env::var("RETENTIOND_CUT_WAYS").unwrap_or_default();
+    for cut in CUTS.into_iter().filter(|cut| ways.is_empty() || ways.split(',').any(|way| way == format!("{cut:?}"))) {
+        // Patience takes its time.
+        let few = if matches!(cut, Cut::Silent | Cut::SilentReply) || workers > 1 { 1 } else { 3 };
+        let (mut tally, mut complete, mut met, chosen) = (Tally::new(), 0, 0, chosen(messages, few, chance));
+        for nth in &chosen {
+            stage.reset().await;
+            proxy.arm(Some((cut, *nth)));
+            match through(proxy, url, stage).await {
+                Ok(()) => complete += 1,
+                Err(EnforceError::Source(e)) if e.class() == Class::Lost => {}
+                Err(e) => panic!("{cut:?} {nth}: {e}"),
+            }
+            met += u32::from(proxy.seen().1);
+            *tally.entry(judge(stage, Mark::default()).await).or_default() += 1;
+        }
+        proxy.arm(None);
+        println!(
+            "{}, {workers} workers: {cut:?} at {met} of {messages} messages: {complete} runs went on to their end; {tally:?}",
+            engine.name()
+        );
+        assert!(met as usize * 2 > chosen.len(), "{cut:?}: most messages are met");
     }
 }

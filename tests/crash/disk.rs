@@ -3,7 +3,7 @@
 use retentiond::plan::schema::Engine;
 
 use crate::oracle::{Mark, Phase, Tally, judge};
-use crate::stage::{Stage, asked, engines};
+use crate::stage::{Stage, asked, crews, engines};
 use crate::trace::{Effect, End, Point, available, chosen, points, strike};
 
 const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate";
@@ -17,31 +17,34 @@ async fn a_run_whose_journal_cannot_be_written_ends_and_has_destroyed_nothing_th
     }
     let seed = asked("RETENTIOND_SEED", 1);
     for engine in engines() {
-        let Some(stage) = Stage::new(engine, 8).await else { continue };
+        let Some(mut stage) = Stage::new(engine, 8).await else { continue };
         let state = stage.state_dir().display().to_string();
-        let of_state = |p: &Point| p.path.as_ref().is_some_and(|path| path.starts_with(&state));
-        let all: Vec<Point> = points(&stage, CALLS).0.into_iter().filter(of_state).collect();
-        for effect in [Effect::NoSpace, Effect::Failed] {
-            let (mut tally, mut ends) = (Tally::new(), [0, 0]);
-            let chosen = chosen(&all, 4, seed);
-            for point in &chosen {
-                stage.reset().await;
-                let end = strike(&stage, point, effect);
-                assert_ne!(end, End::Killed, "{point:?}");
-                let phase = judge(&stage, Mark::default()).await;
-                // What reports success has finished; folding the write-ahead log into the database may fail after that.
-                assert!(end == End::Error || phase == Phase::Finished, "{point:?} {effect:?}: {end:?} {phase:?}");
-                ends[usize::from(end == End::Error)] += 1;
-                *tally.entry(phase).or_default() += 1;
+        for workers in crews(engine) {
+            stage.workers = workers;
+            let of_state = |p: &Point| p.path.as_ref().is_some_and(|path| path.starts_with(&state));
+            let all: Vec<Point> = points(&stage, CALLS).0.into_iter().filter(of_state).collect();
+            for effect in [Effect::NoSpace, Effect::Failed] {
+                let (mut tally, mut ends) = (Tally::new(), [0, 0]);
+                let chosen = chosen(&all, if workers == 1 { 4 } else { 2 }, seed);
+                for point in &chosen {
+                    stage.reset().await;
+                    let end = strike(&stage, point, effect);
+                    assert_ne!(end, End::Killed, "{point:?}");
+                    let phase = judge(&stage, Mark::default()).await;
+                    // What reports success has finished; folding the write-ahead log into the database may fail after that.
+                    assert!(end == End::Error || phase == Phase::Finished, "{point:?} {effect:?}: {end:?} {phase:?}");
+                    ends[usize::from(end == End::Error)] += 1;
+                    *tally.entry(phase).or_default() += 1;
+                }
+                let [complete, errors] = ends;
+                println!(
+                    "{}, {workers} workers: {effect:?} at {} of {} points: {errors} runs ended with an error, {complete} were complete; {tally:?}",
+                    engine.name(),
+                    chosen.len(),
+                    all.len()
+                );
+                assert!(errors > 0, "no run noticed");
             }
-            let [complete, errors] = ends;
-            println!(
-                "{}: {effect:?} at {} of {} points: {errors} runs ended with an error, {complete} were complete; {tally:?}",
-                engine.name(),
-                chosen.len(),
-                all.len()
-            );
-            assert!(errors > 0, "no run noticed");
         }
     }
 }

@@ -49,6 +49,13 @@ pub fn engines() -> Vec<Engine> {
     chosen.map(|(engine, _)| engine).collect()
 }
 
+/// How many workers the runs have that are broken: one and three, or what `RETENTIOND_WORKERS` names. SQLite has one writer.
+pub fn crews(engine: Engine) -> Vec<usize> {
+    let asked = std::env::var("RETENTIOND_WORKERS").unwrap_or_else(|_| "1,3".to_owned());
+    let all = asked.split(',').map(|n| n.parse().unwrap_or_else(|_| panic!("RETENTIOND_WORKERS: {n}")));
+    all.filter(|n| *n == 1 || engine != Engine::Sqlite).collect()
+}
+
 /// A number from the environment.
 pub fn asked(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
