@@ -253,3 +253,15 @@ async fn sessions_work_side_by_side_on_tasks_of_their_own() {
         }
     }
 }
+
+/// What it read keeps a table from being altered until the transaction ends, which a network may swallow.
+#[tokio::test]
+async fn a_session_that_falls_silent_keeps_a_table_for_a_minute_at_most() {
+    for (engine, limit) in [(Engine::MariaDb, "idle_transaction_timeout"), (Engine::MySql, "wait_timeout")] {
+        let Some((_db, source)) = source(engine).await else { continue };
+        let mut session = source.session().await.unwrap();
+        let rows = session.rows(&format!("SELECT CAST(@@SESSION.{limit} AS CHAR)")).await.unwrap();
+        assert_eq!(rows, vec![vec![Some("60".to_owned())]], "{engine:?}");
+        session.done().await.unwrap();
+    }
+}

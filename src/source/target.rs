@@ -208,9 +208,13 @@ impl Target {
              SESSION sql_select_limit = 18446744073709551615, SESSION sql_auto_is_null = 0, SESSION group_concat_max_len = 1048576, \
              SESSION innodb_lock_wait_timeout = {lock}, SESSION lock_wait_timeout = {lock}"
         );
-        if mariadb {
-            sql.push_str(", SESSION check_constraint_checks = 1");
-        }
+        // With autocommit off, each look at a table is a transaction until it is ended: it must not outlive a network that swallows that end, since it keeps
+        // the table from being altered and old rows from being purged. MySQL knows no limit but that of idle connections; the pool opens new ones.
+        sql.push_str(if mariadb {
+            ", SESSION check_constraint_checks = 1, SESSION idle_transaction_timeout = 60"
+        } else {
+            ", SESSION wait_timeout = 60"
+        });
         if let Some(limit) = self.statement_timeout {
             let limit = limit.as_millis();
             if mariadb {
