@@ -324,6 +324,7 @@ impl<'t> Transaction<'t, '_> {
         if due.is_empty() {
             return Ok(due);
         }
+        watch.at(Point::Taken, &action.id).await;
         let mut locks: Vec<String> = d.wait_no_more().into_iter().map(str::to_owned).collect();
         let mut decided = None;
         if d.engine == Engine::Postgres && action.companions.iter().any(|c| c.reads_others() || c.deletes()) {

@@ -12,6 +12,8 @@ pub enum Point {
     Intended,
     /// The transaction holds the fence slot.
     Fenced,
+    /// The rows are locked, what the predicate reads is not yet: where these are two steps.
+    Taken,
     /// The rows and what the predicate reads are locked.
     Locked,
     /// The change was made, not committed.

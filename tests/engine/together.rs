@@ -338,7 +338,7 @@ async fn a_parent_does_not_go_without_a_child_that_something_revives_meanwhile()
         &[purpose("contract", "{ latest_of = [\"claimed\"] }", ""), purpose("claim", "\"ended\"", "kept_while = \"sued\"")],
     );
     for engine in crate::scene::LOCKING {
-        for point in [Point::Fenced, Point::Locked] {
+        for point in [Point::Fenced, Point::Taken, Point::Locked] {
             let Some(db) = database(engine).await else { continue };
             db.run_sql(&dates(
                 engine,

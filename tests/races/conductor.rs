@@ -57,7 +57,7 @@ fn next(point: Point) -> Point {
     match point {
         Point::Found => Point::Intended,
         Point::Intended => Point::Fenced,
-        Point::Fenced => Point::Locked,
+        Point::Fenced | Point::Taken => Point::Locked,
         Point::Locked => Point::Acted,
         Point::Acted | Point::Committed => Point::Committed,
     }
@@ -219,6 +219,9 @@ impl Watch for Conducted<'_> {
     fn at<'b>(&'b self, point: Point, action: &'b str) -> Pin<Box<dyn Future<Output = ()> + Send + 'b>> {
         Box::pin(async move {
             let conductor = self.conductor;
+            if point == Point::Taken {
+                return;
+            }
             if point == Point::Committed {
                 self.oracle.committed(action).await;
                 conductor.gate.add_permits(1);

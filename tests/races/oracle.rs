@@ -205,7 +205,7 @@ impl Watch for Oracle<'_> {
             }
             let made = match point {
                 Point::Found => Some(1),
-                Point::Intended => None,
+                Point::Intended | Point::Taken => None,
                 Point::Fenced => Some(2),
                 Point::Locked => Some(3),
                 Point::Acted => Some(4),
