@@ -2,6 +2,7 @@
 //!
 //! The rooms of the house, from the ground up; each imports only rooms listed before it.
 
+pub mod archive;
 pub mod cli;
 pub mod clock;
 pub mod config;

@@ -24,9 +24,13 @@ fn file(organisation: &str, name: &str) -> String {
 }
 
 fn read(organisation: &str) -> (DataMap, Policy) {
+    read_with(organisation, "policy.toml")
+}
+
+fn read_with(organisation: &str, policy: &str) -> (DataMap, Policy) {
     let mut faults = Faults::default();
     let map = read_map::read(&file(organisation, "map.toml"), 0, &mut faults);
-    let policy = read_policy::read(&file(organisation, "policy.toml"), 1, &mut faults);
+    let policy = read_policy::read(&file(organisation, policy), 1, &mut faults);
     if let (Some(map), Some(policy)) = (&map, &policy) {
         link::link(std::slice::from_ref(map), std::slice::from_ref(policy), &mut faults);
     }
@@ -53,6 +57,12 @@ fn every_example_reads_and_links_without_a_fault() {
         assert_eq!(policy.id.value, organisation);
         assert!(policy.purposes.iter().all(|p| p.reference.is_some()), "{organisation}: a purpose without a reference");
     }
+}
+
+#[test]
+fn the_archive_form_of_the_generic_policy_links_with_the_same_map() {
+    let (_, policy) = read_with("generic", "policy.archive.toml");
+    assert!(policy.purposes.iter().any(|p| !p.is_active()));
 }
 
 #[test]

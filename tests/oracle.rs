@@ -2,12 +2,15 @@
 //! exactly what the model says.
 //!
 //! `RETENTIOND_CASES` sets how many cases run on each engine, `RETENTIOND_SEED` the first seed. From the seed 1,000,000 on the cases are tangled: tables
-//! have further foreign keys and references to themselves, and records read each other in circles. Without either variable some of both kinds run.
+//! have further foreign keys and references to themselves, and records read each other in circles; from 2,000,000 on purposes keep in archives, which
+//! must hold exactly what the model says. Without either variable some of each kind run.
 //!
 //! Each seed that differs is told apart: one that leaves a knot, which is rows due and masked that only keep each other, or one that differs otherwise.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+#[path = "oracle_support/archived.rs"]
+mod archived;
 #[expect(dead_code, reason = "this binary uses a part of the fixture")]
 #[path = "support/enforcement.rs"]
 mod enforcement;
@@ -18,13 +21,14 @@ mod support;
 mod support_random;
 
 use std::fmt::Write as _;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{TimeZone as _, Utc};
-use enforcement::{Fixture, rules, unlimited};
+use enforcement::{Fixture, IDENTITY, rules, unlimited};
 use retentiond::enforce::{Expecting, Prepared, Silent, take_census, take_due_census};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::map::DataMap;
-use retentiond::reference::{TableId, Value, World, masking};
+use retentiond::reference::{Archived, TableId, Value, World, masking};
 use support::database;
 use support_random::Case;
 
@@ -70,7 +74,7 @@ async fn censuses_differ(fixture: &Fixture<'_>, prepared: &Prepared) -> String {
 }
 
 /// A statement that grows with every way in which data sets depend on each other ends as one that takes a server's memory.
-const LONGEST: usize = 400_000;
+const LONGEST: usize = 800_000;
 
 fn too_long(prepared: &Prepared) -> String {
     let plan = &prepared.plan;
@@ -99,8 +103,56 @@ fn masked(map: &DataMap, world: &World, id: &str, key: &[Value]) -> bool {
     personal.into_iter().all(|c| world.value(id, key, &c.name).is_some_and(|v| masking::is_done(v, &c.mask)))
 }
 
+/// Values in archives, and those of them whose end is not known yet.
+#[derive(Default)]
+struct Moved {
+    all: AtomicUsize,
+    open: AtomicUsize,
+}
+
+/// What lies in archives must be what the model says, each value once.
+async fn archives_differ(
+    fixture: &Fixture<'_>,
+    case: &Case,
+    map: &DataMap,
+    mut expected: Vec<Archived>,
+    moved: &Moved,
+) -> String {
+    let identity = fixture._folder.path().join("identity");
+    retentiond::state::write_private(&identity, IDENTITY.as_bytes()).unwrap();
+    let (found, faults) = case.archived(map, &fixture.archives, fixture.engine, &identity).await;
+    moved.all.fetch_add(found.len(), Ordering::Relaxed);
+    moved.open.fetch_add(found.iter().filter(|a| a.until.is_none()).count(), Ordering::Relaxed);
+    let mut report: String = faults.into_iter().map(|f| f + "\n").collect();
+    let told = |a: &Archived| {
+        let key: Vec<String> = a.key.iter().map(shown).collect();
+        format!(
+            "{} {key:?} {} = {} for {} until {}",
+            a.data_set,
+            a.column,
+            shown(&a.value),
+            a.purpose,
+            a.until.map_or_else(|| "open".to_owned(), |day| day.to_string())
+        )
+    };
+    for one in found {
+        match expected.iter().position(|e| *e == one) {
+            Some(at) => {
+                expected.swap_remove(at);
+            }
+            None => {
+                let _ = writeln!(report, "archived, and should not be: {}", told(&one));
+            }
+        }
+    }
+    for one in expected {
+        let _ = writeln!(report, "not archived: {}", told(&one));
+    }
+    report
+}
+
 /// One case on one engine; the differences, if any.
-async fn differs(fixture: &Fixture<'_>, case: &Case) -> Option<String> {
+async fn differs(fixture: &Fixture<'_>, case: &Case, moved: &Moved) -> Option<String> {
     let engine = fixture.engine;
     fixture.database.run_sql(&case.load(engine)).await;
     let rules = rules(&case.map, &[&case.policy]);
@@ -125,7 +177,8 @@ async fn differs(fixture: &Fixture<'_>, case: &Case) -> Option<String> {
     }
     session.done().await.unwrap();
     let (reference, before) = (case.reference(&rules.map, policy), case.world());
-    let mut expected = reference.run(&before);
+    let (mut expected, archived) = reference.run_with_archives(&before);
+    report += &archives_differ(fixture, case, &rules.map, archived, moved).await;
     if !prepared.plan.pseudonyms.is_empty() {
         expected = pseudonym_key::read(engine, fixture.database).await.stored_world(expected);
     }
@@ -160,23 +213,30 @@ const FOUND: [u64; 8] = [100_033, 100_202, 100_234, 200_092, 300_030, 300_121, 5
 /// The first seed of tangled cases.
 const TANGLED: u64 = 1_000_000;
 
+/// The first seed of cases with archives.
+const ARCHIVES: u64 = 2_000_000;
+
 fn seeds() -> Vec<u64> {
     let asked = ["RETENTIOND_SEED", "RETENTIOND_CASES"].iter().any(|v| std::env::var(v).is_ok());
     let (first, cases) = (number("RETENTIOND_SEED", 0), number("RETENTIOND_CASES", 60));
     let found = FOUND.into_iter().filter(|_| first == 0);
     match asked {
         true => (first..first + cases).chain(found).collect(),
-        false => (0..40).chain(found).chain(TANGLED..TANGLED + 30).collect(),
+        false => (0..40).chain(found).chain(TANGLED..TANGLED + 30).chain(ARCHIVES..ARCHIVES + 20).collect(),
     }
 }
 
 fn case_of(seed: u64) -> Case {
-    if seed < TANGLED { Case::new(seed) } else { Case::tangled(seed) }
+    match seed {
+        ..TANGLED => Case::new(seed),
+        TANGLED..ARCHIVES => Case::tangled(seed),
+        ARCHIVES.. => Case::archiving(seed),
+    }
 }
 
 async fn all(engine: Engine) {
     let seeds = seeds();
-    let mut wrong = Vec::new();
+    let (mut wrong, moved) = (Vec::new(), Moved::default());
     for seed in &seeds {
         let Some(db) = database(engine).await else { return };
         // The journal's clock stands still; the instant of each run is the case's own.
@@ -187,7 +247,7 @@ async fn all(engine: Engine) {
         if pseudonyms {
             pseudonym_key::draw(engine, &db, &case.read().0.source).await;
         }
-        if let Some(report) = differs(&fixture, &case).await {
+        if let Some(report) = differs(&fixture, &case, &moved).await {
             eprintln!("seed {seed} on {}:\n{report}", engine.name());
             if seeds.len() == 1 {
                 eprintln!("{}\n{}\n{}\nnow {}\norders {:?}", case.map, case.policy, case.load(engine), case.now, case.orders);
@@ -195,6 +255,13 @@ async fn all(engine: Engine) {
             wrong.push(*seed);
         }
     }
+    let (moved, open) = (moved.all.into_inner(), moved.open.into_inner());
+    eprintln!("{moved} values in archives on {}, {open} of them without an end", engine.name());
+    assert!(
+        moved > 0 || seeds.iter().filter(|seed| **seed >= ARCHIVES).count() < 20,
+        "nothing was archived on {}",
+        engine.name()
+    );
     assert!(wrong.is_empty(), "{} of {} cases differ on {}: seeds {wrong:?}", wrong.len(), seeds.len(), engine.name());
 }
 

@@ -17,8 +17,11 @@ fn every_case_reads_and_links_without_a_fault() {
     for seed in 0..1_000 {
         Case::tangled(seed).read();
     }
+    for seed in 0..1_000 {
+        Case::archiving(seed).read();
+    }
     for seed in 0..200 {
-        Case::with(seed, Options { json: false, shifts: false, related: false }).read();
+        Case::with(seed, Options { json: false, shifts: false, related: false, archives: None }).read();
     }
 }
 

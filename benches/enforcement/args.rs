@@ -88,6 +88,8 @@ pub enum Work {
     Cascade,
     /// Delete, beside pt-archiver's best setting (MariaDB).
     Ptarchiver,
+    /// Delete, with everything sealed into an archive first, beside a plain copy into a file (PostgreSQL), or pt-archiver's (MariaDB).
+    Archive,
     /// The application's latency beside a run.
     Latency,
     /// A run when nothing, and when 0.1 %, is due.

@@ -41,7 +41,7 @@ fn main() -> std::process::ExitCode {
 
 async fn run(args: &Args) -> Outcome<()> {
     match args.work {
-        Work::Anonymise | Work::Delete | Work::AnonymiseChildren | Work::Cascade | Work::Ptarchiver => {
+        Work::Anonymise | Work::Delete | Work::AnonymiseChildren | Work::Cascade | Work::Ptarchiver | Work::Archive => {
             works::throughput::measure(args).await
         }
         Work::Latency => works::latency::measure(args).await,

@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Instant;
 
 use chrono::{DateTime, TimeZone as _, Utc};
+use retentiond::archive::{Archive, Archives, Directory, Recipients, Store};
 use retentiond::clock::FixedClock;
 use retentiond::enforce::{Prepared, RunOutcome, RunRequest, Settings, Watch, fence, run};
 use retentiond::journal::{Journal, Trigger, random_origin};
@@ -31,6 +32,8 @@ pub struct Product {
     pub state: State,
     /// The journal.
     pub journal: Journal,
+    /// An archive that nobody opens.
+    pub archives: Archives,
     _folder: tempfile::TempDir,
 }
 
@@ -88,7 +91,10 @@ impl Product {
         let folder = tempfile::Builder::new().prefix("state-").tempdir_in(base.dir())?;
         let state = State::create(&folder.path().join("state")).await?;
         let journal = Journal::create(&state, Arc::new(FixedClock(now())), random_origin()?).await?;
-        Ok(Self { source, state, journal, _folder: folder })
+        let recipients = Recipients::parse(&["age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8"])?;
+        let store = Store::Directory(Directory::new(&folder.path().join("archive"))?);
+        let archives = Archives([("evidence".to_owned(), Archive { store, recipients })].into());
+        Ok(Self { source, state, journal, archives, _folder: folder })
     }
 
     /// Reads the schema and compiles the plan.
@@ -111,12 +117,14 @@ impl Product {
         let server = &prepared.schema.server.id;
         let fence = fence::take(&self.source, &self.state, &self.journal, &prepared.plan.source, server, None).await?;
         let request = RunRequest {
+            scope: retentiond::enforce::Scope::Everything,
             source: &self.source,
             prepared: &prepared,
             journal: &self.journal,
             fence,
             settings,
             full_census: false,
+            archives: &self.archives,
             watch: &looking,
             trigger: Trigger::Command,
         };

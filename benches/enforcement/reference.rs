@@ -51,6 +51,12 @@ pub fn delete(engine: Engine) -> String {
     format!("DELETE FROM interactions WHERE occurred_at < {}", instant(engine, FOUR_YEARS))
 }
 
+/// Copies old interactions into a file of the server's.
+pub fn copy(engine: Engine, file: &std::path::Path) -> String {
+    let which = format!("SELECT * FROM interactions WHERE occurred_at < {}", instant(engine, FOUR_YEARS));
+    format!("COPY ({which}) TO '{}'", file.display())
+}
+
 /// Deletes due customers; the foreign keys take their children.
 pub fn cascade(engine: Engine) -> String {
     format!("DELETE FROM customers WHERE last_contact_at < {}", instant(engine, THREE_YEARS))

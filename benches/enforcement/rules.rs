@@ -33,6 +33,8 @@ pub enum Task {
     AnonymiseChildren,
     /// Interactions are deleted by their own date.
     Delete,
+    /// The same, and an archive keeps them.
+    Archive,
     /// Customers are deleted, their children by declared cascades.
     Cascade,
 }
@@ -131,7 +133,9 @@ fn map(task: Task) -> String {
             "{MAP_HEAD}free_of_personal_data = [\"interactions\", \"contracts\"]\n{}{INTERACTION}",
             customers("disposition = \"anonymise\"")
         ),
-        Task::Delete => format!("{MAP_HEAD}free_of_personal_data = [\"customers\", \"contracts\"]\n{INTERACTIONS}"),
+        Task::Delete | Task::Archive => {
+            format!("{MAP_HEAD}free_of_personal_data = [\"customers\", \"contracts\"]\n{INTERACTIONS}")
+        }
         Task::Cascade => format!(
             "{MAP_HEAD}{}{LAST_CONTACT}",
             customers("disposition = \"delete\"\ncascades = [\"interactions\", \"contracts\"]")
@@ -160,7 +164,10 @@ fn policy(task: Task, period: Option<&str>) -> String {
         Task::AnonymiseChildren => {
             purpose("contacts", "customers", "\"all\"", "{ latest_of = [\"last_contact\"] }", "3 years");
         }
-        Task::Delete => purpose("interactions", "interactions", "\"all\"", "\"occurred\"", "4 years"),
+        Task::Delete | Task::Archive => purpose("interactions", "interactions", "\"all\"", "\"occurred\"", "4 years"),
+    }
+    if task == Task::Archive {
+        purpose("evidence", "interactions", "\"all\"\nkept_in = \"archive:evidence\"", "\"occurred\"", "20 years");
     }
     text
 }

@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::output;
 use super::words::{self, count, pick};
 use super::{Format, faults};
-use crate::config::SourceRules;
+use crate::config::{SourceRules, Workspace};
 use crate::enforce::check;
 use crate::plan::own_tables::OwnTable;
 use crate::plan::schema::Engine;
@@ -36,6 +36,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (workspace, found) = cx.workspace_with_faults()?;
     let mut lists = vec![(None, found)];
     if !args.offline && !lists[0].1.any_error() {
+        archives(cx, &workspace, &mut lists[0].1).await?;
         for id in cx.sources(&workspace, args.source.as_deref())? {
             let Some(rules) = workspace.sources.get(&id) else { continue };
             let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;
@@ -79,6 +80,16 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
     }
     Ok(if wrong { Exit::Config } else { Exit::Ok })
+}
+
+/// Whether each archive can be written, read back and cleared now.
+async fn archives(cx: &Cx, workspace: &Workspace, found: &mut Faults) -> Result<(), Failure> {
+    for (name, archive) in &cx.archives(workspace)?.0 {
+        if let Err(e) = archive.store.probe().await {
+            found.unplaced(format!("archive `{name}` cannot be used: {e}"));
+        }
+    }
+    Ok(())
 }
 
 /// SQLite has no privileges by which the absence of our tables shows: they are looked for by name.

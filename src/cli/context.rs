@@ -7,8 +7,9 @@ use chrono::{DateTime, NaiveDate, TimeZone as _, Utc};
 
 use super::exit::{About, Exit, Failure};
 use super::{Cli, Format, LangArg, faults};
+use crate::archive::Archives;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Lang, LoadError, SourceRules, Workspace};
+use crate::config::{Lang, LoadError, SourceRules, Workspace, open_archives};
 use crate::enforce::{Prepared, Settings};
 use crate::journal::{Journal, Name};
 use crate::policy::located::{Faults, nearest};
@@ -115,6 +116,15 @@ impl Cx {
             }
             failure
         })
+    }
+
+    /// Opens the archives of the settings.
+    ///
+    /// # Errors
+    /// [`Exit::Config`].
+    pub fn archives(&self, workspace: &Workspace) -> Result<Archives, Failure> {
+        open_archives(&workspace.settings.archives, &workspace.base)
+            .map_err(|(name, e)| Failure::new(Exit::Config, format!("archive {name}: {e}")))
     }
 
     /// A failure that names what it is about: a source by its id, the state by its file.

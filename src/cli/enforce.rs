@@ -11,7 +11,7 @@ use super::table::Table;
 use super::words::{self, count, number, pick};
 use super::{Format, ceiling, plan};
 use crate::config::{Lang, PaceWord, Settings};
-use crate::enforce::{RunOutcome, RunRequest, Stopped, run as enforce, take_census};
+use crate::enforce::{ArchiveOutcome, RunOutcome, RunRequest, Stopped, run as enforce, take_census};
 use crate::journal::Trigger;
 
 /// Arguments.
@@ -85,18 +85,21 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 }
             }
         }
+        let archives = cx.archives(&workspace)?;
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
         let progress = Progress::listening(cx.format == Format::Json, lang);
         let settings = workspace.settings.run(&id, args.pace, args.workers);
         let now = prepared.plan.now;
         let full_census = args.full_census || census_due(state.last_full_census(&id).await?, now, &workspace.settings);
         let request = RunRequest {
+            scope: crate::enforce::Scope::Everything,
             source: &source,
             prepared: &prepared,
             journal: &journal,
             fence,
             settings,
             full_census,
+            archives: &archives,
             watch: &progress,
             trigger: Trigger::Command,
         };
@@ -118,6 +121,64 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     }
     state.close().await;
     Ok(worst)
+}
+
+/// What became of what an archive purpose keeps no longer.
+pub fn archive(source: &str, a: &ArchiveOutcome, settings: &Settings, lang: Lang) -> String {
+    let n = |x: u64| number(x, lang);
+    let mut line = match lang {
+        Lang::Fr => format!(
+            "  Archive {}, {} ({})\u{a0}: {} enregistrements échus, {} détruits, {} gelés, {} refusés",
+            a.archive,
+            a.purpose,
+            a.data_set,
+            n(a.due),
+            n(a.destroyed),
+            n(a.held),
+            n(a.failed)
+        ),
+        Lang::En => format!(
+            "  Archive {}, {} ({}): {} records over, {} destroyed, {} held, {} refused",
+            a.archive,
+            a.purpose,
+            a.data_set,
+            n(a.due),
+            n(a.destroyed),
+            n(a.held),
+            n(a.failed)
+        ),
+    };
+    if let Some(s) = a.stopped {
+        line.push_str(&format!("; {}", ceiling::stopped(s, settings.ceiling_key(source, s.ceiling), lang)));
+    }
+    if let Some(error) = &a.error {
+        line.push_str(&format!(" ({error})"));
+    }
+    line + "\n"
+}
+
+/// What an archive purpose keeps until a day that nobody knows yet, or that nobody will tell.
+fn open_ends(a: &ArchiveOutcome, lang: Lang) -> String {
+    let (place, colon) = (format!("Archive {}, {} ({})", a.archive, a.purpose, a.data_set), words::colon(lang));
+    let waits = a.open.saturating_sub(a.astray);
+    let mut out = String::new();
+    if waits > 0 {
+        let fr = ("enregistrement attend que sa fin soit connue", "enregistrements attendent que leur fin soit connue");
+        let en = ("record waits for its end to be known", "records wait for their end to be known");
+        out.push_str(&format!("  {place}{colon} {}\n", count(waits, lang, fr, en)));
+    }
+    if a.astray > 0 {
+        let fr = (
+            "enregistrement dont plus rien ne dira la fin\u{a0}: ce qui devait la donner a disparu ou n’est pas daté",
+            "enregistrements dont plus rien ne dira la fin\u{a0}: ce qui devait la donner a disparu ou n’est pas daté",
+        );
+        let en = (
+            "record whose end nothing will tell: the row that should is gone or undated",
+            "records whose end nothing will tell: the rows that should are gone or undated",
+        );
+        out.push_str(&format!("  {place}{colon} {}\n", count(a.astray, lang, fr, en)));
+    }
+    out
 }
 
 /// Whether a run should end with a full census.
@@ -186,7 +247,7 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
         ]);
     }
     let mut out = format!("Source {source}{} {} {}\n", words::colon(lang), say("exécution", "run"), outcome.run);
-    if table.is_empty() {
+    if table.is_empty() && outcome.archives.iter().all(|a| a.due == 0) {
         out.push_str(say("  Rien n'était échu.\n", "  Nothing was due.\n"));
     } else {
         out.push_str(&table.render());
@@ -196,6 +257,18 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
             "  « Échus » compte ce qui l'était au début ; ce qui l'est devenu pendant le passage, ou est parti avec d'autres fiches, fait la différence.\n",
             "  “Due” counts what was due at the start; what became due during the run, or went with other records, makes the difference.\n",
         ));
+    }
+    let archived: u64 = outcome.actions.iter().map(|a| a.archived).sum();
+    if archived > 0 {
+        let fr = ("ligne a d'abord été versée dans une archive", "lignes ont d'abord été versées dans une archive");
+        let en = ("row was sealed into an archive first", "rows were sealed into an archive first");
+        out.push_str(&format!("  {}\n", count(archived, lang, fr, en)));
+    }
+    for a in outcome.archives.iter().filter(|a| a.due > 0) {
+        out.push_str(&archive(source, a, settings, lang));
+    }
+    for a in &outcome.archives {
+        out.push_str(&open_ends(a, lang));
     }
     if outcome.recovered > 0 {
         let fr = ("lot interrompu a été clos", "lots interrompus ont été clos");

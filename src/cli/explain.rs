@@ -38,7 +38,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let story = story.map_err(|e| match e {
         EnforceError::NoSuchRecord => Failure::new(
             Exit::Failed,
-            "no such record; what was done to one that is gone: `retentiond journal prove` with the same `--data` and `--key`",
+            "no such record; where one that left lies: `retentiond archive find`, what was done to it: `retentiond journal prove`, \
+             both with the same `--data` and `--key`",
         ),
         other => refused(other, &resolved, data),
     })?;

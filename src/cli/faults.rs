@@ -59,7 +59,7 @@ fn one(fault: &Fault, files: &[File]) -> String {
                 let annotation = AnnotationKind::Primary.span(excerpt.span);
                 let annotation = expected.into_iter().fold(annotation, |a, e| a.label(e));
                 title.element(
-                    Snippet::source(without_password(&excerpt.line).into_owned())
+                    Snippet::source(without_secrets(&excerpt.line).into_owned())
                         .line_start(excerpt.number)
                         .path(path)
                         .annotation(annotation),
@@ -124,7 +124,26 @@ impl Excerpt<'_> {
     }
 }
 
-/// A line of settings as it may be shown: a password in a URL becomes asterisks of the same length, so that places stay right.
+/// A line of settings as it may be shown: a password in a URL and a private key become asterisks of the same length, so that places stay right.
+fn without_secrets(line: &str) -> Cow<'_, str> {
+    match without_password(line) {
+        Cow::Borrowed(line) => without_private_keys(line),
+        Cow::Owned(line) => Cow::Owned(without_private_keys(&line).into_owned()),
+    }
+}
+
+/// Without what stands behind the head of a private key of age, however it is written.
+fn without_private_keys(line: &str) -> Cow<'_, str> {
+    const HEAD: &str = "AGE-SECRET-KEY-";
+    let mut out = Cow::Borrowed(line);
+    for (at, _) in line.to_ascii_uppercase().match_indices(HEAD) {
+        let start = at + HEAD.len();
+        let end = line[start..].find(['"', '\'', ' ', ',']).map_or(line.len(), |n| start + n);
+        out.to_mut().replace_range(start..end, &"*".repeat(end - start));
+    }
+    out
+}
+
 fn without_password(line: &str) -> Cow<'_, str> {
     let Some(start) = line.find("://").map(|at| at + 3) else { return Cow::Borrowed(line) };
     let hidden = |secret: &str| "*".repeat(secret.len());
@@ -183,14 +202,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_password_is_never_in_an_excerpt() {
+    fn a_secret_is_never_in_an_excerpt() {
         for (line, shown) in [
             ("url = \"postgres://app:se@cr:et@db:5432/crm\"", "url = \"postgres://app:********@db:5432/crm\""),
             ("url = \"postgres://db/crm?password=secret&x=1\"", "url = \"postgres://db/crm?password=******&x=1\""),
             ("url = \"postgres://db:5432/crm\"", "url = \"postgres://db:5432/crm\""),
             ("map = \"map.toml\"", "map = \"map.toml\""),
+            ("recipients = [\"AGE-SECRET-KEY-1TQV\", \"age1x\"]", "recipients = [\"AGE-SECRET-KEY-****\", \"age1x\"]"),
+            ("['age-secret-key-1tqv','age-secret-key-1é']", "['age-secret-key-****','age-secret-key-***']"),
         ] {
-            assert_eq!(without_password(line), shown);
+            assert_eq!(without_secrets(line), shown);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The commands. Only here do errors become words and exit codes.
 
 mod adopt;
+mod archive;
 mod ceiling;
 mod check;
 mod context;
@@ -88,6 +89,8 @@ enum Command {
     Order(order::Args),
     /// Accept a database that was cloned, moved or restored, or belonged to another enforcer.
     Adopt(adopt::Args),
+    /// What lies in intermediate archives: list, find, export, restore, verify.
+    Archive(archive::Args),
     /// Read, export, verify and prove the journal.
     Journal(journal::Args),
     /// Find the record that a report names by its MAC.
@@ -160,6 +163,7 @@ async fn carry_out(cx: &context::Cx, command: Command) -> Result<Exit, Failure> 
         Command::Enforce(args) => enforce::run(cx, args).await,
         Command::Order(args) => order::run(cx, args).await,
         Command::Adopt(args) => adopt::run(cx, args).await,
+        Command::Archive(args) => archive::run(cx, args).await,
         Command::Journal(args) => journal::run(cx, args).await,
         Command::Locate(args) => locate::run(cx, args).await,
         Command::Demo(args) => demo::run(cx, args).await,

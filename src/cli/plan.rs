@@ -87,6 +87,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)], settings: &Setting
         })).collect::<Vec<_>>(),
         "actions": plan.actions.iter().map(|a| serde_json::json!({
             "action": a.id, "kind": a.kind.word(), "data_set": a.data_set, "categories": a.categories, "purposes": a.purposes,
+            "archives": a.archiving.iter().flat_map(|x| &x.purposes).map(|p| serde_json::json!({ "archive": p.archive, "purpose": p.id() })).collect::<Vec<_>>(),
             "columns": a.set.iter().map(|(c, _)| c).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })
@@ -122,6 +123,14 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
         for (note, subject, n) in &c.notes {
             let what = match note {
                 Note::UncoveredField => pick(lang, "champs qu'aucune finalité ne couvre :", "fields that no purpose covers:"),
+                Note::ArchiveOnly => pick(
+                    lang,
+                    "champs que seules des finalités d'archivage couvrent :",
+                    "fields that archive purposes alone cover:",
+                ),
+                Note::WaitsForDate => {
+                    pick(lang, "champs échus dont l'archivage attend une date :", "fields due whose archive waits for a date:")
+                }
                 Note::InvalidDate => pick(lang, "dates illisibles :", "dates that break their format:"),
                 Note::InvalidPeriod => pick(lang, "durées nulles ou négatives :", "periods that are zero or negative:"),
                 Note::NeverStoredFrozen => {
@@ -153,6 +162,13 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
                 ),
             };
             out.push_str(&format!("  → {line}\n"));
+            for p in a.archiving.iter().flat_map(|archiving| &archiving.purposes) {
+                let archive = say(
+                    "versé d'abord, pour la part qui la concerne, dans l'archive",
+                    "first sealed, as far as it needs it, into the archive",
+                );
+                out.push_str(&format!("    {archive} {}{colon} {}\n", p.archive, p.id()));
+            }
             if let Some((_, s)) = stops.iter().find(|(id, _)| id == action) {
                 let setting = settings.ceiling_key(source, s.ceiling);
                 out.push_str(&format!("    ! {}\n", ceiling::would_be_stopped(*s, setting, lang)));

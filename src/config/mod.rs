@@ -3,11 +3,13 @@
 //! `retentiond.toml` says where the state is, which sources exist with their maps and connections, which policies apply and who may act. Data maps and
 //! policies are documents of their own, because their hashes enter the journal; no secret may stand in them.
 
+mod archives;
 mod load;
 mod settings;
 mod shape;
 mod workspace;
 
+pub use archives::{ArchiveError, ArchiveSettings, open as open_archives};
 pub use load::{LoadError, load};
 pub use settings::{CeilingSettings, Lang, PaceWord, Settings, SourceSettings, UrlError};
 pub use workspace::{File, SourceRules, Workspace};

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+use super::archives::ArchiveSettings;
 use crate::enforce::{Ceilings, Settings as RunSettings};
 use crate::journal::Ceiling;
 use crate::source::{Target, TlsMode};
@@ -41,6 +42,9 @@ pub struct Settings {
     /// After how many days a run ends with a full census again, which reads whole tables; 0 is every run.
     #[serde(default = "a_week")]
     pub full_census_days: u16,
+    /// Archives by name: what a policy's `kept_in = "archive:<name>"` means.
+    #[serde(default)]
+    pub archives: BTreeMap<String, ArchiveSettings>,
     /// Sources by id.
     pub sources: BTreeMap<String, SourceSettings>,
 }

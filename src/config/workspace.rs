@@ -87,6 +87,14 @@ impl Workspace {
         if maps.len() == settings.sources.len() {
             link::link(&maps, &only, faults);
         }
+        for archive in only.iter().flat_map(|p| &p.purposes).filter_map(|p| p.archive.as_ref()) {
+            if !shape.archives.iter().any(|known| known.value == archive.value) {
+                faults
+                    .error(&archive.at, format!("the settings have no archive `{archive}`"))
+                    .expected(format!("[archives.{archive}] in the settings"))
+                    .nearest(archive, shape.archives.iter().map(|a| a.as_str()));
+            }
+        }
         let mut sources = BTreeMap::new();
         for map in maps {
             let id = map.source.value.clone();

@@ -1,4 +1,4 @@
-//! The insurer of expatriates: its contract base and the accounts of its portal.
+//! The insurer of expatriates: its contract base, the accounts of its portal and the requests made there.
 
 use super::dates::Dates;
 use super::insert::{Insert, row};
@@ -28,6 +28,16 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
             ended_on = dates.end(random, 120, 30),
             iban = random.percent(80).then(|| names::iban(random)),
         ));
+        for request in 0..random.below(4) {
+            rows.push(row!("portal_request";
+                id = (n * 10 + k) * 10 + request,
+                contract_id = n * 10 + k,
+                subject = random.pick(&["Remboursement", "Changement d'adresse", "Carte de tiers payant", "Attestation"]),
+                body = random.sometimes(80, "Bonjour, merci de me répondre."),
+                sent_on = dates.within(random, 900),
+                closed_on = dates.end(random, 24, 12),
+            ));
+        }
     }
     if random.percent(70) {
         rows.push(row!("portal_account";

@@ -17,7 +17,7 @@ pub(super) fn reference_rows() -> Vec<Insert> {
         .collect()
 }
 
-/// One record of one of its data sets; accounts come with their operations and vigilance file.
+/// One record of one of its data sets; accounts come with their operations and vigilance file, customers with all their papers.
 pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> {
     match random.below(100) {
         0..=19 => account(random, dates, n),
@@ -25,7 +25,8 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
         28..=42 => vec![member(random, dates, n)],
         43..=54 => vec![subscriber(random, dates, n)],
         55..=62 => vec![information_request(random, dates, n)],
-        63..=82 => vec![page_view(random, dates, n)],
+        63..=72 => vec![page_view(random, dates, n)],
+        73..=82 => customer(random, dates, n),
         83..=87 => vec![call_analysis(random, dates, n)],
         88..=95 => vec![review(random, dates, n)],
         _ => vec![rights_request(random, dates, n)],
@@ -70,6 +71,62 @@ fn account(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> {
             counterparty_name = Person::new(random, "counterparty", n).full(),
             label = random.percent(90).then(|| names::note(random)),
             counterparty_iban = random.percent(90).then(|| names::iban(random)),
+        ));
+    }
+    rows
+}
+
+fn customer(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> {
+    let who = Person::new(random, "customer", n);
+    let address = format!("{}, {} {}", who.street, who.postal_code, who.town);
+    let mut rows = vec![row!("customer";
+        id = n,
+        name = who.full(),
+        email = who.email.clone(),
+        billing_address = random.sometimes(90, address.clone()),
+        iban = random.percent(80).then(|| names::iban(random)),
+        relationship_ended_on = dates.end(random, 60, 40),
+    )];
+    for k in 0..random.below(4) {
+        rows.push(row!("customer_order";
+            id = n * 10 + k,
+            customer_id = n,
+            number = format!("CC-{:09}", n * 10 + k),
+            ordered_on = dates.within(random, 2_500),
+            delivered_to = random.sometimes(70, address.clone()),
+            refund_iban = random.percent(10).then(|| names::iban(random)),
+        ));
+    }
+    if random.percent(40) {
+        rows.push(row!("service_contract";
+            id = n,
+            customer_id = n,
+            number = format!("CS-{n:08}"),
+            signed_on = dates.within(random, 2_500),
+            signatory = who.full(),
+            debit_iban = random.percent(70).then(|| names::iban(random)),
+        ));
+    }
+    for k in 0..random.below(4) {
+        rows.push(row!("invoice";
+            id = n * 10 + k,
+            customer_id = n,
+            number = format!("F-{:09}", n * 10 + k),
+            issued_on = dates.start(random, 120),
+            amount = amount(1_000 + random.below(200_000)),
+            billed_to = format!("{}, {address}", who.full()),
+            paid_from_iban = random.percent(60).then(|| names::iban(random)),
+        ));
+    }
+    if random.percent(15) {
+        rows.push(row!("recovery_file";
+            id = n,
+            customer_id = n,
+            collected_on = dates.start(random, 60),
+            // Somebody forgot to say whether there is a dispute: the file is kept.
+            dispute = if random.percent(3) { None } else { Some(random.pick(&["none", "none", "closed", "open"])) },
+            debtor = who.full(),
+            account_of_facts = names::note(random),
         ));
     }
     rows

@@ -1,4 +1,4 @@
-//! The broker: clients, prospects, prospects who became clients, life-insurance subscribers, suppliers.
+//! The broker: clients with their claims and premiums, prospects, prospects who became clients, life-insurance subscribers, suppliers.
 
 use super::dates::Dates;
 use super::insert::{Insert, amount, row};
@@ -20,6 +20,7 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
     let client = random.percent(50);
     let life = client && random.percent(20);
     let who = Person::new(random, "person", n);
+    let (payer, mut contracts) = (who.full(), 0);
     let mut rows = vec![row!("person";
         id = n,
         civility = random.pick(&[Some("Mme"), Some("M."), None]),
@@ -39,7 +40,8 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
         deceased_on = if random.percent(if life { 30 } else { 2 }) { dates.start(random, 120) } else { None },
     )];
     if client {
-        for k in 0..1 + random.below(3) {
+        contracts = 1 + random.below(3);
+        for k in 0..contracts {
             rows.push(contract(random, dates, n, n * 10 + k, life && k == 0));
         }
         if random.percent(25) {
@@ -51,6 +53,14 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
                 treating_physician = random.sometimes(60, "Dr Exemple"),
             ));
         }
+    }
+    if client && random.percent(25) {
+        for k in 0..1 + random.below(2) {
+            rows.push(claim(random, dates, n, n * 10 + k));
+        }
+    }
+    for k in 0..contracts {
+        rows.extend(receipts(random, dates, n * 10 + k, &payer));
     }
     // Prospects have a history; a third of the clients keep theirs from when they were prospects.
     if !client || random.percent(33) {
@@ -82,6 +92,34 @@ fn contract(random: &mut Random, dates: &Dates, person: i64, id: i64, life: bool
         iban = random.percent(80).then(|| names::iban(random)),
         beneficiary_clause = life.then_some("Mon conjoint, à défaut mes enfants nés ou à naître."),
     )
+}
+
+fn claim(random: &mut Random, dates: &Dates, person: i64, id: i64) -> Insert {
+    row!("claim";
+        id = id,
+        person_id = person,
+        number = format!("SI-{id:08}"),
+        happened_on = dates.within(random, 5_000),
+        closed_on = dates.end(random, 120, 15),
+        circumstances = names::note(random),
+        settlement_iban = random.percent(50).then(|| names::iban(random)),
+    )
+}
+
+/// Up to two receipts of premiums of a contract.
+fn receipts(random: &mut Random, dates: &Dates, contract: i64, payer: &str) -> Vec<Insert> {
+    let receipt = |random: &mut Random, k: i64| {
+        row!("premium_receipt";
+            id = contract * 10 + k,
+            contract_id = contract,
+            number = format!("Q-{:09}", contract * 10 + k),
+            paid_on = dates.start(random, 72),
+            amount = amount(2_000 + random.below(90_000)),
+            payer = payer,
+            iban = random.percent(70).then(|| names::iban(random)),
+        )
+    };
+    (0..random.below(3)).map(|k| receipt(random, k)).collect()
 }
 
 fn supplier(random: &mut Random, dates: &Dates, n: i64) -> Insert {

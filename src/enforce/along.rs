@@ -132,6 +132,16 @@ impl<'t> Transaction<'t, '_> {
         })
     }
 
+    /// Moves what archives keep of records that go along into them.
+    pub(super) async fn archive_along(&mut self, all: &[Along<'t>]) -> Result<(), Failure> {
+        for Along { companion, rows } in all {
+            if let (Some(archiving), Rows::Found(keys)) = (&companion.archiving, rows) {
+                self.archive(archiving, keys).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Changes them, those first that refer to others by foreign keys, and deletes what they go with after them. `circular` says that foreign keys lead
     /// back from what goes last: then they are looked at when all are gone, where the engine can. `room` is how many rows more the batch may take.
     pub(super) async fn change(

@@ -1,17 +1,19 @@
 //! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
 
 use super::along::{Above, Deletion};
+use super::destruction::forget;
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
 use super::keys::{Keys, keys_of};
 use super::together::Together;
 use super::watch::{Point, Watch};
-use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related};
+use crate::archive::Archives;
+use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, Sealed};
 use crate::plan::action::{Action, ActionKind, Shape};
 use crate::plan::companion::Companion;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
-use crate::plan::own_statements::LedgerRow;
+use crate::plan::own_statements::{LedgerRow, PendingRow};
 use crate::plan::schema::Engine;
 use crate::source::{Row, Session, SourceError};
 
@@ -33,6 +35,8 @@ pub struct Context<'a> {
     pub fence: Fence,
     /// When the run counts its entries, RFC 3339.
     pub applied_at: String,
+    /// The archives of the settings.
+    pub archives: &'a Archives,
     /// Who looks on.
     pub watch: &'a dyn Watch,
 }
@@ -62,6 +66,8 @@ pub struct Done {
     pub changed: Vec<RecordKey>,
     /// Rows of other tables changed.
     pub related: u64,
+    /// Rows that went into archives.
+    pub archived: u64,
     /// How long its transaction took.
     pub took: std::time::Duration,
 }
@@ -79,6 +85,8 @@ pub enum Failure {
     Vetoed,
     /// More rows would follow than a batch may take.
     TooLarge,
+    /// A value cannot be read in a form that an archive could give back, or an end cannot be reckoned.
+    Unsealable,
     /// It ends the run.
     Fatal(EnforceError),
 }
@@ -117,6 +125,9 @@ pub fn word(kind: ActionKind) -> Word {
 
 /// The code of a record that the database refuses to change without saying so.
 pub const VETOED: &str = "vetoed";
+
+/// The code of a record that cannot be read as an archive needs it.
+pub const UNSEALABLE: &str = "unsealable";
 
 /// One batch: what, on which keys, how, and under which limit.
 #[derive(Debug, Clone, Copy)]
@@ -161,11 +172,20 @@ pub async fn run(
     cx.journal.append(Append::new().events(entries).event(intent)).await.map_err(EnforceError::from)?;
     cx.watch.at(Point::Intended, &action.id).await;
     let started = std::time::Instant::now();
-    let done = Transaction { session, cx, asked, related: Vec::new() }.carry_out(batch, slot).await;
+    let mut transaction =
+        Transaction { session, cx, asked, batch, related: Vec::new(), sealed: Vec::new(), open: Vec::new(), sealing: false };
+    let done = transaction.carry_out(slot).await;
+    if transaction.sealing && matches!(&done, Ok(None) | Err(_)) && !matches!(done, Err(Failure::Unknown(_))) {
+        // The batch did not happen: what it moved is where it was. Where that fails, too, `archive verify` finds what lies there.
+        if let Err(e) = forget(cx.archives, &cx.source, batch).await {
+            tracing::warn!(error = %e, "an object of a batch that did not happen is left in an archive");
+        }
+    }
     match done {
         Ok(Some(change)) => {
             cx.watch.at(Point::Committed, &action.id).await;
             let related = change.related.iter().map(|r| r.rows).sum();
+            let archived = change.sealed.iter().map(|s| s.rows).sum();
             pending.0.push(Event::Applied {
                 run: cx.run,
                 batch,
@@ -174,8 +194,9 @@ pub async fn run(
                 key_id: cx.key_id,
                 macs: change.macs,
                 recovered: false,
+                sealed: change.sealed,
             });
-            Ok(Done { changed: change.keys, related, took: started.elapsed() })
+            Ok(Done { changed: change.keys, related, archived, took: started.elapsed() })
         }
         Ok(None) => {
             pending.0.push(Event::Aborted { run: cx.run, batch, code: Code::parse("nothing_due").map_err(EnforceError::from)? });
@@ -189,6 +210,7 @@ pub async fn run(
                 Failure::TooLarge => "too_large".to_owned(),
                 Failure::Moved => "moved".to_owned(),
                 Failure::Vetoed => VETOED.to_owned(),
+                Failure::Unsealable => UNSEALABLE.to_owned(),
                 _ => "error".to_owned(),
             };
             let code = Code::parse(&code).or_else(|_| Code::parse("database")).map_err(EnforceError::from)?;
@@ -202,6 +224,7 @@ struct Change {
     keys: Vec<RecordKey>,
     macs: Macs,
     related: Vec<Related>,
+    sealed: Vec<Sealed>,
 }
 
 /// The batch's transaction, from the fence to the commit.
@@ -209,12 +232,20 @@ pub(super) struct Transaction<'t, 'c> {
     pub(super) session: &'t mut Session,
     pub(super) cx: &'t Context<'c>,
     pub(super) asked: Batch<'t>,
+    /// Its id.
+    pub(super) batch: Id128,
     /// What changed in other tables.
     pub(super) related: Vec<Related>,
+    /// What went into archives.
+    pub(super) sealed: Vec<Sealed>,
+    /// What went into them until a day that is not known yet.
+    pub(super) open: Vec<PendingRow>,
+    /// Whether anything may have been written into one.
+    pub(super) sealing: bool,
 }
 
 impl<'t> Transaction<'t, '_> {
-    async fn carry_out(mut self, batch: Id128, slot: u32) -> Result<Option<Change>, Failure> {
+    async fn carry_out(&mut self, slot: u32) -> Result<Option<Change>, Failure> {
         let (cx, action) = (self.cx, self.asked.action);
         let d = cx.dialect;
         let mut begin = d.begin();
@@ -240,7 +271,7 @@ impl<'t> Transaction<'t, '_> {
         let (log_size, log_root) = cx.journal.head().await.map_err(EnforceError::from)?;
         let seq = cx.fence.next_seq();
         let row = LedgerRow {
-            batch: batch.to_string(),
+            batch: self.batch.to_string(),
             source: cx.fence.source.clone(),
             run: cx.run.to_string(),
             epoch: cx.fence.epoch,
@@ -250,6 +281,7 @@ impl<'t> Transaction<'t, '_> {
             action: action.id.clone(),
             n: changed.len() as u64,
             related: serde_json::to_string(&self.related).unwrap_or_else(|_| "[]".to_owned()),
+            sealed: serde_json::to_string(&self.sealed).unwrap_or_else(|_| "[]".to_owned()),
             key_id: cx.key_id.to_string(),
             macs: macs.as_bytes().to_vec(),
             log_size,
@@ -257,11 +289,18 @@ impl<'t> Transaction<'t, '_> {
             applied_at: cx.applied_at.clone(),
         };
         let insert = d.insert_ledger(&row);
+        let open: Vec<String> = self.open.iter().map(|row| d.insert_pending(row)).collect();
         let mut last: Vec<&str> = d.constraints_now().into_iter().collect();
+        last.extend(open.iter().map(String::as_str));
         last.push(&insert);
         last.push(d.commit());
         match self.session.script(&last).await {
-            Ok(_) => Ok(Some(Change { keys: changed, macs, related: self.related })),
+            Ok(_) => Ok(Some(Change {
+                keys: changed,
+                macs,
+                related: std::mem::take(&mut self.related),
+                sealed: std::mem::take(&mut self.sealed),
+            })),
             Err(e) if e.class() == crate::source::Class::Lost => Err(Failure::Unknown(seq)),
             Err(e) => {
                 cx.fence.give_back(seq);
@@ -374,6 +413,10 @@ impl<'t> Transaction<'t, '_> {
             }
             None => self.along(&due).await?,
         };
+        if let Some(archiving) = &action.archiving {
+            self.archive(archiving, &due).await?;
+        }
+        self.archive_along(&companions.rows).await?;
         let act = action.act_keys(d, &due, false);
         if action.kind == ActionKind::Delete {
             let act = Deletion::new(d, act, &above, action.circular);

@@ -95,7 +95,8 @@ async fn by_keys(workers: &mut [Worker<'_>], action: &Action, due: u64) -> Resul
     let mut queue = Queue::default();
     if let Some(first) = workers.first_mut().filter(|w| !w.common.stopping()) {
         if due < first.chunk(action) {
-            queue.found = first.find_all(action).await?;
+            let found = first.find_all(action).await?;
+            queue.found = first.by_end(action, found).await?;
             queue.ended = true;
             first.common.cx.watch.at(Point::Found, &action.id).await;
         } else {
@@ -145,7 +146,8 @@ async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Re
         worker.common.cx.watch.at(Point::Found, &action.id).await;
         let n = queue.found.len();
         queue.after = if queue.found.is_empty() { None } else { queue.found.part(n - 1..n).pop() };
-        queue.in_order = true;
+        queue.found = worker.by_end(action, std::mem::take(&mut queue.found)).await?;
+        queue.in_order = action.archiving.is_none();
     }
     let keys = queue.take(worker.size);
     let runs = worker.common.settings.pace == Pace::Full && action.shape(worker.common.cx.dialect) == Shape::Keys;

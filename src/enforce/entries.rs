@@ -104,6 +104,8 @@ fn notes(run: Id128, source: &Name, data_set: &str, counts: &Counts) -> Result<V
         let subject = Name::parse(subject)?;
         let kind = match note {
             Note::UncoveredField => FindingKind::UncoveredField,
+            Note::ArchiveOnly => FindingKind::ArchiveOnly,
+            Note::WaitsForDate => FindingKind::WaitsForDate,
             Note::InvalidDate => FindingKind::InvalidDate,
             Note::InvalidPeriod => FindingKind::InvalidPeriod,
             Note::NeverStoredFrozen => {

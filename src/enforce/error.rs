@@ -1,5 +1,6 @@
 //! What ends a run, or keeps it from beginning.
 
+use crate::archive::{OpenError, SealError, StoreError};
 use crate::journal::{InvalidValue, JournalError};
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -38,6 +39,14 @@ pub enum EnforceError {
     },
     /// The plan writes pseudonyms, and the source's database has no key for them.
     NoPseudonymKey,
+    /// The policy keeps something in an archive that the settings do not have.
+    NoArchive(String),
+    /// An archive cannot be written or read; nothing more is destroyed then.
+    Store(StoreError),
+    /// An object cannot be sealed.
+    Seal(SealError),
+    /// An object cannot be opened.
+    Open(OpenError),
     /// A key of the database cannot be read back exactly.
     Key,
     /// A key that was typed cannot be read by the database as one of the data set.
@@ -72,6 +81,10 @@ impl std::fmt::Display for EnforceError {
             Self::NoPseudonymKey => {
                 f.write_str("the source's database has no key for pseudonyms: run the script that `retentiond setup` prints, or restore the key")
             }
+            Self::NoArchive(name) => write!(f, "the settings have no archive `{name}`"),
+            Self::Store(e) => write!(f, "{e}"),
+            Self::Seal(e) => write!(f, "{e}"),
+            Self::Open(e) => write!(f, "{e}"),
             Self::Key => f.write_str("a primary key of the database cannot be read back exactly"),
             Self::NotAKey => f.write_str("the database cannot read this key"),
             Self::NoSuchRecord => f.write_str("no such record"),
@@ -99,6 +112,18 @@ impl From<JournalError> for EnforceError {
 impl From<StateError> for EnforceError {
     fn from(e: StateError) -> Self {
         Self::State(e)
+    }
+}
+
+impl From<StoreError> for EnforceError {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
+}
+
+impl From<SealError> for EnforceError {
+    fn from(e: SealError) -> Self {
+        Self::Seal(e)
     }
 }
 

@@ -130,16 +130,21 @@ fn own_tables(engine: Engine, resolved: &Resolved<'_>, found: &Surroundings) -> 
     let own = OwnTable::ALL.into_iter().map(|own| TableGrant {
         table: own.name(engine, database),
         select: true,
-        update_columns: if own == OwnTable::Ledger { Vec::new() } else { vec!["*".to_owned()] },
-        delete: own == OwnTable::Ledger,
+        update_columns: if is_appended(own) { Vec::new() } else { vec!["*".to_owned()] },
+        delete: is_appended(own),
         lock: None,
     });
     own.collect()
 }
 
+/// Whether the rows of one of our tables are written once, and removed when their time is over.
+fn is_appended(own: OwnTable) -> bool {
+    matches!(own, OwnTable::Ledger | OwnTable::Pending)
+}
+
 fn needs_insert(engine: Engine, table: &TableName) -> bool {
     let is = |own: OwnTable| own.sql(engine).rsplit('.').next() == Some(table.name.as_str());
-    is_own(engine, table) && (is(OwnTable::Ledger) || is(OwnTable::Hold))
+    is_own(engine, table) && (is(OwnTable::Ledger) || is(OwnTable::Hold) || is(OwnTable::Pending))
 }
 
 fn missing(engine: Engine, grant: &TableGrant, held: &Privileges, resolved: &Resolved<'_>) -> Vec<String> {

@@ -77,6 +77,15 @@ impl Keys {
         }
     }
 
+    /// Puts them in another order, by the place that each has now.
+    #[must_use]
+    pub fn reordered(self, order: &[usize]) -> Self {
+        match self {
+            Self::Numbers(all) => Self::Numbers(order.iter().map(|at| all[*at]).collect()),
+            Self::Any(all) => Self::Any(order.iter().map(|at| all[*at].clone()).collect()),
+        }
+    }
+
     /// Puts numbers in their order; other keys have only the database's.
     pub fn sort(&mut self) {
         match self {

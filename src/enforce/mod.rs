@@ -7,16 +7,21 @@
 //! A census before and after tells what was due and what is left; it does not trust the executor's own counts.
 
 mod along;
+mod archive;
 pub mod batch;
+pub mod catalogue;
 mod census;
 mod check;
 mod circles;
 mod crew;
+mod dating;
+mod destruction;
 mod draft;
 mod entries;
 mod error;
 mod explain;
 pub mod fence;
+mod frozen;
 mod grants;
 mod graph;
 mod guard;
@@ -26,6 +31,7 @@ mod outcome;
 mod prepare;
 mod probe;
 mod pseudonym;
+pub mod put_back;
 pub mod recover;
 mod release;
 mod restore;
@@ -35,6 +41,7 @@ mod stretch;
 mod surroundings;
 mod tail;
 mod together;
+pub mod unseal;
 mod watch;
 pub mod work;
 
@@ -45,8 +52,8 @@ pub use error::EnforceError;
 pub use explain::explain;
 pub use grants::grants;
 pub use guard::would_stop;
-pub use outcome::{ActionOutcome, RunOutcome, Stopped};
+pub use outcome::{ActionOutcome, ArchiveOutcome, RunOutcome, Stopped};
 pub use prepare::{Documents, Prepared, run_documents};
-pub use run::{RunRequest, run};
+pub use run::{RunRequest, Scope, run};
 pub use settings::{Ceilings, Pace, Settings};
 pub use watch::{Point, Silent, Watch};

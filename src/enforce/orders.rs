@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use chrono::NaiveDate;
 
+use super::catalogue;
 use super::error::EnforceError;
 use super::keys::keys_of;
 use super::prepare::Prepared;
@@ -108,12 +109,22 @@ pub async fn place(
     let root = resolved.map.root_of(data);
     let (name, data_set) = (Name::parse(&prepared.plan.source)?, Name::parse(&root.id)?);
     let mut session = source.session().await?;
+    let mut archived = false;
     let target = match order.target {
         // The root's key as the database stores it: an order on a row that follows is an order on its record, and a collation may have matched
         // another spelling.
-        Target::Record(key) => {
-            Target::Record(root_key(&mut session, resolved, data, &key).await?.ok_or(EnforceError::NoSuchRecord)?)
-        }
+        Target::Record(key) => match root_key(&mut session, resolved, data, &key).await? {
+            Some(root) => Target::Record(root),
+            // It has left, and what an archive keeps of it can be held there.
+            None => {
+                let key = spelled(&mut session, resolved, data, &key).await?;
+                archived = root.id == data.id && !catalogue::find(journal, &name, &data_set, &key).await?.is_empty();
+                if !archived {
+                    return Err(EnforceError::NoSuchRecord);
+                }
+                Target::Record(key)
+            }
+        },
         tenant => tenant,
     };
     let id = Id128::random()?;
@@ -156,7 +167,7 @@ pub async fn place(
         placed_on: today.to_string(),
         until: order.until.map(|d| d.to_string()),
     };
-    match insert(&mut session, resolved, root, &row, &target).await {
+    match insert(&mut session, resolved, root, &row, &target, archived).await {
         Ok(()) => {
             session.done().await?;
             Ok(Placed { order: id, data_set, others })
@@ -183,12 +194,17 @@ async fn insert(
     data: &DataSet,
     row: &OrderRow,
     target: &Target,
+    archived: bool,
 ) -> Result<(), EnforceError> {
     let d = resolved.dialect;
     let key = resolved.key_columns(data);
     let table = resolved.table(data).ok_or(EnforceError::Unknown("table"))?;
     let sql = match target {
         Target::Tenant(value) => d.insert_order(row, &d.text(value), None),
+        Target::Record(record) if archived => {
+            let from = format!("FROM {}", d.as_row(&key, record));
+            d.insert_order(row, &d.target_text(ROW, &key), Some(&from))
+        }
         Target::Record(record) => {
             let from =
                 format!("FROM {} AS {ROW} WHERE {}", d.table(&table.name), d.key_in(ROW, &key, std::slice::from_ref(record)));
@@ -235,6 +251,20 @@ pub async fn root_key(
 ) -> Result<Option<RecordKey>, EnforceError> {
     let sql = lookup::root_keys(resolved, data, key).ok_or(EnforceError::Unknown("table"))?;
     read_keys(session, resolved, resolved.map.root_of(data), &sql).await
+}
+
+/// A key in the spelling that the database gives to its own, whether a row has it or not.
+///
+/// # Errors
+/// [`EnforceError::NotAKey`]; of the database.
+pub async fn spelled(
+    session: &mut Session,
+    resolved: &Resolved<'_>,
+    data: &DataSet,
+    key: &RecordKey,
+) -> Result<RecordKey, EnforceError> {
+    let sql = resolved.dialect.spelled(&resolved.key_columns(data), key);
+    read_keys(session, resolved, data, &sql).await?.ok_or(EnforceError::NotAKey)
 }
 
 async fn read_keys(

@@ -3,6 +3,7 @@
 use crate::journal::{Ceiling, Id128};
 use crate::plan::census::Counts;
 use crate::plan::due::DueCounts;
+use crate::state::SealedGroup;
 
 /// A ceiling that stopped an action before it began, or the time that ended it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -33,6 +34,8 @@ pub struct ActionOutcome {
     pub changed: u64,
     /// Rows of other tables changed with them.
     pub related: u64,
+    /// Rows that went into archives before anything changed, with those that follow; once for each archive.
+    pub archived: u64,
     /// Records that the database refused to change.
     pub failed: u64,
     /// Records that somebody else kept locked.
@@ -50,9 +53,59 @@ impl ActionOutcome {
     pub(super) fn add(&mut self, part: &Self) {
         self.changed += part.changed;
         self.related += part.related;
+        self.archived += part.archived;
         self.failed += part.failed;
         self.busy += part.busy;
         self.too_large += part.too_large;
+    }
+}
+
+/// What became of what one archive purpose keeps.
+#[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
+pub struct ArchiveOutcome {
+    /// The archive.
+    pub archive: String,
+    /// The data set.
+    pub data_set: String,
+    /// The purpose.
+    pub purpose: String,
+    /// Records that it kept when the run began to destroy.
+    pub records: u64,
+    /// Of these, records whose last day is not known yet.
+    pub open: u64,
+    /// Of these, records whose way to a last day is lost, so that nobody will ever know it by itself.
+    pub astray: u64,
+    /// Of these, records whose last day had passed.
+    pub due: u64,
+    /// Records destroyed.
+    pub destroyed: u64,
+    /// Records in objects that a hold or a restriction keeps.
+    pub held: u64,
+    /// Records in objects that the archive would not destroy.
+    pub failed: u64,
+    /// Why it would not, the first time.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// The next last day.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub next_end: Option<String>,
+    /// The ceiling that stopped it.
+    pub stopped: Option<Stopped>,
+}
+
+impl ArchiveOutcome {
+    /// Before anything was done.
+    pub(super) fn of(group: &SealedGroup) -> Self {
+        Self {
+            archive: group.archive.clone(),
+            data_set: group.data_set.clone(),
+            purpose: group.purpose.clone(),
+            records: group.records,
+            due: group.due,
+            open: group.open,
+            next_end: group.next_end.clone(),
+            ..Self::default()
+        }
     }
 }
 
@@ -64,6 +117,8 @@ pub struct RunOutcome {
     pub run: Id128,
     /// By action, in the order of the plan.
     pub actions: Vec<ActionOutcome>,
+    /// By archive, data set and purpose.
+    pub archives: Vec<ArchiveOutcome>,
     /// What was due after, by data set.
     pub after: Vec<(String, DueCounts)>,
     /// The full census after, by data set, if one was taken.
@@ -92,7 +147,8 @@ impl RunOutcome {
     /// Records refused.
     #[must_use]
     pub fn failed(&self) -> u64 {
-        self.actions.iter().map(|a| a.failed + a.too_large).sum()
+        let archived: u64 = self.archives.iter().map(|a| a.failed).sum();
+        self.actions.iter().map(|a| a.failed + a.too_large).sum::<u64>() + archived
     }
 
     /// Records that somebody else kept locked.
@@ -104,6 +160,6 @@ impl RunOutcome {
     /// Whether a ceiling stopped anything.
     #[must_use]
     pub fn stopped(&self) -> bool {
-        self.actions.iter().any(|a| a.stopped.is_some())
+        self.actions.iter().any(|a| a.stopped.is_some()) || self.archives.iter().any(|a| a.stopped.is_some())
     }
 }

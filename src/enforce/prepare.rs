@@ -1,12 +1,15 @@
 //! From files and a live database to a plan.
 
+use std::collections::BTreeMap;
+
 use chrono::{DateTime, Utc};
+use chrono_tz::Tz;
 
 use super::error::EnforceError;
 use crate::plan::check::Inspection;
 use crate::plan::compile::{Moment, Plan, compile};
 use crate::plan::resolve::Resolved;
-use crate::plan::schema::Schema;
+use crate::plan::schema::{Column, Schema};
 use crate::plan::terms::PeriodsInUse;
 use crate::policy::located::Faults;
 use crate::policy::map::DataMap;
@@ -41,6 +44,10 @@ pub struct Prepared {
     pub documents: Documents,
     /// The instant and the facts about the source that the plan was made with.
     pub moment: Moment,
+    /// The archive purposes of the source, each with the zone in which its policy counts days.
+    pub archive_purposes: BTreeMap<String, Tz>,
+    /// The key columns of each root data set.
+    pub keys: BTreeMap<String, Vec<Column>>,
 }
 
 impl Prepared {
@@ -77,7 +84,12 @@ impl Prepared {
         if faults.any_error() {
             return Ok(None);
         }
-        Ok(Some(Self { schema, plan, documents, moment }))
+        let archived = policies.iter().flat_map(|policy| policy.purposes.iter().map(move |purpose| (purpose, policy.time_zone)));
+        let archived = archived.filter(|(p, _)| !p.is_active() && p.data.source == map.source.value);
+        let archive_purposes = archived.map(|(p, zone)| (p.id.value.clone(), zone)).collect();
+        let roots = map.data_sets.iter().filter(|d| map.root_of(d).id == d.id);
+        let keys = roots.map(|d| (d.id.value.clone(), resolved.key_columns(d))).collect();
+        Ok(Some(Self { schema, plan, documents, moment, archive_purposes, keys }))
     }
 }
 

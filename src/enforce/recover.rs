@@ -2,9 +2,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::destruction::forget;
 use super::error::EnforceError;
 use super::fence::entries_of;
-use crate::journal::{Append, Code, Event, Id128, Journal, KeyId, Macs, Name, Outcome, Related};
+use crate::archive::Archives;
+use crate::journal::{Append, Code, Event, Id128, Journal, KeyId, Macs, Name, Outcome, Related, Sealed};
 use crate::plan::dialect::Dialect;
 use crate::source::Session;
 
@@ -29,7 +31,13 @@ const SURE: usize = 200;
 ///
 /// # Errors
 /// Of database and journal.
-pub async fn recover(session: &mut Session, journal: &Journal, source: &Name, run: Id128) -> Result<Recovered, EnforceError> {
+pub async fn recover(
+    session: &mut Session,
+    journal: &Journal,
+    archives: &Archives,
+    source: &Name,
+    run: Id128,
+) -> Result<Recovered, EnforceError> {
     let d = Dialect { engine: session.engine() };
     let reader = journal.reader();
     let mut found = Recovered::default();
@@ -56,8 +64,13 @@ pub async fn recover(session: &mut Session, journal: &Journal, source: &Name, ru
                     key_id: row.key_id,
                     macs: row.macs.clone(),
                     recovered: true,
+                    sealed: row.sealed.clone(),
                 },
-                None => Event::Aborted { run, batch: *batch, code: Code::parse("interrupted")? },
+                None => {
+                    // Before the journal says that it never happened: afterwards nobody would look.
+                    forget(archives, source, *batch).await?;
+                    Event::Aborted { run, batch: *batch, code: Code::parse("interrupted")? }
+                }
             });
         }
     }
@@ -162,6 +175,7 @@ struct LedgerEntry {
     related: Vec<Related>,
     key_id: KeyId,
     macs: Macs,
+    sealed: Vec<Sealed>,
 }
 
 async fn ledger(session: &mut Session, d: Dialect, batches: &[Id128]) -> Result<Vec<LedgerEntry>, EnforceError> {
@@ -175,6 +189,7 @@ async fn ledger(session: &mut Session, d: Dialect, batches: &[Id128]) -> Result<
             related: serde_json::from_str(text(2)).map_err(|_| EnforceError::Unknown("form of a ledger row"))?,
             key_id: KeyId::parse(text(3))?,
             macs: Macs::from_bytes(hex::decode(text(4)).map_err(|_| EnforceError::Unknown("form of a ledger row"))?)?,
+            sealed: serde_json::from_str(text(5)).map_err(|_| EnforceError::Unknown("form of a ledger row"))?,
         });
     }
     Ok(all)
@@ -192,9 +207,16 @@ pub async fn settle(session: &mut Session, d: Dialect, source: &str, batch: Id12
     let found = ledger(session, d, &[batch]).await?.into_iter().next();
     session.rows("ROLLBACK").await?;
     Ok(match found {
-        Some(row) => {
-            Event::Applied { run, batch, rows: row.n, related: row.related, key_id: row.key_id, macs: row.macs, recovered: true }
-        }
+        Some(row) => Event::Applied {
+            run,
+            batch,
+            rows: row.n,
+            related: row.related,
+            key_id: row.key_id,
+            macs: row.macs,
+            recovered: true,
+            sealed: row.sealed,
+        },
         None => Event::Aborted { run, batch, code: Code::parse("interrupted")? },
     })
 }

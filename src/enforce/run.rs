@@ -9,9 +9,11 @@ use chrono::{DateTime, SecondsFormat, Utc};
 use super::batch::Context;
 use super::census::{self, DueCensuses, Expecting};
 use super::crew;
+use super::destruction::{Destruction, Today};
 use super::entries;
 use super::error::EnforceError;
 use super::fence::{self, Fence};
+use super::frozen::Holds;
 use super::guard::{guard, purpose_stopped};
 use super::outcome::{ActionOutcome, RunOutcome, Stopped};
 use super::prepare::Prepared;
@@ -21,6 +23,7 @@ use super::release;
 use super::settings::Settings;
 use super::watch::Watch;
 use super::work::{Common, Worker};
+use crate::archive::Archives;
 use crate::journal::{
     Append, Ceiling, DocumentKind, Event, Hash, Id128, Instant, Journal, Name, Outcome, Phase, Trigger, program_version,
 };
@@ -43,12 +46,26 @@ pub struct RunRequest<'a> {
     pub fence: Fence,
     /// Limits.
     pub settings: Settings,
+    /// What the run does.
+    pub scope: Scope,
     /// Whether the run ends with a full census, which reads whole tables, beside the due census that every run has.
     pub full_census: bool,
+    /// The archives of the settings.
+    pub archives: &'a Archives,
     /// Who looks on.
     pub watch: &'a dyn Watch,
     /// What started it.
     pub trigger: Trigger,
+}
+
+/// What a run does.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Scope {
+    /// Everything that is due, in the source and in its archives.
+    #[default]
+    Everything,
+    /// What archives keep no longer; the source is left as it is.
+    Archives,
 }
 
 /// How often the actions are repeated so that what one of them made final lets another follow.
@@ -77,11 +94,13 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
 }
 
 async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash) -> Result<RunOutcome, EnforceError> {
-    let RunRequest { source, prepared, journal, fence, settings, full_census, watch, .. } = request;
+    let RunRequest { source, prepared, journal, fence, settings, scope, full_census, archives, watch, .. } = request;
     let plan = &prepared.plan;
     let key_id = journal.current_mac_key().await?;
     let mut session = source.session().await?;
-    let recovered = recover::recover(&mut session, journal, &name, id).await?;
+    let recovered = recover::recover(&mut session, journal, archives, &name, id).await?;
+    let destruction = Destruction { journal, archives, run: id, source: &name, today: today(prepared) };
+    destruction.recover().await?;
     let mut actions = plan.actions.clone();
     // The plan may have been made when no order stood.
     let restored = super::orders::restore(&mut session, journal, &name, prepared).await? > 0;
@@ -89,9 +108,19 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     if restored {
         actions.iter_mut().for_each(|a| a.candidates = a.predicate.clone());
     }
+    // Before anything goes that could say when something ends.
+    let dated = destruction.date(&mut session, plan).await?;
     session.done().await?;
     let before = census::due(source, plan, orders, Expecting::Anything).await?;
     journal.append(Append::new().events(entries::due(id, &name, Phase::Before, &before)?)).await?;
+    destruction.census(Phase::Before).await?;
+    // First of all: what the source has to say, and how long that takes, is no reason to keep what has ended.
+    let holds = Holds { source, fence: &fence, keys: &prepared.keys, today: plan.today };
+    let mut archived = destruction.enforce(&holds, settings.ceilings).await?;
+    for out in &mut archived {
+        let place = (out.archive.clone(), out.data_set.clone(), out.purpose.clone());
+        out.astray = dated.astray.get(&place).copied().unwrap_or_default();
+    }
 
     let slots = fence.slots.clone();
     let cx = Context {
@@ -103,17 +132,22 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
         key_id,
         fence,
         applied_at: rfc3339(plan.now),
+        archives,
         watch,
     };
     let deadline = settings.ceilings.time.map(|t| Timer::now() + t);
     let common = Common { source, cx, settings, deadline, named: Mutex::new(HashSet::new()) };
     let most = if plan.dialect.engine == Engine::Sqlite { 1 } else { settings.workers.max(1) };
     let mut workers: Vec<Worker<'_>> = slots.iter().take(most).map(|slot| Worker::new(&common, *slot)).collect();
-    let result = work(&mut workers, plan, orders, &actions, &before).await;
+    let result = match scope {
+        Scope::Everything => work(&mut workers, plan, orders, &actions, &before).await,
+        Scope::Archives => Ok((outcomes(&actions, &before), before.clone())),
+    };
     let waiting = workers.iter_mut().flat_map(|w| std::mem::take(&mut w.pending.0)).collect::<Vec<_>>();
     drop(workers);
     journal.append(Append::new().events(waiting)).await?;
     let (mut actions, after) = result?;
+    destruction.census(Phase::After).await?;
     let changed = actions.iter().any(|a| a.changed + a.related > 0);
     let old_pages = plan.dialect.engine == Engine::Sqlite && changed && !no_old_pages(source).await;
     let mut full = None;
@@ -136,6 +170,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let outcome = RunOutcome {
         run: id,
         actions,
+        archives: archived,
         after,
         census: full,
         recovered: recovered.closed,
@@ -145,6 +180,13 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     };
     journal.append(entries::end(prepared, id, &name, &outcome, out_of_time)?).await?;
     Ok(outcome)
+}
+
+/// The day of the run in the zone of each archive purpose's policy.
+fn today(prepared: &Prepared) -> Today {
+    let purposes =
+        prepared.archive_purposes.iter().map(|(id, zone)| (id.clone(), prepared.plan.now.with_timezone(zone).date_naive()));
+    Today { of: purposes.collect(), otherwise: prepared.plan.today }
 }
 
 /// Has SQLite bring what was changed from its write-ahead log into the file, over what it replaces, and cut the log; whether it could. A reader who
@@ -203,16 +245,7 @@ async fn work(
     before: &DueCensuses,
 ) -> Result<(Vec<ActionOutcome>, DueCensuses), EnforceError> {
     let mut counts = before.clone();
-    let mut outcomes: Vec<ActionOutcome> = Vec::new();
-    for action in actions {
-        let (action_id, data_set) = (action.id.clone(), action.data_set.clone());
-        outcomes.push(ActionOutcome {
-            action: action_id,
-            data_set,
-            due_before: due_of(before, action),
-            ..ActionOutcome::default()
-        });
-    }
+    let mut outcomes = outcomes(actions, before);
     // A mistake is stopped before anything is touched.
     for (action, out) in actions.iter().zip(&mut outcomes) {
         guard(workers, action, out, out.due_before).await?;
@@ -253,6 +286,17 @@ async fn work(
         }
     }
     Ok((outcomes, counts))
+}
+
+/// The actions before anything is done.
+fn outcomes(actions: &[Action], before: &DueCensuses) -> Vec<ActionOutcome> {
+    let outcome = |action: &Action| ActionOutcome {
+        action: action.id.clone(),
+        data_set: action.data_set.clone(),
+        due_before: due_of(before, action),
+        ..ActionOutcome::default()
+    };
+    actions.iter().map(outcome).collect()
 }
 
 /// What one action does in a round in which `due` rows are due for it: how many records it changed; `None` when it has nothing to do, or may not.

@@ -80,6 +80,12 @@ impl<'t> Transaction<'t, '_> {
             let table = &knot.members[part.member].table;
             part.keys.retain(|key| !seen.contains(&(table, key.clone())));
         }
+        for part in steps.iter().flatten() {
+            if let Some(archiving) = &knot.members[part.member].archiving {
+                self.archive(archiving, &part.keys).await?;
+            }
+            self.archive_along(&part.companions).await?;
+        }
         if d.engine == Engine::Postgres {
             // At the end of one statement, foreign keys are looked at when all are gone.
             steps = vec![steps.into_iter().flatten().collect()];

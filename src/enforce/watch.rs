@@ -16,6 +16,8 @@ pub enum Point {
     Taken,
     /// The rows and what the predicate reads are locked.
     Locked,
+    /// What archives keep of the rows is sealed and was read back; nothing has changed.
+    Sealed,
     /// The change was made, not committed.
     Acted,
     /// The ledger row was written and committed.

@@ -1,11 +1,15 @@
 //! One worker on one slot of the fence: batches of adaptive size, bisection around rows that fail, one-row transactions for rows that somebody
 //! else held.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use chrono::Datelike as _;
+
 use super::batch::{self, Batch, Context, Failure, Pending, Take, word};
+use super::destruction::forget;
 use super::error::EnforceError;
 use super::fence;
 use super::keys::{Keys, keys_of};
@@ -15,8 +19,10 @@ use super::settings::{Pace, Settings};
 use super::together::Together;
 use crate::journal::{Append, Code, Event, Mac, Name};
 use crate::plan::action::{Action, Path};
+use crate::plan::archiving::Taken;
 use crate::plan::gather::gathers;
 use crate::plan::key::RecordKey;
+use crate::plan::open_end::End;
 use crate::plan::schema::Engine;
 use crate::source::{Class, Row, Session, Source, SourceError};
 
@@ -165,11 +171,38 @@ impl<'a> Worker<'a> {
     }
 
     /// How many keys of an action are looked up at once: more of those that take little room, since a question about children may cost the same for
-    /// one key as for all.
+    /// one key as for all; and more of those that go into archives, so that each object finds many with its end.
     #[must_use]
     pub fn chunk(&self, action: &Action) -> u64 {
         let chunk = self.common.settings.chunk;
-        if gathers(self.common.cx.dialect, &action.key) { chunk.saturating_mul(SMALL_KEYS) } else { chunk }
+        let more = gathers(self.common.cx.dialect, &action.key) || action.archiving.is_some();
+        if more { chunk.saturating_mul(SMALL_KEYS) } else { chunk }
+    }
+
+    /// Keys of records that go into archives, in the order of the ends that they have there: an object holds records of one end, and the more of them
+    /// the better. Whatever changes until they are locked changes only that.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn by_end(&mut self, action: &Action, keys: Keys) -> Result<Keys, EnforceError> {
+        /// How many records are asked for at once.
+        const PAGE: usize = 1_000;
+        let Some(archiving) = action.archiving.as_ref().filter(|_| keys.len() > 1) else { return Ok(keys) };
+        let d = self.common.cx.dialect;
+        let mut order: Vec<(u64, usize)> = Vec::with_capacity(keys.len());
+        for from in (0..keys.len()).step_by(PAGE) {
+            let page = keys.part(from..(from + PAGE).min(keys.len()));
+            let rows = self.look(&archiving.look(d, &page)).await?;
+            let ends: HashMap<RecordKey, u64> = rows
+                .iter()
+                .filter_map(|row| archiving.read(d, row))
+                .map(|(key, taken)| (key, fingerprint(&taken.unwrap_or_default())))
+                .collect();
+            order.extend(page.iter().enumerate().map(|(n, key)| (ends.get(key).copied().unwrap_or(0), from + n)));
+        }
+        order.sort_unstable();
+        let order: Vec<usize> = order.into_iter().map(|(_, at)| at).collect();
+        Ok(keys.reordered(&order))
     }
 
     /// Candidates of an action in key order after a key, and whether these are the last.
@@ -367,10 +400,12 @@ impl<'a> Worker<'a> {
             let cx = &self.common.cx;
             let (d, run, id) = (cx.dialect, cx.run, cx.fence.source.clone());
             let event = settle(self.session().await?, d, &id, batch, run).await?;
-            if let Event::Applied { rows, related, .. } = &event {
+            if let Event::Applied { rows, related, sealed, .. } = &event {
+                out.archived += sealed.iter().map(|s| s.rows).sum::<u64>();
                 out.changed += rows;
                 out.related += related.iter().map(|r| r.rows).sum::<u64>();
             } else {
+                forget(self.common.cx.archives, &self.common.cx.source, batch).await?;
                 self.common.cx.fence.give_back(seq);
             }
             self.common.cx.journal.append(Append::from(event)).await?;
@@ -402,6 +437,7 @@ impl<'a> Worker<'a> {
     pub(super) fn credit(&self, action: &Action, done: &batch::Done, out: &mut ActionOutcome) {
         out.changed += done.changed.len() as u64;
         out.related += done.related;
+        out.archived += done.archived;
         self.common.cx.watch.changed(&action.id, done.changed.len() as u64);
     }
 
@@ -418,6 +454,7 @@ impl<'a> Worker<'a> {
                 (fault.code.as_str(), fault.constraint.as_deref().map(Name::of_identifier))
             }
             Failure::Vetoed => (batch::VETOED, None),
+            Failure::Unsealable => (batch::UNSEALABLE, None),
             _ => ("database", None),
         };
         let code = Code::parse(code).or_else(|_| Code::parse("database"))?;
@@ -455,6 +492,22 @@ pub fn taken(keys: &[RecordKey], in_order: bool) -> Take {
     }
 }
 
+/// A number that sorts records by what archives take of them: first by the first end.
+fn fingerprint(taken: &[Taken]) -> u64 {
+    let day = |t: &Taken| match &t.until {
+        End::Day(day) => u64::try_from(day.num_days_from_ce()).unwrap_or(0),
+        // Behind all days, and those of one way together.
+        End::Open(link) => {
+            let mut hasher = DefaultHasher::new();
+            link.hash(&mut hasher);
+            1 << 31 | hasher.finish() & 0x7fff_ffff
+        }
+    };
+    let first = taken.iter().map(day).min().unwrap_or(0);
+    let rest = taken.iter().fold(0u64, |sum, t| sum.wrapping_mul(31).wrapping_add(day(t).wrapping_mul(t.purpose as u64 + 1)));
+    first << 32 | rest & 0xffff_ffff
+}
+
 /// Puts the two halves of a piece on top, the first one uppermost.
 fn halve(pieces: &mut Vec<(Vec<RecordKey>, Take, u32)>, piece: &[RecordKey], take: Take, tries: u32) {
     let (first, second) = piece.split_at(piece.len() / 2);
@@ -466,7 +519,7 @@ pub(super) fn class_of(failure: &Failure) -> Class {
     match failure {
         Failure::Source(e) => e.class(),
         Failure::Moved => Class::Retry,
-        Failure::Vetoed => Class::Row,
+        Failure::Vetoed | Failure::Unsealable => Class::Row,
         Failure::Unknown(_) | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
     }
 }

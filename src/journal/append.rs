@@ -2,6 +2,7 @@
 
 use super::error::JournalError;
 use super::event::Event;
+use super::sealed::Sealed;
 use super::value::Hash;
 use crate::state::{Class, NewDocument};
 
@@ -97,6 +98,8 @@ pub(super) fn effect(event: &Event) -> Effect {
         Event::RunFinished { run, .. } => Effect::Closes(Class::Run, run.0),
         Event::Intent { batch, .. } => Effect::Opens(Class::Batch, batch.0),
         Event::Applied { batch, .. } | Event::Aborted { batch, .. } => Effect::Closes(Class::Batch, batch.0),
+        Event::DestructionIntended { destruction, .. } => Effect::Opens(Class::Destruction, destruction.0),
+        Event::Destroyed { destruction, .. } => Effect::Closes(Class::Destruction, destruction.0),
         Event::OrderPlaced { order, .. } => Effect::Opens(Class::Order, order.0),
         Event::OrderLifted { order, .. } => Effect::Closes(Class::Order, order.0),
         _ => Effect::None,
@@ -109,18 +112,24 @@ pub(super) fn effect(event: &Event) -> Effect {
 /// The rule that it breaks.
 pub(super) fn check(event: &Event) -> Result<(), &'static str> {
     match event {
-        Event::Applied { rows, related, macs, .. } => {
+        Event::Applied { rows, related, macs, sealed, .. } => {
             if macs.len() != *rows {
                 return Err("an applied batch names each of its rows by one MAC");
             }
             if related.iter().any(|r| !r.macs.is_empty() && r.macs.len() != r.rows) {
                 return Err("related rows are named one by one or not at all");
             }
-            Ok(())
+            numbered(sealed)
         }
         Event::BatchFound { rows, macs, .. } if macs.len() != *rows => Err("a found batch names each of its rows by one MAC"),
+        Event::BatchFound { sealed, .. } => numbered(sealed),
         _ => Ok(()),
     }
+}
+
+fn numbered(sealed: &[Sealed]) -> Result<(), &'static str> {
+    let wrong = |(n, s): (usize, &Sealed)| s.part as usize != n || s.macs.is_empty() || s.macs.len() > s.rows;
+    if sealed.iter().enumerate().any(wrong) { Err("sealed objects are numbered and hold records") } else { Ok(()) }
 }
 
 /// Kinds that only the journal itself may write.

@@ -2,9 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::sealed::{ObjectRef, Sealed};
 use super::value::{Code, Day, Hash, Id128, Instant, KeyId, Mac, Macs, Name, Origin, Reference, VerifierKey, Version};
 use super::words::{
-    Action, Adoption, Ceiling, FindingKind, OrderKind, OrderReason, OrderScope, Outcome, Phase, RelatedAction, Trigger,
+    Access, AccessReason, Action, Adoption, Ceiling, DestructionCause, FindingKind, OrderKind, OrderReason, OrderScope, Outcome,
+    Phase, RelatedAction, Trigger,
 };
 
 /// Rows of another data set that changed in the same transaction as a batch.
@@ -125,6 +127,113 @@ pub enum Event {
         macs: Macs,
         /// Whether this was read from the ledger later.
         recovered: bool,
+        /// Objects of intermediate archives that took fields of these rows before they changed.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sealed: Vec<Sealed>,
+    },
+    /// Objects of an archive are about to be destroyed.
+    DestructionIntended {
+        /// The run.
+        run: Id128,
+        /// The destruction.
+        destruction: Id128,
+        /// The source that their records came from.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// The archive.
+        archive: Name,
+        /// The purpose that kept them.
+        purpose: Name,
+        /// The last day on which they were to be kept.
+        until: Day,
+        /// Why.
+        cause: DestructionCause,
+        /// The objects.
+        objects: Vec<ObjectRef>,
+    },
+    /// Objects of an archive are destroyed.
+    Destroyed {
+        /// The run that writes this entry: the one that intended it, or the one that recovered it.
+        run: Id128,
+        /// The destruction.
+        destruction: Id128,
+        /// The objects that are gone: all that were intended, unless something came between.
+        objects: Vec<ObjectRef>,
+        /// Records in them.
+        records: u64,
+        /// Whether this was found out later.
+        recovered: bool,
+    },
+    /// What one archive purpose keeps, counted.
+    ArchiveCensus {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// Before or after the work.
+        phase: Phase,
+        /// The archive.
+        archive: Name,
+        /// The data set.
+        data_set: Name,
+        /// The purpose.
+        purpose: Name,
+        /// Objects.
+        objects: u64,
+        /// Records in them.
+        records: u64,
+        /// Records whose end has passed, held ones among them.
+        due: u64,
+        /// Records whose end is not known yet.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        open: u64,
+        /// The next last day on which something is kept.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        next_end: Option<Day>,
+        /// The oldest last day among the due.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        oldest_overdue: Option<Day>,
+    },
+    /// The last day of archived objects is known, which it was not when they were sealed. It is final.
+    ArchiveDated {
+        /// The run.
+        run: Id128,
+        /// The source.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// The archive.
+        archive: Name,
+        /// The purpose.
+        purpose: Name,
+        /// The last day on which they are kept.
+        until: Day,
+        /// The objects.
+        objects: Vec<ObjectRef>,
+        /// Records in them.
+        records: u64,
+    },
+    /// Somebody opened objects of an archive: restricted access, of which every one leaves a trace.
+    ArchiveOpened {
+        /// The source.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// What was done with what they hold.
+        access: Access,
+        /// The key of the MAC.
+        key_id: KeyId,
+        /// The record that was looked for.
+        mac: Mac,
+        /// Objects opened.
+        objects: Vec<ObjectRef>,
+        /// Who.
+        actor: Name,
+        /// Why.
+        reason: AccessReason,
+        /// The file outside.
+        reference: Reference,
     },
     /// The batch changed nothing.
     Aborted {
@@ -154,6 +263,9 @@ pub enum Event {
         key_id: KeyId,
         /// One MAC for each of `rows`.
         macs: Macs,
+        /// Objects of intermediate archives that the ledger names.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        sealed: Vec<Sealed>,
     },
     /// A record could not be changed.
     RecordFailed {
@@ -343,6 +455,11 @@ pub enum Event {
     },
 }
 
+/// Whether a number says nothing.
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl Event {
     /// The entry's kind.
     #[must_use]
@@ -358,6 +475,11 @@ impl Event {
             Self::Intent { .. } => "intent",
             Self::Applied { .. } => "applied",
             Self::Aborted { .. } => "aborted",
+            Self::DestructionIntended { .. } => "destruction_intended",
+            Self::Destroyed { .. } => "destroyed",
+            Self::ArchiveCensus { .. } => "archive_census",
+            Self::ArchiveDated { .. } => "archive_dated",
+            Self::ArchiveOpened { .. } => "archive_opened",
             Self::Reverted { .. } => "reverted",
             Self::BatchFound { .. } => "batch_found",
             Self::RecordFailed { .. } => "record_failed",
@@ -381,7 +503,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     /// One example of each kind with every optional field: `H` stands for a hash, `I` for an id or a MAC.
-    const EXAMPLES: [&str; 22] = [
+    const EXAMPLES: [&str; 28] = [
         r#"log_created","origin":"retentiond/x","key":"V","version":"0.1.0""#,
         r#"signing_key_rotated","key":"V""#,
         r#"mac_key_created","key_id":"2026-11""#,
@@ -391,9 +513,15 @@ mod tests {
         r#"run_started","run":"I","source":"s","trigger":"command","now":"2026-11-22T02:00:00Z","plan_hash":"H","policy_hash":"H","map_hash":"H","schema_hash":"H","version":"0.1.0""#,
         r#"intent","run":"I","batch":"I","source":"s","data_set":"d","action":"delete","rule":"d.delete","plan_hash":"H","slot":0,"epoch":1"#,
         r#"applied","run":"I","batch":"I","rows":1,"related":[{"data_set":"e","action":"masked","rows":2,"macs":""}],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":false"#,
+        r#"applied","run":"I","batch":"I","rows":1,"related":[],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":true,"sealed":[{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":0,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}]"#,
         r#"aborted","run":"I","batch":"I","code":"40P01""#,
+        r#"destruction_intended","run":"I","destruction":"I","source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","cause":"ended","objects":[{"batch":"I","part":0}]"#,
+        r#"destroyed","run":"I","destruction":"I","objects":[{"batch":"I","part":0}],"records":1,"recovered":false"#,
+        r#"archive_census","run":"I","source":"s","phase":"after","archive":"a","data_set":"d","purpose":"p","objects":2,"records":9,"due":3,"next_end":"2027-01-31","oldest_overdue":"2026-01-31""#,
+        r#"archive_dated","run":"I","source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","objects":[{"batch":"I","part":0}],"records":3"#,
+        r#"archive_opened","source":"s","data_set":"d","access":"export","key_id":"2026-11","mac":"I","objects":[{"batch":"I","part":0}],"actor":"a","reason":"data_subject_access","reference":"A/1""#,
         r#"reverted","run":"I","batch":"I""#,
-        r#"batch_found","source":"s","batch":"I","rows":0,"key_id":"2026-11","macs":"""#,
+        r#"batch_found","source":"s","batch":"I","rows":0,"key_id":"2026-11","macs":"","sealed":[{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":0,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}]"#,
         r#"record_failed","run":"I","source":"s","data_set":"d","action":"clear","key_id":"2026-11","mac":"I","code":"23503","constraint":"fk_1""#,
         r#"census","run":"I","source":"s","phase":"after","data_set":"d","purpose":"p","covered":9,"running":8,"due":1,"held":0,"kept_while":0,"undated":0,"undecided":0,"oldest_overdue":"2020-02-29""#,
         r#"backlog","run":"I","source":"s","data_set":"d","action":"empty","due_before":3,"changed":1,"failed":1,"busy":1,"due_after":2"#,

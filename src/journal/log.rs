@@ -17,7 +17,7 @@ use super::reader::Reader;
 use super::tree::Growing;
 use super::value::{Hash, Instant, InvalidValue, KeyId, Origin, VerifierKey};
 use crate::clock::Clock;
-use crate::state::{Class, Commit, LogStore, NewEntry, StoredCheckpoint};
+use crate::state::{Class, Commit, LogStore, NewEntry, SealedRow, StoredCheckpoint};
 
 /// By how much the clock may be behind the newest entry: small corrections happen; the entry then takes that time.
 pub const CLOCK_TOLERANCE_SECONDS: i64 = 300;
@@ -173,6 +173,7 @@ impl Journal {
                 Effect::Closes(class, id) => close(&mut commit, class, id),
                 Effect::None => {}
             }
+            catalogue(&event, seq, &mut commit);
             let kind = event.kind();
             let data = Entry { seq, time, event }.to_bytes();
             tip.tree.push(&data)?;
@@ -212,4 +213,30 @@ fn close(commit: &mut Commit, class: Class, id: [u8; 16]) {
 pub(super) fn instant(seconds: i64) -> Result<Instant, JournalError> {
     let at = chrono::DateTime::from_timestamp(seconds, 0).ok_or(InvalidValue("instant"))?;
     Ok(Instant::try_from(at)?)
+}
+
+/// What an entry does to the catalogue of archives.
+fn catalogue(event: &Event, seq: u64, commit: &mut Commit) {
+    match event {
+        Event::Applied { batch, sealed, key_id, .. } | Event::BatchFound { batch, sealed, key_id, .. } => {
+            commit.sealed.extend(sealed.iter().map(|object| SealedRow {
+                batch: batch.0,
+                part: object.part,
+                seq,
+                source: object.source.to_string(),
+                data_set: object.data_set.to_string(),
+                archive: object.archive.to_string(),
+                purpose: object.purpose.to_string(),
+                until: object.until.map(|day| day.to_string()),
+                open: object.until.is_none(),
+                records: object.macs.len(),
+                key_id: key_id.to_string(),
+            }))
+        }
+        Event::ArchiveDated { objects, until, .. } => {
+            commit.dated.extend(objects.iter().map(|o| (o.batch.0, o.part, until.to_string())));
+        }
+        Event::Destroyed { objects, .. } => commit.unsealed.extend(objects.iter().map(|o| (o.batch.0, o.part))),
+        _ => {}
+    }
 }

@@ -18,6 +18,7 @@ mod open;
 mod prove;
 mod reader;
 mod rotate;
+mod sealed;
 mod tree;
 mod value;
 mod verify;
@@ -35,8 +36,10 @@ pub use note::{SignatureState, UncheckedCheckpoint};
 pub use open::{program_version, random_origin};
 pub use prove::{ProofFault, ProvenEntry, RecordMac, RecordProof, prove, verify_proof};
 pub use reader::Reader;
+pub use sealed::{ObjectRef, Sealed};
 pub use value::{Code, Day, Hash, Id128, Instant, InvalidValue, KeyId, Mac, Macs, Name, Origin, Reference, VerifierKey, Version};
 pub use verify::{At, Fault, FaultKind, MAX_FAULTS, Report, verify};
 pub use words::{
-    Action, Adoption, Ceiling, FindingKind, OrderKind, OrderReason, OrderScope, Outcome, Phase, RelatedAction, Trigger,
+    Access, AccessReason, Action, Adoption, Ceiling, DestructionCause, FindingKind, OrderKind, OrderReason, OrderScope, Outcome,
+    Phase, RelatedAction, Trigger,
 };

@@ -5,8 +5,10 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::error::JournalError;
 use super::tree;
-use super::value::{Hash, Id128};
-use crate::state::{Class, LogStore, SqliteLog, State, StoredCheckpoint, StoredDocument, StoredEntry};
+use super::value::{Day, Hash, Id128};
+use crate::state::{
+    Class, LogStore, SealedGroup, SealedQuery, SealedRow, SqliteLog, State, StoredCheckpoint, StoredDocument, StoredEntry,
+};
 
 /// How many entries are read at once.
 pub(crate) const PAGE: u32 = 1000;
@@ -130,6 +132,38 @@ impl Reader {
     /// As [`Self::entries`].
     pub async fn open_order(&self, order: Id128) -> Result<Option<Entry>, JournalError> {
         self.store.opened_by(Class::Order, order.0).await?.as_ref().map(decode).transpose()
+    }
+
+    /// The `destruction_intended` entries of destructions of which nobody knows whether they happened.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub async fn open_destructions(&self) -> Result<Vec<Entry>, JournalError> {
+        decode_all(&self.store.open(Class::Destruction).await?)
+    }
+
+    /// Up to `limit` objects of archives that were sealed and not destroyed, in the order of batch and part.
+    ///
+    /// # Errors
+    /// [`JournalError::State`].
+    pub async fn sealed(&self, query: SealedQuery, limit: u32) -> Result<Vec<SealedRow>, JournalError> {
+        Ok(self.store.sealed(query, limit).await?)
+    }
+
+    /// What archives keep as of a day, by source, archive, data set and purpose.
+    ///
+    /// # Errors
+    /// [`JournalError::State`].
+    pub async fn sealed_groups(&self, today: Day) -> Result<Vec<SealedGroup>, JournalError> {
+        Ok(self.store.sealed_groups(today.to_string()).await?)
+    }
+
+    /// The entry of this number.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub async fn entry(&self, seq: u64) -> Result<Option<Entry>, JournalError> {
+        Ok(self.entries(seq, 1).await?.pop().filter(|e| e.seq == seq))
     }
 
     /// All checkpoints, smallest first.

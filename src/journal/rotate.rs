@@ -49,7 +49,7 @@ impl Journal {
     /// Destroys a MAC key, which ends every answer about the records named with it. Logged first, then done.
     ///
     /// # Errors
-    /// [`JournalError::MacKeyInUse`] while an open order or an open batch needs it, and for this month's key.
+    /// [`JournalError::MacKeyInUse`] while an open order, an open batch or a record in an archive needs it, and for this month's key.
     pub async fn destroy_mac_key(&self, id: KeyId) -> Result<(), JournalError> {
         let mut inner = self.inner.lock().await;
         if inner.mac_keys.get(&id) != Some(&false) {
@@ -58,7 +58,8 @@ impl Journal {
         let reader = self.reader();
         let ordered = reader.open_orders().await?;
         let needed = ordered.iter().any(|e| matches!(e.event, Event::OrderPlaced { key_id, .. } if key_id == id));
-        if needed || id >= KeyId::of(self.clock.now()) || !reader.open_batches().await?.is_empty() {
+        let archived = self.store.sealed_under(id.to_string()).await?;
+        if needed || archived || id >= KeyId::of(self.clock.now()) || !reader.open_batches().await?.is_empty() {
             return Err(JournalError::MacKeyInUse(id));
         }
         self.write(&mut inner, Event::MacKeyDestroyed { key_id: id }.into(), None).await?;

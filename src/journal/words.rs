@@ -53,6 +53,8 @@ words!(
         Empty = "empty",
         /// A never-stored value is cleared.
         ClearIncident = "clear_incident",
+        /// Objects of an archive whose end has passed are destroyed.
+        Destroy = "destroy",
     }
 );
 words!(
@@ -62,6 +64,39 @@ words!(
         Deleted = "deleted",
         /// Masked.
         Masked = "masked",
+    }
+);
+words!(
+    /// Why objects of an archive are destroyed.
+    DestructionCause {
+        /// The last day on which they were to be kept has passed.
+        Ended = "ended",
+    }
+);
+words!(
+    /// What was done with what an archive holds.
+    Access {
+        /// It was written out, for the person concerned or whoever has a right to it.
+        Export = "export",
+        /// It was put back where it came from.
+        Restore = "restore",
+    }
+);
+words!(
+    /// Why somebody opened an archive.
+    AccessReason {
+        /// A person asks for their data (Art. 15).
+        DataSubjectAccess = "data_subject_access",
+        /// A claim is made, or has to be defended against.
+        LegalClaim = "legal_claim",
+        /// An authority demands it.
+        AuthorityRequest = "authority_request",
+        /// An audit, or a test that the archive can be read.
+        Audit = "audit",
+        /// A legal duty has to be met with it.
+        LegalDuty = "legal_duty",
+        /// It should not have left.
+        ErrorCorrection = "error_correction",
     }
 );
 words!(
@@ -119,6 +154,8 @@ words!(
         UncoveredField = "uncovered_field",
         /// A record or field that archive purposes alone cover.
         ArchiveOnly = "archive_only",
+        /// A field that is due in the active base, while nobody knows until when its archive would keep it.
+        WaitsForDate = "waits_for_date",
         /// A record without a start date.
         Undated = "undated",
         /// A value that violates its declared date format.

@@ -1,5 +1,6 @@
 //! One thing that a run does to one kind of record: which rows, which columns, what goes with them.
 
+use super::archiving::Archiving;
 use super::boolean::B;
 use super::companion::{Companion, Operation, PRIMARY, lock_reads, rows_by, statement};
 use super::dialect::Dialect;
@@ -83,6 +84,8 @@ pub struct Action {
     pub purposes: Vec<String>,
     /// Rows of other tables that change with it.
     pub companions: Vec<Companion>,
+    /// What moves into archives before anything changes.
+    pub archiving: Option<Archiving>,
     /// Tables that the predicate reads, with their join to the root: (column there, column of the root). Empty when it reads the row alone.
     pub reads: Vec<(TableName, Vec<(String, String)>)>,
     /// Whether foreign keys lead from its table, or from what goes with it, to what is deleted before that.
@@ -118,7 +121,11 @@ impl Action {
     pub fn shape(&self, d: Dialect) -> Shape {
         match d.engine {
             // The predicate reads only the row and the orders, which the fence holds still.
-            Engine::Postgres | Engine::Sqlite if self.reads.is_empty() && self.companions.is_empty() => Shape::Window,
+            Engine::Postgres | Engine::Sqlite
+                if self.reads.is_empty() && self.companions.is_empty() && self.archiving.is_none() =>
+            {
+                Shape::Window
+            }
             // MySQL cannot be told not to wait.
             Engine::MariaDb if self.repeats_predicate(d) => Shape::Keys,
             _ => Shape::LockFirst,
@@ -127,11 +134,13 @@ impl Action {
 
     /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; not on MariaDB and MySQL when the
     /// predicate reads the row's own table again, which they refuse in a statement that changes it (1093); and not on MySQL when it reads other rows
-    /// at all, for which the acting statement would wait. They are confirmed under all locks instead.
+    /// at all, for which the acting statement would wait; and not where what was archived must be exactly what is changed. They are confirmed under all
+    /// locks instead.
     #[must_use]
     pub fn repeats_predicate(&self, d: Dialect) -> bool {
         let reads_itself = || self.predicate.render().contains(&format!("FROM {} AS ", d.table(&self.table)));
         self.companions.is_empty()
+            && self.archiving.is_none()
             && match d.engine {
                 Engine::MySql => self.reads.is_empty() && !reads_itself(),
                 Engine::MariaDb => !reads_itself(),
@@ -262,7 +271,13 @@ impl Action {
     /// repeated later.
     fn settled_by_lock(&self, d: Dialect) -> bool {
         let row_alone = self.reads.is_empty() && !self.companions.iter().any(Companion::reads_others);
-        d.engine == Engine::Postgres && row_alone && !self.repeats_predicate(d)
+        let locks = match d.engine {
+            Engine::Postgres => true,
+            // Whoever goes into an archive alone is locked by its predicate, and what goes along by its own statement.
+            Engine::MariaDb | Engine::MySql => self.archiving.is_some() && self.companions.is_empty(),
+            Engine::Sqlite => false,
+        };
+        locks && row_alone && !self.repeats_predicate(d)
     }
 
     /// Whether [`Self::confirm`] asks under all locks who is due, instead of the acting statement.

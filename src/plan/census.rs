@@ -38,6 +38,10 @@ pub struct Census {
 pub enum Note {
     /// A field that no purpose covers; its categories.
     UncoveredField,
+    /// A field that archive purposes alone cover; its categories.
+    ArchiveOnly,
+    /// A field that is due in the active base, while nobody knows until when its archive would keep it; its categories.
+    WaitsForDate,
     /// A value that breaks its declared date format; its event.
     InvalidDate,
     /// A period per record that is zero or negative; its name.
@@ -225,6 +229,8 @@ fn notes(records: &Records<'_>, data: &DataSet) -> Vec<(Note, String, B)> {
     for group in records.groups(data) {
         let names: std::collections::BTreeSet<&str> = group.categories.iter().map(|(_, category)| category.as_str()).collect();
         let name = names.into_iter().collect::<Vec<_>>().join(".");
+        notes.push((Note::ArchiveOnly, name.clone(), records.archive_only(&group, data, ROW)));
+        notes.push((Note::WaitsForDate, name.clone(), records.waits_for_date(&group, data, ROW)));
         notes.push((Note::UncoveredField, name, records.group_uncovered(&group, data, ROW)));
     }
     for event in data.events.iter().filter(|e| e.of.is_none()) {

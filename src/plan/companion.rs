@@ -1,6 +1,7 @@
 //! Rows of other tables that change in the transaction of the row that they go with.
 
 use super::action::{ABOVE, ROW, key_columns};
+use super::archiving::Archiving;
 use super::boolean::B;
 use super::dialect::Dialect;
 use super::key::RecordKey;
@@ -45,6 +46,8 @@ pub struct Companion {
     pub itself: Vec<Vec<(String, String)>>,
     /// What goes before them in turn.
     pub companions: Vec<Companion>,
+    /// What of them moves into archives. Only of records with purposes of their own.
+    pub archiving: Option<Archiving>,
 }
 
 impl Companion {

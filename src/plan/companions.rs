@@ -76,6 +76,7 @@ impl Writer<'_, '_> {
             rank: self.resolved.schema.rank(&self.table_name(follower)),
             itself: self.itself(&self.table_name(follower)),
             companions,
+            archiving: None,
         })
     }
 
@@ -103,6 +104,7 @@ impl Writer<'_, '_> {
                 rank: self.resolved.schema.rank(&child.name),
                 itself: self.itself(&child.name),
                 companions: Vec::new(),
+                archiving: None,
             });
         }
         all
@@ -152,6 +154,7 @@ impl Writer<'_, '_> {
                 rank: self.resolved.schema.rank(&self.table_name(child)),
                 itself: self.itself(&self.table_name(child)),
                 companions,
+                archiving: Writer { data: child, ..*self }.archiving(ActionKind::Delete, &|_, _, _| true),
             });
         }
         all

@@ -6,12 +6,14 @@ use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
 use super::action::{Action, ActionKind};
+use super::archiving::Archiving;
 use super::census::Census;
 use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
 use super::due::DueCensus;
 use super::knot::Knot;
 use super::knots::Knots;
+use super::open_end::OpenEnd;
 use super::orders::Orders;
 use super::record::{Memo, Records, Timed};
 use super::resolve::Resolved;
@@ -57,6 +59,8 @@ pub struct Plan {
     pub knots: Vec<Knot>,
     /// Root data sets with a tenant column: data set, table, column.
     pub tenants: Vec<(String, TableName, String)>,
+    /// How the ends of archive purposes are read once the records have left, where that is possible.
+    pub open_ends: Vec<OpenEnd>,
     /// Purposes that must be done within a time after their end.
     pub deadlines: Vec<Deadline>,
     /// Columns of mapped tables that the map does not mention, by data set.
@@ -117,7 +121,8 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
     hash.update(schema.fingerprint(&tables));
     hash.update(today.to_string());
     for action in compiler.actions(first_instant(today, zone)) {
-        hash.update(format!("{}\n{}\n{:?}\n{:?}\n", action.id, action.predicate.render(), action.set, action.companions));
+        let (predicate, archiving) = (action.predicate.render(), action.archiving.as_ref().map(Archiving::rule));
+        hash.update(format!("{}\n{predicate}\n{:?}\n{:?}\n{archiving:?}\n", action.id, action.set, action.companions));
     }
     let mut plan = Plan {
         source: map.source.value.clone(),
@@ -134,6 +139,7 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
                 Some((d.id.value.clone(), compiler.resolved.table(d)?.name.clone(), d.tenant.as_ref()?.value.clone()))
             })
             .collect(),
+        open_ends: compiler.open_ends(),
         deadlines: compiler.deadlines(),
         unmapped_columns: map
             .data_sets
@@ -234,6 +240,14 @@ impl<'a> Compiler<'a> {
         let place = |a: &Action| roots.iter().position(|d| d.id.value == a.data_set);
         all.sort_by_key(|a| (a.kind != ActionKind::NeverStored, place(a), a.kind));
         all
+    }
+
+    fn open_ends(&self) -> Vec<OpenEnd> {
+        let records = self.records(self.moment.now, Reading::FULL);
+        let of = |data: &&'a DataSet| {
+            records.archive_purposes(data).into_iter().filter_map(|i| OpenEnd::new(&records, i, data)).collect::<Vec<_>>()
+        };
+        self.roots().iter().flat_map(of).collect()
     }
 
     fn deadlines(&self) -> Vec<Deadline> {

@@ -4,6 +4,7 @@
 //! leads back to where it began is: a data set that refers to its own rows, two that read each other, a child of one parent that another one reads.
 
 use super::action::{ROW, key_columns};
+use super::archiving::Archiving;
 use super::boolean::B;
 use super::companion::{Companion, Operation, lock_reads, refer_to_each_other, rows_by, statement};
 use super::dialect::Dialect;
@@ -31,6 +32,8 @@ pub struct Member {
     pub key: Vec<Column>,
     /// What goes with one of its rows.
     pub companions: Vec<Companion>,
+    /// What of it moves into archives when it is deleted. Of roots.
+    pub archiving: Option<Archiving>,
     /// Its place in the order in which rows can be deleted that refer to each other: who refers comes first.
     pub rank: usize,
     /// Its foreign keys to its own rows, as of [`Companion::itself`].

@@ -1,6 +1,7 @@
 //! Every statement of a plan, for people: to be read, reviewed, and put behind an EXPLAIN.
 
 use super::action::{Action, ActionKind, Path, Shape};
+use super::archiving::Archiving;
 use super::companion::{Companion, Operation};
 use super::compile::Plan;
 use super::dialect::Dialect;
@@ -34,6 +35,8 @@ pub enum Step {
     LockRead,
     /// Asks under all locks which rows of a batch are due.
     Confirm,
+    /// Reads what goes into archives.
+    Archive,
     /// Finds rows that go with those of a batch.
     FindCompanions,
     /// Changes rows that go with those of a batch.
@@ -54,6 +57,7 @@ impl Step {
             Self::Lock => "lock",
             Self::LockRead => "lock what is read",
             Self::Confirm => "ask again under all locks",
+            Self::Archive => "read what goes into an archive",
             Self::FindCompanions => "find companions",
             Self::ActOnCompanions => "act on companions",
             Self::FindKeepers => "find who keeps them",
@@ -100,6 +104,7 @@ fn circles(d: Dialect, knot: &Knot, n: usize, all: &mut Vec<Listed>) {
     let mut locks = knot.lock(d, n, &keys).into_iter();
     locks.next().into_iter().for_each(|sql| list(Step::Lock, sql));
     locks.for_each(|sql| list(Step::LockRead, sql));
+    archived(d, member.archiving.as_ref(), &keys, &mut list);
     companions(d, &member.companions, (&member.table, &member.key), &keys, &mut list);
     list(Step::Act, member.delete(d, &keys));
 }
@@ -117,11 +122,18 @@ fn batch(d: Dialect, action: &Action, list: &mut dyn FnMut(Step, String)) {
     if action.confirms(d) {
         list(Step::Confirm, action.confirm(d, &keys));
     }
+    archived(d, action.archiving.as_ref(), &keys, list);
     companions(d, &action.companions, (&action.table, &action.key), &keys, list);
     // An action on what follows its rows leaves the rows themselves as they are.
     if action.kind == ActionKind::Delete || !action.set.is_empty() {
         list(Step::Act, action.act_keys(d, &keys, action.repeats_predicate(d)));
     }
+}
+
+fn archived(d: Dialect, archiving: Option<&Archiving>, keys: &[RecordKey], list: &mut dyn FnMut(Step, String)) {
+    let Some(archiving) = archiving else { return };
+    list(Step::Archive, archiving.ask(d, keys));
+    (1..archiving.parts.len()).for_each(|part| list(Step::Archive, archiving.rows(d, part, keys)));
 }
 
 fn companions(
@@ -140,6 +152,7 @@ fn companions(
         list(Step::FindCompanions, companion.find(d, above.0, above.1, keys, 1_000));
         let (Some(one), Some(two)) = (sample(d, &companion.key, 0), sample(d, &companion.key, 1)) else { continue };
         let keys = [one, two];
+        archived(d, companion.archiving.as_ref(), &keys, list);
         companions(d, &companion.companions, (&companion.table, &companion.key), &keys, list);
         // Rows that only lead to others are not changed themselves.
         if !matches!(&companion.operation, Operation::Mask(set) if set.is_empty()) {

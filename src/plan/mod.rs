@@ -2,7 +2,9 @@
 
 pub mod action;
 mod along;
+pub mod archiving;
 pub mod boolean;
+pub mod cell;
 pub mod census;
 pub mod check;
 pub mod companion;
@@ -20,10 +22,12 @@ pub mod knot;
 mod knots;
 pub mod listing;
 pub mod lookup;
+pub mod open_end;
 pub mod orders;
 pub mod own_statements;
 pub mod own_tables;
 pub mod probe;
+pub mod put_back;
 pub mod quote;
 pub mod record;
 pub mod resolve;

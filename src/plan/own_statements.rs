@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 
+use chrono::NaiveDate;
+
 use super::dialect::Dialect;
 use super::own_tables::OwnTable;
 use super::schema::Engine;
@@ -30,6 +32,8 @@ pub struct LedgerRow {
     pub n: u64,
     /// Rows of other tables that changed, as compact JSON.
     pub related: String,
+    /// Objects of archives that took fields of the rows, as compact JSON.
+    pub sealed: String,
     /// The MAC key.
     pub key_id: String,
     /// The MACs, one after the other.
@@ -40,6 +44,23 @@ pub struct LedgerRow {
     pub log_root: String,
     /// When, RFC 3339.
     pub applied_at: String,
+}
+
+/// The way to the end of an archived object, which is not known yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PendingRow {
+    /// The source.
+    pub source: String,
+    /// The batch that sealed it.
+    pub batch: String,
+    /// Its number among the objects of the batch.
+    pub part: u32,
+    /// The data set.
+    pub data_set: String,
+    /// The purpose that keeps it.
+    pub purpose: String,
+    /// The values that lead to the rows that will tell, as compact JSON.
+    pub link: String,
 }
 
 /// What an order says, as it enters the hold table.
@@ -213,7 +234,7 @@ impl Dialect {
         )
     }
 
-    /// The ledger rows of these batches: batch, n, related, key_id, macs (hexadecimal).
+    /// The ledger rows of these batches: batch, n, related, key_id, macs (hexadecimal), sealed.
     #[must_use]
     pub fn ledger_rows(self, batches: &[String]) -> String {
         let ledger = self.own(OwnTable::Ledger);
@@ -226,7 +247,7 @@ impl Dialect {
             Engine::Postgres => "encode(macs, 'hex')",
             _ => "LOWER(HEX(macs))",
         };
-        format!("SELECT batch, {}, related, key_id, {hex} FROM {ledger} WHERE batch IN ({list})", self.as_text("n"))
+        format!("SELECT batch, {}, related, key_id, {hex}, sealed FROM {ledger} WHERE batch IN ({list})", self.as_text("n"))
     }
 
     /// Writes a ledger row.
@@ -239,7 +260,7 @@ impl Dialect {
             _ => format!("x'{}'", hex::encode(&row.macs)),
         };
         format!(
-            "INSERT INTO {ledger} (batch, source, run, epoch, slot, seq, data_set, action, n, related, key_id, macs, log_size, log_root, applied_at) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {macs}, {}, {}, {})",
+            "INSERT INTO {ledger} (batch, source, run, epoch, slot, seq, data_set, action, n, related, sealed, key_id, macs, log_size, log_root, applied_at) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {macs}, {}, {}, {})",
             self.word(&row.batch),
             self.word(&row.source),
             self.word(&row.run),
@@ -250,10 +271,52 @@ impl Dialect {
             self.text(&row.action),
             row.n,
             self.text(&row.related),
+            self.text(&row.sealed),
             self.word(&row.key_id),
             row.log_size,
             self.word(&row.log_root),
             self.word(&row.applied_at),
+        )
+    }
+
+    /// Notes the way to the end of an archived object: written in the batch's own transaction.
+    #[must_use]
+    pub fn insert_pending(self, row: &PendingRow) -> String {
+        format!(
+            "INSERT INTO {} (source, batch, part, data_set, purpose, link) VALUES ({}, {}, {}, {}, {}, {})",
+            self.own(OwnTable::Pending),
+            self.word(&row.source),
+            self.word(&row.batch),
+            row.part,
+            self.word(&row.data_set),
+            self.word(&row.purpose),
+            self.text(&row.link),
+        )
+    }
+
+    /// The next objects of a source whose end is not known: batch, part, data_set, purpose, link.
+    #[must_use]
+    pub fn pending(self, source: &str, after: Option<(&str, u32)>, limit: u32) -> String {
+        let behind = after.map_or_else(String::new, |(batch, part)| {
+            let batch = self.word(batch);
+            format!(" AND (p.batch > {batch} OR (p.batch = {batch} AND p.part > {part}))")
+        });
+        format!(
+            "SELECT p.batch, {}, p.data_set, p.purpose, p.link FROM {} AS p WHERE p.source = {}{behind} ORDER BY p.batch, p.part LIMIT {limit}",
+            self.as_text("p.part"),
+            self.own(OwnTable::Pending),
+            self.word(source),
+        )
+    }
+
+    /// Removes the way to the end of an object: the journal has its last day.
+    #[must_use]
+    pub fn delete_pending(self, source: &str, batch: &str, part: u32) -> String {
+        format!(
+            "DELETE FROM {} WHERE source = {} AND batch = {} AND part = {part}",
+            self.own(OwnTable::Pending),
+            self.word(source),
+            self.word(batch)
         )
     }
 
@@ -287,6 +350,18 @@ impl Dialect {
             "SELECT order_id, data_set, kind, scope, placed_on, {until}, lifted_on FROM {} WHERE source = {} ORDER BY placed_on, order_id",
             self.own(OwnTable::Hold),
             self.word(source)
+        )
+    }
+
+    /// The holds and restrictions of a source that stand on this day: data_set, scope, target.
+    #[must_use]
+    pub fn freezing_orders(self, source: &str, today: NaiveDate) -> String {
+        let until = self.ident("until");
+        format!(
+            "SELECT data_set, scope, target FROM {} WHERE source = {} AND kind IN ('hold', 'restriction') AND lifted_on IS NULL AND ({until} IS NULL OR {until} >= {})",
+            self.own(OwnTable::Hold),
+            self.word(source),
+            self.word(&today.to_string())
         )
     }
 

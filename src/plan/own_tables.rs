@@ -1,4 +1,5 @@
-//! Names of the few tables that live in a customer's database: the fence, the ledger, the orders, and the key of pseudonyms.
+//! Names of the few tables that live in a customer's database: the fence, the ledger, the orders, what waits in archives for its end, and the key of
+//! pseudonyms.
 
 use super::schema::{Engine, TableName};
 
@@ -11,6 +12,8 @@ pub enum OwnTable {
     Ledger,
     /// One row for each order: holds, restrictions, objections, erasures, instructions.
     Hold,
+    /// One row for each archived object whose end is not known yet: the way to the rows that will tell.
+    Pending,
     /// The key of pseudonyms, in one row; only where a map has that mask.
     PseudonymKey,
 }
@@ -32,7 +35,7 @@ impl OwnTable {
     }
 
     /// Those that every source has, in the order in which they are created.
-    pub const ALL: [Self; 3] = [Self::Fence, Self::Ledger, Self::Hold];
+    pub const ALL: [Self; 4] = [Self::Fence, Self::Ledger, Self::Hold, Self::Pending];
 
     /// The name as SQL of that engine: needs no quoting; qualified by its schema on PostgreSQL, looked up in the
     /// connection's database elsewhere.
@@ -42,10 +45,12 @@ impl OwnTable {
             (Engine::Postgres, Self::Fence) => "retentiond.fence",
             (Engine::Postgres, Self::Ledger) => "retentiond.ledger",
             (Engine::Postgres, Self::Hold) => "retentiond.hold",
+            (Engine::Postgres, Self::Pending) => "retentiond.pending",
             (Engine::Postgres, Self::PseudonymKey) => "retentiond.pseudonym_key",
             (_, Self::Fence) => "retentiond_fence",
             (_, Self::Ledger) => "retentiond_ledger",
             (_, Self::Hold) => "retentiond_hold",
+            (_, Self::Pending) => "retentiond_pending",
             (_, Self::PseudonymKey) => "retentiond_pseudonym_key",
         }
     }

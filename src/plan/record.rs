@@ -7,14 +7,16 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, PoisonError};
 
 use super::boolean::B;
+use super::dialect::keys::kind_of;
 use super::dialect::masks::MaskSql;
 use super::keepers::Asking;
 use super::resolve::Resolved;
-use super::schema::Table;
+use super::schema::{Column, Table};
 use super::terms::{Terms, exists, inner_alias};
 use crate::policy::bound::RunTime;
 use crate::policy::link::needs_category;
 use crate::policy::map::{DataMap, DataSet, Disposition};
+use crate::policy::open_end;
 use crate::policy::purpose::{Cap, Needs, Purpose};
 
 /// A purpose with the time at which its policy's days are counted.
@@ -57,8 +59,10 @@ impl Memo {
 pub struct Group {
     /// Categories in it, each with the data set of the record that holds the columns.
     pub categories: BTreeSet<(String, String)>,
-    /// Indexes of the record's own purposes that need them.
+    /// Indexes of the record's own purposes of the active base that need them.
     pub own: Vec<usize>,
+    /// Indexes of its archive purposes that need them.
+    pub archives: Vec<usize>,
     /// Indexes of purposes of child records that need them.
     pub of_children: Vec<usize>,
 }
@@ -89,6 +93,18 @@ impl<'a> Records<'a> {
         (0..self.purposes.len()).filter(|i| self.purposes[*i].purpose.data.data_set == data.id.value).collect()
     }
 
+    /// Those of them that keep in the active base.
+    #[must_use]
+    pub fn active_purposes(&self, data: &DataSet) -> Vec<usize> {
+        self.own_purposes(data).into_iter().filter(|i| self.purposes[*i].purpose.is_active()).collect()
+    }
+
+    /// Those of them that keep in an archive.
+    #[must_use]
+    pub fn archive_purposes(&self, data: &DataSet) -> Vec<usize> {
+        self.own_purposes(data).into_iter().filter(|i| !self.purposes[*i].purpose.is_active()).collect()
+    }
+
     /// Purposes of child records that need a category of this data set, by index.
     #[must_use]
     pub fn child_purposes(&self, data: &DataSet) -> Vec<usize> {
@@ -105,25 +121,34 @@ impl<'a> Records<'a> {
     /// The groups of a record's fields, never-stored categories left out.
     #[must_use]
     pub fn groups(&self, data: &DataSet) -> Vec<Group> {
-        let (own, children) = (self.own_purposes(data), self.child_purposes(data));
+        let (own, archives) = (self.active_purposes(data), self.archive_purposes(data));
+        let children = self.child_purposes(data);
         let mut groups: Vec<Group> = Vec::new();
         for member in self.map().record_of(data) {
             for category in member.categories.iter().filter(|c| !c.never_stored) {
                 let full = format!("{}.{}", data.id, category.name);
-                let by_own: Vec<usize> =
-                    own.iter().copied().filter(|i| needs_category(self.purposes[*i].purpose, &category.name)).collect();
+                let needing = |of: &[usize]| -> Vec<usize> {
+                    of.iter().copied().filter(|i| needs_category(self.purposes[*i].purpose, &category.name)).collect()
+                };
+                let (by_own, by_archives) = (needing(&own), needing(&archives));
                 let by_children: Vec<usize> = children
                     .iter()
                     .copied()
                     .filter(|i| member.id == data.id && matches!(&self.purposes[*i].purpose.needs.value, Needs::These(l) if l.iter().any(|n| n.value == full)))
                     .collect();
                 let place = (member.id.value.clone(), category.name.value.clone());
-                let same = groups.iter_mut().find(|g| g.own == by_own && g.of_children == by_children);
+                let same =
+                    groups.iter_mut().find(|g| g.own == by_own && g.archives == by_archives && g.of_children == by_children);
                 match same {
                     Some(group) => {
                         group.categories.insert(place);
                     }
-                    None => groups.push(Group { categories: BTreeSet::from([place]), own: by_own, of_children: by_children }),
+                    None => groups.push(Group {
+                        categories: BTreeSet::from([place]),
+                        own: by_own,
+                        archives: by_archives,
+                        of_children: by_children,
+                    }),
                 }
             }
         }
@@ -245,20 +270,23 @@ impl<'a> Records<'a> {
 
     /// Something covers the fields of the group, or the map says that the uncovered goes. Only meaningful where nothing keeps them.
     fn clearable(&self, group: &Group, data: &DataSet, alias: &str, stack: &[&str]) -> B {
-        if data.clear_uncovered {
+        // What archives alone cover is covered, and yet nobody may move it.
+        let not_archived = B::and(group.archives.iter().map(|i| self.not_covering(*i, data, alias)));
+        if data.clear_uncovered && not_archived == B::True {
             return B::True;
         }
         let own = group.own.iter().map(|i| self.ended(*i, data, alias));
         let children = group.of_children.iter().map(|i| self.child_ended(*i, alias, stack));
         let erased = self.terms.orders.erasure(data, alias, self.resolved());
         let whole = if data.dispose_uncovered { self.uncovered(data, alias, stack) } else { B::False };
-        B::or(own.chain(children).chain([erased, whole]))
+        let nothing_covers = if data.clear_uncovered { B::True } else { B::or([erased, whole]) };
+        B::or(own.chain(children).chain([B::and([not_archived, nothing_covers])]))
     }
 
     /// No purpose covers the record.
     #[must_use]
     pub fn uncovered(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
-        let own = self.own_purposes(data).into_iter().map(|i| self.terms.not_covering(self.purposes[i].purpose, data, alias));
+        let own = self.own_purposes(data).into_iter().map(|i| self.not_covering(i, data, alias));
         let children = self.child_purposes(data).into_iter().map(|i| {
             let purpose = self.purposes[i].purpose;
             self.over_children(i, alias, &|child, name| {
@@ -269,12 +297,78 @@ impl<'a> Records<'a> {
         B::and(own.chain(children))
     }
 
+    fn not_covering(&self, i: usize, data: &DataSet, alias: &str) -> B {
+        self.terms.not_covering(self.purposes[i].purpose, data, alias)
+    }
+
+    /// Whether the archive purpose of this index covers the record and keeps until a day that is known.
+    #[must_use]
+    pub fn end_known(&self, i: usize, data: &DataSet, alias: &str) -> B {
+        let t = self.purposes[i];
+        self.memo.of(("end known", i, alias), || self.terms.end_known(t.purpose, t.run, data, alias))
+    }
+
+    /// Whether the archive purpose of this index covers the record and keeps until a day that is not known yet, and that can be read once the record
+    /// has left.
+    #[must_use]
+    pub fn end_open(&self, i: usize, data: &DataSet, alias: &str) -> B {
+        if self.link(i, data).is_none() {
+            return B::False;
+        }
+        let t = self.purposes[i];
+        self.memo.of(("end open", i, alias), || self.terms.end_open(t.purpose, t.run, data, alias))
+    }
+
+    /// The columns of a record by which the end of an archive purpose can be read once the record has left; `None` where it cannot.
+    #[must_use]
+    pub fn link(&self, i: usize, data: &DataSet) -> Option<Vec<Column>> {
+        let table = self.resolved().table(data)?;
+        let names = open_end::link_columns(self.map(), data, self.purposes[i].purpose)?;
+        let column = |name: &String| table.column(name).filter(|c| kind_of(c.class).is_some()).cloned();
+        names.iter().map(column).collect()
+    }
+
+    /// Whether no archive purpose of the group waits for a date: each has ended, or its end is known, or can be read later.
+    fn can_move(&self, group: &Group, data: &DataSet, alias: &str) -> B {
+        let moves = |i: usize| B::or([self.free(i, data, alias), self.end_known(i, data, alias), self.end_open(i, data, alias)]);
+        B::and(group.archives.iter().map(|i| moves(*i)))
+    }
+
+    /// Whether fields of a group are left that archive purposes alone cover.
+    #[must_use]
+    pub fn archive_only(&self, group: &Group, data: &DataSet, alias: &str) -> B {
+        let archived = B::or(group.archives.iter().map(|i| self.terms.covers(self.purposes[*i].purpose, data, alias)));
+        if archived.is_false() {
+            return B::False;
+        }
+        let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
+        let own = group.own.iter().map(|i| self.not_covering(*i, data, alias));
+        let children = group.of_children.iter().map(|i| {
+            let purpose = self.purposes[*i].purpose;
+            self.over_children(*i, alias, &|child, name| self.terms.covers(purpose, child, name)).negate()
+        });
+        B::and(own.chain(children).chain([archived, self.todo(data, alias, &wanted)]))
+    }
+
+    /// Whether fields of a group are due in the active base and wait for the end of an archive purpose to be known.
+    #[must_use]
+    pub fn waits_for_date(&self, group: &Group, data: &DataSet, alias: &str) -> B {
+        let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
+        let waits = self.can_move(group, data, alias).negate();
+        if waits.is_false() {
+            return B::False;
+        }
+        let own = group.own.iter().map(|i| self.free(*i, data, alias));
+        let covered = B::or(group.own.iter().map(|i| self.ended(*i, data, alias)));
+        B::and(own.chain([covered, waits, self.todo(data, alias, &wanted)]))
+    }
+
     /// Whether the fields of a group go.
     #[must_use]
     pub fn group_clear(&self, group: &Group, data: &DataSet, alias: &str) -> B {
         let own = group.own.iter().map(|i| self.free(*i, data, alias));
         let children = group.of_children.iter().map(|i| self.child_keeps(*i, alias).negate());
-        B::and(own.chain(children).chain([self.clearable(group, data, alias, &[&data.id])]))
+        B::and(own.chain(children).chain([self.clearable(group, data, alias, &[&data.id]), self.can_move(group, data, alias)]))
     }
 
     /// Whether fields of a group are left that no purpose covers, and that the map does not let go.
@@ -284,7 +378,7 @@ impl<'a> Records<'a> {
             return B::False;
         }
         let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
-        let own = group.own.iter().map(|i| self.terms.not_covering(self.purposes[*i].purpose, data, alias));
+        let own = group.own.iter().chain(&group.archives).map(|i| self.not_covering(*i, data, alias));
         let children = group.of_children.iter().map(|i| {
             let purpose = self.purposes[*i].purpose;
             self.over_children(*i, alias, &|child, name| self.terms.covers(purpose, child, name)).negate()
@@ -295,22 +389,26 @@ impl<'a> Records<'a> {
     /// Whether the row reaches its disposition: nothing keeps it, and it is covered, or the uncovered goes.
     #[must_use]
     pub fn row_due(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
-        let (own, children) = (self.own_purposes(data), self.child_purposes(data));
+        let (own, children) = (self.active_purposes(data), self.child_purposes(data));
+        let archives = self.archive_purposes(data);
+        let not_archived = B::and(archives.iter().map(|i| self.not_covering(*i, data, alias)));
+        let uncovered_goes = B::or([
+            self.terms.orders.erasure(data, alias, self.resolved()),
+            if data.dispose_uncovered { B::True } else { B::False },
+        ]);
         let free = own.iter().map(|i| self.free(*i, data, alias));
         let children_free = children.iter().map(|i| self.child_keeps(*i, alias).negate());
         let covered = own
             .iter()
             .map(|i| self.ended(*i, data, alias))
             .chain(children.iter().map(|i| self.child_ended(*i, alias, stack)))
-            .chain([
-                self.terms.orders.erasure(data, alias, self.resolved()),
-                if data.dispose_uncovered { B::True } else { B::False },
-            ]);
+            .chain([B::and([not_archived, uncovered_goes])]);
         let covered = B::or(covered);
         let groups = self.groups(data);
         let no_field_kept = groups.iter().map(|g| {
             let wanted = |data_set: &str, category: &str, never: bool| !never && g.contains(data_set, category);
-            B::or([self.clearable(g, data, alias, stack), self.todo(data, alias, &wanted).negate()])
+            let goes = B::and([self.clearable(g, data, alias, stack), self.can_move(g, data, alias)]);
+            B::or([goes, self.todo(data, alias, &wanted).negate()])
         });
         B::and(free.chain(children_free).chain([covered]).chain(no_field_kept))
     }

@@ -46,6 +46,10 @@ pub struct StartTerms {
     pub running: B,
     /// Dated, and the period not over.
     pub not_yet: B,
+    /// The same, and nothing is missing that could still move the end: it is known.
+    pub settled: B,
+    /// Something has not happened yet, and nothing is undated.
+    pub open: B,
 }
 
 impl<'a> Terms<'a> {
@@ -79,6 +83,34 @@ impl<'a> Terms<'a> {
     #[must_use]
     pub fn keeps(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
         B::and([self.covers(purpose, data, alias), self.ended(purpose, run, data, alias).negate()])
+    }
+
+    /// The purpose covers the record and keeps, and its end is known: what it needs can move into its archive until then.
+    #[must_use]
+    pub fn end_known(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
+        let (Some(start), Some(keeps)) = (&purpose.starts, &purpose.keeps) else { return B::False };
+        let covers = purpose.when.as_ref().map_or(B::True, |when| self.when_is(true, when, data, alias));
+        let settled = self.start(start, bound(keeps.value, start.end_of, run), run, data, alias).settled;
+        B::and([covers, settled, self.ended(purpose, run, data, alias).negate()])
+    }
+
+    /// The purpose covers the record and keeps, and what its end waits for has not happened yet. Whether that can be read once the record has left
+    /// is another question: see [`crate::policy::open_end`].
+    #[must_use]
+    pub fn end_open(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
+        let (Some(start), Some(keeps)) = (&purpose.starts, &purpose.keeps) else { return B::False };
+        let covers = purpose.when.as_ref().map_or(B::True, |when| self.when_is(true, when, data, alias));
+        let open = self.start(start, bound(keeps.value, start.end_of, run), run, data, alias).open;
+        B::and([covers, open, self.ended(purpose, run, data, alias).negate()])
+    }
+
+    /// Of a record that has left: its start is known for good, because it is due or nothing is missing that could still move it; or what it waits for has
+    /// not happened yet. Reads nothing but what the start reads.
+    #[must_use]
+    pub fn start_later(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> (B, B) {
+        let (Some(start), Some(keeps)) = (&purpose.starts, &purpose.keeps) else { return (B::False, B::False) };
+        let terms = self.start(start, bound(keeps.value, start.end_of, run), run, data, alias);
+        (B::or([terms.due, terms.settled]), terms.open)
     }
 
     fn start_due(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
@@ -186,6 +218,9 @@ impl<'a> Terms<'a> {
         let due = any(|m| m.due, |m| m.due.clone());
         let running = any(|m| m.running, |m| m.running.clone());
         let not_yet = any(|m| m.not_yet, |m| m.not_yet.clone());
+        let undated = any(|m| m.undated, |m| m.undated.clone());
+        let settled = B::and([not_yet.clone(), undated.clone().negate(), running.clone().negate()]);
+        let open = B::and([running.clone(), undated.clone().negate()]);
         match start.combine {
             Combine::Latest => {
                 let all_done = own.iter().map(|m| B::or([m.due.clone(), m.none.clone()]));
@@ -194,12 +229,19 @@ impl<'a> Terms<'a> {
                     due: B::and(all_done.chain(no_other).chain([due])),
                     not_yet: B::and([running.clone().negate(), not_yet]),
                     running,
+                    settled,
+                    open,
                 }
             }
             Combine::Earliest => {
-                let undated = any(|m| m.undated, |m| m.undated.clone());
                 let dated_later = B::and([undated.clone().negate(), not_yet.clone()]);
-                StartTerms { running: B::and([undated.negate(), not_yet.negate(), running]), due, not_yet: dated_later }
+                StartTerms {
+                    running: B::and([undated.negate(), not_yet.negate(), running]),
+                    due,
+                    not_yet: dated_later,
+                    settled,
+                    open,
+                }
             }
         }
     }

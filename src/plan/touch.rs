@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::action::ActionKind;
+use super::archiving::Archiving;
 use super::companion::{Companion, Operation};
 use super::compile::Plan;
 use super::resolve::Resolved;
@@ -33,6 +34,7 @@ pub fn touches(plan: &Plan) -> BTreeMap<TableName, Touch> {
             all.entry(table.clone()).or_default().locked = true;
         }
         companions(&action.companions, &mut all);
+        lock_archived(action.archiving.as_ref(), &mut all);
     }
     for member in plan.knots.iter().flat_map(|knot| &knot.members) {
         let own = all.entry(member.table.clone()).or_default();
@@ -41,8 +43,16 @@ pub fn touches(plan: &Plan) -> BTreeMap<TableName, Touch> {
             all.entry(table.clone()).or_default().locked = true;
         }
         companions(&member.companions, &mut all);
+        lock_archived(member.archiving.as_ref(), &mut all);
     }
     all
+}
+
+/// What goes into an archive is locked while it is read.
+fn lock_archived(archiving: Option<&Archiving>, all: &mut BTreeMap<TableName, Touch>) {
+    for part in archiving.iter().flat_map(|a| &a.parts) {
+        all.entry(part.table.clone()).or_default().locked = true;
+    }
 }
 
 /// Columns that the plan masks by a pseudonym, by data set.
@@ -70,6 +80,7 @@ fn companions(list: &[Companion], all: &mut BTreeMap<TableName, Touch>) {
             Operation::Mask(set) => touch.set.extend(set.iter().cloned()),
         }
         companions(&companion.companions, all);
+        lock_archived(companion.archiving.as_ref(), all);
     }
 }
 

@@ -59,7 +59,7 @@ impl Writer<'_, '_> {
             ])
         }));
         let groups = self.full.groups(data);
-        let own = self.full.own_purposes(data);
+        let own = self.full.active_purposes(data);
         for group in &groups {
             let whole_record = groups.len() == 1 && group.own == own && (!data.clear_uncovered || data.dispose_uncovered);
             if whole_record {
@@ -129,9 +129,14 @@ impl Writer<'_, '_> {
             _ => self.reads(data, kind, &companions),
         };
         let key = self.resolved.key_columns(data);
-        sweep::mark(&self.resolved, &self.table_name(data), &key, &mut companions);
+        let archiving = self.archiving(kind, wanted);
+        // What goes into an archive is found before it goes.
+        if archiving.is_none() {
+            sweep::mark(&self.resolved, &self.table_name(data), &key, &mut companions);
+        }
         let circular = kind == ActionKind::Delete && self.circular(data, &companions);
         Action {
+            archiving,
             circular,
             id,
             data_set: data.id.value.clone(),

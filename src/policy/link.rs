@@ -305,6 +305,9 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
         }
     }
     check_needs(purpose, map, data, faults);
+    if let Some(archive) = &purpose.archive {
+        super::link_archive::check(purpose, archive, faults);
+    }
     check_floors(purpose, data, faults);
 }
 
@@ -432,13 +435,26 @@ fn check_coverage(map: &DataMap, policies: &[Policy], faults: &mut Faults) {
         }
         for member in map.record_of(data) {
             for category in member.categories.iter().filter(|c| !c.never_stored) {
-                let by_own = own.iter().any(|p| needs_category(p, &category.name));
+                let needing = || own.iter().filter(|p| needs_category(p, &category.name));
+                let by_own = needing().any(|p| p.is_active());
                 let full = format!("{}.{}", data.id, category.name);
                 let by_child = member.id == data.id
                     && purposes.iter().any(|p| {
                         matches!(&p.needs.value, Needs::These(list) if list.iter().any(|n| n.value == full))
                             && map.children_of(data).any(|c| c.id.value == p.data.data_set)
                     });
+                if let (Some(archive), false, false) = (needing().find(|p| !p.is_active()), by_own, by_child) {
+                    faults
+                        .error(
+                            &archive.needs.at,
+                            format!(
+                                "archive purposes alone need category `{}` of data set `{}`: it would never move",
+                                category.name, member.id
+                            ),
+                        )
+                        .expected("a purpose of the active base that needs it, too: its end is what moves the field");
+                    continue;
+                }
                 if by_child && !by_own && !data.clear_uncovered {
                     faults
                         .warning(&category.name.at, format!("category `{}` is needed by child records only", category.name))

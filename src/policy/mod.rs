@@ -4,9 +4,11 @@
 pub mod bound;
 pub mod expression;
 pub mod link;
+mod link_archive;
 pub mod located;
 pub mod map;
 pub mod mask;
+pub mod open_end;
 pub mod period;
 pub mod purpose;
 pub mod read_map;

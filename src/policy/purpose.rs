@@ -55,6 +55,16 @@ pub struct Purpose {
     pub ended_by: Vec<OrderKind>,
     /// Whether a record that it covered is deleted in the end, whatever the data set's disposition.
     pub then_delete: bool,
+    /// The archive that keeps what it needs once no purpose keeps that in the active base; `None` for a purpose of the active base.
+    pub archive: Option<Located<String>>,
+}
+
+impl Purpose {
+    /// Whether it keeps in the active base (base active), and not in an intermediate archive (archivage intermédiaire).
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.archive.is_none()
+    }
 }
 
 /// A data set's full name.

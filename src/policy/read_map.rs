@@ -417,7 +417,7 @@ pub(super) fn zone(r: &Reader<'_, '_>, key: &'static str, faults: &mut Faults) -
 }
 
 /// A name of the author's choice: lower-case letters, digits, `_` and `-`, starting with a letter, at most 64.
-pub(super) fn name(text: Located<String>, what: &str, faults: &mut Faults) -> Option<Located<String>> {
+pub(crate) fn name(text: Located<String>, what: &str, faults: &mut Faults) -> Option<Located<String>> {
     let right = (1..=64).contains(&text.len())
         && text.starts_with(|c: char| c.is_ascii_lowercase())
         && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');

@@ -107,13 +107,7 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
             .collect()
     });
     let then_delete = r.text("then", faults).and_then(|t| word(&t, &[("delete", ())], "a final disposition", faults)).is_some();
-    if let Some(kept_in) = r.text("kept_in", faults)
-        && kept_in.value != "active_base"
-    {
-        faults
-            .error(&kept_in.at, format!("purposes kept in `{}` are not supported by this version", shown(&kept_in)))
-            .expected("kept_in = \"active_base\", or no `kept_in`");
-    }
+    let archive = r.text("kept_in", faults).and_then(|t| kept_in(t, faults));
     if let (Some(k), None) = (&keeps, r.get("starts")) {
         faults.error(&k.at, "`keeps` without `starts`").expected("starts = \"event\": what the period counts from");
     }
@@ -146,7 +140,22 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
         done_within,
         ended_by: ended_by.unwrap_or_else(|| legal_basis.map(LegalBasis::ended_by).unwrap_or_default()),
         then_delete,
+        archive,
     })
+}
+
+/// The archive that a `kept_in` names; `None` for the active base.
+fn kept_in(text: Located<String>, faults: &mut Faults) -> Option<Located<String>> {
+    if text.value == "active_base" {
+        return None;
+    }
+    let Some(archive) = text.value.strip_prefix("archive:") else {
+        faults
+            .error(&text.at, format!("`{}` is no place to keep anything in", shown(&text)))
+            .expected("kept_in = \"active_base\", or \"archive:\" and the name of an archive");
+        return None;
+    };
+    name(Located::new(archive.to_owned(), text.at.clone()), "the name of an archive", faults)
 }
 
 fn data_name(text: &Located<String>, faults: &mut Faults) -> Option<Located<DataName>> {

@@ -2,6 +2,8 @@
 
 use std::rc::Rc;
 
+use chrono::NaiveDate;
+
 use super::masking;
 use super::state::State;
 use super::value::Value;
@@ -36,6 +38,13 @@ pub enum Fate<'w> {
     Held,
     /// These purposes keep it.
     Keep(Vec<&'w str>),
+    /// It is due in the active base, and these archive purposes keep it whose end nobody knows yet: it waits for a date.
+    Waits(Vec<&'w str>),
+    /// Archive purposes alone cover it: kept, a finding.
+    KeepArchiveOnly(Vec<&'w str>),
+    /// It leaves the active base, and goes into the archive of each of these purposes: until the end of that day, or until a day that can be read
+    /// once the record has left.
+    Archive(Vec<(&'w str, Option<NaiveDate>)>),
     /// No purpose covers it: kept, a finding.
     KeepUncovered,
     /// The purposes that needed it have ended.
@@ -70,6 +79,10 @@ pub struct PurposeState<'w> {
     pub purpose: &'w Purpose,
     /// Its state.
     pub state: State,
+    /// Until when it keeps in its archive what moves there now: of archive purposes whose end is known.
+    pub until: Option<NaiveDate>,
+    /// Whether its end is not known and can be read once the record has left.
+    pub open: bool,
     /// The child row through which it reaches this record, and the row of this record that the child belongs to.
     pub through: Option<(RowId, RowId)>,
 }
@@ -86,10 +99,10 @@ pub struct Decision<'w> {
 }
 
 impl Fate<'_> {
-    /// Whether the field is cleared.
+    /// Whether the field is cleared in the active base.
     #[must_use]
     pub fn clears(&self) -> bool {
-        matches!(self, Self::Clear(_) | Self::ClearUncovered | Self::NeverStored)
+        matches!(self, Self::Clear(_) | Self::ClearUncovered | Self::NeverStored | Self::Archive(_))
     }
 }
 
@@ -132,7 +145,13 @@ impl<'w> View<'w> {
     #[must_use]
     pub fn states(&self, root: RowId) -> Vec<PurposeState<'w>> {
         let Some(data) = self.data_set(root) else { return Vec::new() };
-        let state = |(policy, purpose)| PurposeState { purpose, state: self.state(policy, purpose, root, data), through: None };
+        let state = |(policy, purpose): (_, &'w Purpose)| PurposeState {
+            purpose,
+            state: self.state(policy, purpose, root, data),
+            until: if purpose.is_active() { None } else { self.known_end(policy, purpose, root, data) },
+            open: !purpose.is_active() && self.end_is_open(policy, purpose, root, data),
+            through: None,
+        };
         self.purposes(data).map(state).collect()
     }
 
@@ -153,7 +172,7 @@ impl<'w> View<'w> {
                     all.extend(reaching.iter().map(|(policy, purpose)| {
                         let state = self.state(policy, purpose, below, child);
                         let state = if held && state.covers() && !state.keeps() { State::Held } else { state };
-                        PurposeState { purpose, state, through: Some((below, *row)) }
+                        PurposeState { purpose, state, until: None, open: false, through: Some((below, *row)) }
                     }));
                 }
             }
@@ -192,6 +211,7 @@ impl<'w> View<'w> {
         let erasure = self.ordered(root, &[OrderKind::Erasure]);
         let (clear, dispose) = (data.clear_uncovered || erasure, data.dispose_uncovered || erasure);
         let covered = states.iter().any(|s| s.state.covers());
+        let covered_here = states.iter().any(|s| s.purpose.is_active() && s.state.covers());
 
         let fate = |field: &Field<'w>, never_stored: bool| {
             if never_stored {
@@ -201,16 +221,30 @@ impl<'w> View<'w> {
             if needing.is_empty() {
                 return if clear || (!covered && dispose) { Fate::ClearUncovered } else { Fate::KeepUncovered };
             }
-            let keeping: Vec<&str> = needing.iter().filter(|s| s.state.keeps()).map(|s| s.purpose.id.as_str()).collect();
-            match keeping.is_empty() {
-                true => Fate::Clear(needing.iter().map(|s| s.purpose.id.as_str()).collect()),
-                false => Fate::Keep(keeping),
+            let ids = |of: &dyn Fn(&PurposeState<'w>) -> bool| -> Vec<&'w str> {
+                needing.iter().filter(|s| of(s)).map(|s| s.purpose.id.as_str()).collect()
+            };
+            if ids(&|s| s.purpose.is_active()).is_empty() {
+                return Fate::KeepArchiveOnly(ids(&|_| true));
+            }
+            let keeping = ids(&|s| s.purpose.is_active() && s.state.keeps());
+            let waiting = ids(&|s| !s.purpose.is_active() && s.state.keeps() && s.until.is_none() && !s.open);
+            let moves = needing.iter().filter(|s| s.until.is_some() || s.open);
+            let archived: Vec<_> = moves.map(|s| (s.purpose.id.as_str(), s.until)).collect();
+            match (keeping.is_empty(), waiting.is_empty(), archived.is_empty()) {
+                (false, _, _) => Fate::Keep(keeping),
+                (_, false, _) => Fate::Waits(waiting),
+                (_, _, false) => Fate::Archive(archived),
+                _ => Fate::Clear(ids(&|_| true)),
             }
         };
         let fields: Vec<Field<'w>> =
             unmasked.into_iter().map(|(f, never_stored)| Field { fate: fate(&f, never_stored), ..f }).collect();
 
-        let kept = fields.iter().any(|f| !f.fate.clears()) || states.iter().any(|s| s.state.keeps());
+        let active_keeps = states.iter().any(|s| s.purpose.is_active() && s.state.keeps());
+        // What archives alone cover is a finding: it never moves, and its row stays with it.
+        let archives_alone = covered && !covered_here;
+        let kept = archives_alone || active_keeps || fields.iter().any(|f| !f.fate.clears());
         let disposition = match data.disposition {
             Disposition::Anonymise if !then_delete => Outcome::Anonymise,
             _ => Outcome::Delete,

@@ -8,6 +8,7 @@
 //! [`World`] is a database as rows; [`Reference`] the map, the policies, the instant and the orders; [`View`] one look at a world, in
 //! which `state` and `decide` answer; [`Reference::run`] a complete run.
 
+mod archive;
 mod closure;
 pub mod condition;
 pub mod dates;
@@ -31,7 +32,7 @@ use crate::policy::purpose::{OrderKind, Policy};
 
 pub use decide::{Decision, Fate, Field, Outcome, PurposeState};
 pub use pseudonym::PseudonymKey;
-pub use run::Census;
+pub use run::{Archived, Census};
 pub use state::{End, State};
 pub use value::Value;
 pub use view::{RowId, View};

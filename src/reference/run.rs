@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, HashSet};
 use std::rc::Rc;
 
-use super::decide::{Decision, Outcome};
+use chrono::NaiveDate;
+
+use super::decide::{Decision, Fate, Outcome};
 use super::masking;
 use super::state::State;
 use super::view::View;
@@ -71,6 +73,23 @@ pub(super) fn sequence<'w>(map: &'w DataMap, world: &World) -> Vec<&'w str> {
     placed
 }
 
+/// A value that went into an archive.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Archived {
+    /// The purpose that keeps it there.
+    pub purpose: String,
+    /// Until the end of which day; `None` for one that is not known yet.
+    pub until: Option<NaiveDate>,
+    /// The data set of its row.
+    pub data_set: String,
+    /// The key of its row.
+    pub key: Key,
+    /// Its column.
+    pub column: String,
+    /// The value.
+    pub value: Value,
+}
+
 impl<'a> Reference<'a> {
     /// How each purpose of its data set stands to a record, by purpose id. Empty for a row that is no root row of the world.
     #[must_use]
@@ -92,23 +111,29 @@ impl<'a> Reference<'a> {
     /// The world after a complete run.
     #[must_use]
     pub fn run(&self, world: &World) -> World {
-        let mut world = world.clone();
+        self.run_with_archives(world).0
+    }
+
+    /// The world after a complete run, and what went into archives.
+    #[must_use]
+    pub fn run_with_archives(&self, world: &World) -> (World, Vec<Archived>) {
+        let (mut world, mut archived) = (world.clone(), Vec::new());
         let sequence = Rc::new(sequence(self.map, &world));
         loop {
             let mut changed = false;
             for position in 0..sequence.len() {
-                let changes = self.turn(&world, &sequence, position);
+                let changes = self.turn(&world, &sequence, position, &mut archived);
                 changed |= !changes.is_empty();
                 apply(&mut world, changes);
             }
             if !changed {
-                return world;
+                return (world, archived);
             }
         }
     }
 
     /// What the turn of one data set changes.
-    fn turn(&self, world: &World, sequence: &Rc<Vec<&str>>, position: usize) -> Vec<Change> {
+    fn turn(&self, world: &World, sequence: &Rc<Vec<&str>>, position: usize, archived: &mut Vec<Archived>) -> Vec<Change> {
         let view = View::within(self, world, Rc::new(sequence.to_vec()), true);
         let roots: Vec<_> = view.rows(sequence[position]).collect();
         let is_due = |d: &Decision<'_>| matches!(d.outcome, Outcome::Delete | Outcome::Anonymise);
@@ -117,6 +142,18 @@ impl<'a> Reference<'a> {
         let mut changes: Vec<Change> =
             going.iter().map(|r| Change { table: r.table, key: view.key(*r).clone(), value: None }).collect();
         for root in roots {
+            for field in &view.decide(root).fields {
+                let Fate::Archive(to) = &field.fate else { continue };
+                let value = view.value(field.row, field.column).cloned().unwrap_or(Value::Null);
+                archived.extend(to.iter().map(|(purpose, until)| Archived {
+                    purpose: (*purpose).to_owned(),
+                    until: *until,
+                    data_set: field.data_set.to_owned(),
+                    key: field.key.clone(),
+                    column: field.column.to_owned(),
+                    value: value.clone(),
+                }));
+            }
             for field in view.decide(root).fields.iter().filter(|f| f.fate.clears() && !going.contains(&f.row)) {
                 let data = view.data_set(field.row);
                 let column =

@@ -8,7 +8,7 @@ use super::moment::{self, Moment};
 use super::value::Value;
 use super::view::{RowId, View};
 use super::{dates, decide::needs_of_parent};
-use crate::policy::map::{DataSet, Event, Missing, PeriodUnit, Related, Test};
+use crate::policy::map::{DataSet, Event, Missing, Related, Test};
 use crate::policy::period::Period;
 use crate::policy::purpose::{Cap, OrderKind, Policy, Purpose, When};
 use crate::policy::start::{Combine, Rounding, Start};
@@ -98,7 +98,7 @@ impl<'w> View<'w> {
         }
     }
 
-    fn moment(&self, event: &Event, value: &Value, policy: Tz) -> Moment {
+    pub(super) fn moment(&self, event: &Event, value: &Value, policy: Tz) -> Moment {
         let local = event.zone.or(self.reference.map.time_zone).unwrap_or(policy);
         moment::read(value, event.format.as_ref().map(|f| f.value), local, policy)
     }
@@ -213,20 +213,7 @@ impl<'w> View<'w> {
             Cap::Start(start, keeps) => self.start(asked, start, keeps.value) == Answer::Due,
             Cap::Named(name) => {
                 if let (Some(column), Some(start)) = (asked.data.period(name), &purpose.starts) {
-                    let number = self.value(asked.row, &column.column).and_then(|v| match v {
-                        Value::Bool(_) | Value::Text(_) => None,
-                        other => other.number().filter(|n| n.scale == 0).map(|n| n.mantissa),
-                    });
-                    let Some(n) = number.and_then(|n| u32::try_from(n).ok()).filter(|n| (1..=9_999).contains(n)) else {
-                        return false;
-                    };
-                    let period = match column.unit {
-                        PeriodUnit::Years => Period::Calendar { months: n * 12, days: 0 },
-                        PeriodUnit::Months => Period::Calendar { months: n, days: 0 },
-                        PeriodUnit::Weeks => Period::Calendar { months: 0, days: n * 7 },
-                        PeriodUnit::Days => Period::Calendar { months: 0, days: n },
-                    };
-                    return self.start(asked, start, period) == Answer::Due;
+                    return self.period_of(asked, column).is_some_and(|period| self.start(asked, start, period) == Answer::Due);
                 }
                 asked.data.event(name).is_some_and(|event| self.date_cap_is_due(asked, event))
             }

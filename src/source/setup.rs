@@ -1,4 +1,4 @@
-//! The SQL that prepares a source: our three tables and a role that may do what enforcement needs and nothing else.
+//! The SQL that prepares a source: our tables and a role that may do what enforcement needs and nothing else.
 //!
 //! The script is printed for review and run by whoever administers the database; this program never runs it by itself.
 //! Running it again changes nothing, except that the grants on the tables that it names become exactly those it lists.

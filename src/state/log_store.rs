@@ -26,6 +26,8 @@ pub enum Class {
     Batch,
     /// From `order_placed` to `order_lifted`.
     Order,
+    /// From `destruction_intended` to `destroyed`.
+    Destruction,
 }
 
 impl Class {
@@ -36,6 +38,7 @@ impl Class {
             Self::Run => "run",
             Self::Batch => "batch",
             Self::Order => "order",
+            Self::Destruction => "destruction",
         }
     }
 }
@@ -47,6 +50,79 @@ pub struct NewEntry {
     pub kind: &'static str,
     /// The leaf data.
     pub data: Vec<u8>,
+}
+
+/// An object of an archive that an entry sealed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedRow {
+    /// The batch that sealed it.
+    pub batch: [u8; 16],
+    /// Its number among the objects of the batch.
+    pub part: u32,
+    /// The entry that says so.
+    pub seq: u64,
+    /// The source that its records came from.
+    pub source: String,
+    /// The data set.
+    pub data_set: String,
+    /// The archive.
+    pub archive: String,
+    /// The purpose that keeps it.
+    pub purpose: String,
+    /// The last day on which it is kept, `YYYY-MM-DD`, where it is known.
+    pub until: Option<String>,
+    /// Whether it was not known when it was sealed.
+    pub open: bool,
+    /// Records in it.
+    pub records: u64,
+    /// The key of their MACs.
+    pub key_id: String,
+}
+
+/// Which objects of archives are asked for; `None` is any.
+#[derive(Debug, Clone, Default)]
+pub struct SealedQuery {
+    /// Of this source.
+    pub source: Option<String>,
+    /// Of this data set.
+    pub data_set: Option<String>,
+    /// In this archive.
+    pub archive: Option<String>,
+    /// Of this purpose.
+    pub purpose: Option<String>,
+    /// Whose last day is before this one, `YYYY-MM-DD`.
+    pub ended_before: Option<String>,
+    /// Whose last day is not known.
+    pub without_end: bool,
+    /// Of this batch.
+    pub batch: Option<[u8; 16]>,
+    /// Behind this one, in the order of batch and part.
+    pub after: Option<([u8; 16], u32)>,
+}
+
+/// The objects of one archive purpose, counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SealedGroup {
+    /// The source that their records came from.
+    pub source: String,
+    /// The archive.
+    pub archive: String,
+    /// The data set.
+    pub data_set: String,
+    /// The purpose.
+    pub purpose: String,
+    /// Objects.
+    pub objects: u64,
+    /// Records.
+    pub records: u64,
+    /// Records whose last day is past.
+    pub due: u64,
+    /// Records whose last day is not known.
+    pub open: u64,
+    /// The next last day that is not past.
+    pub next_end: Option<String>,
+    /// The oldest last day that is past.
+    pub oldest_overdue: Option<String>,
 }
 
 /// A document to keep.
@@ -77,6 +153,12 @@ pub struct Commit {
     pub opened: Vec<(Class, [u8; 16], u64)>,
     /// Closed by these entries and opened by earlier ones.
     pub closed: Vec<(Class, [u8; 16])>,
+    /// Objects of archives that these entries sealed.
+    pub sealed: Vec<SealedRow>,
+    /// Objects of which these entries say the last day: batch, part, `YYYY-MM-DD`.
+    pub dated: Vec<([u8; 16], u32, String)>,
+    /// Objects that these entries destroyed: batch and part.
+    pub unsealed: Vec<([u8; 16], u32)>,
     /// Documents; those that are there already are left as they are.
     pub documents: Vec<NewDocument>,
     /// Signed notes over the log up to its new size.
@@ -132,6 +214,12 @@ pub trait LogStore: Send + Sync {
     fn open(&self, class: Class) -> Pending<'_, Vec<StoredEntry>>;
     /// The entry that opened this, while it is open.
     fn opened_by(&self, class: Class, id: [u8; 16]) -> Pending<'_, Option<StoredEntry>>;
+    /// Up to `limit` objects of archives, in the order of batch and part.
+    fn sealed(&self, query: SealedQuery, limit: u32) -> Pending<'_, Vec<SealedRow>>;
+    /// The objects of archives by source, archive, data set and purpose, counted as of a day, `YYYY-MM-DD`.
+    fn sealed_groups(&self, today: String) -> Pending<'_, Vec<SealedGroup>>;
+    /// Whether the MACs of some object in an archive are under this key.
+    fn sealed_under(&self, key_id: String) -> Pending<'_, bool>;
     /// All checkpoints, smallest first; those of one size in the order of their making.
     fn checkpoints(&self) -> Pending<'_, Vec<StoredCheckpoint>>;
     /// The checkpoint that covers most, the newest of them.

@@ -10,11 +10,13 @@ mod log_store;
 mod source_store;
 mod sqlite;
 mod sqlite_log;
+mod sqlite_sealed;
 
 pub use directory::{private_dir, read_private, refuse_open_dir, write_private};
 pub use error::StateError;
 pub use log_store::{
-    Class, Commit, Head, LogStore, NewDocument, NewEntry, Pending, StoredCheckpoint, StoredDocument, StoredEntry,
+    Class, Commit, Head, LogStore, NewDocument, NewEntry, Pending, SealedGroup, SealedQuery, SealedRow, StoredCheckpoint,
+    StoredDocument, StoredEntry,
 };
 pub use source_store::KnownSource;
 pub use sqlite::{Access, State};

@@ -3,7 +3,10 @@
 use sqlx::sqlite::SqlitePool;
 use sqlx::{QueryBuilder, Row as _, Sqlite};
 
-use super::log_store::{Class, Commit, Head, LogStore, Pending, StoredCheckpoint, StoredDocument, StoredEntry};
+use super::log_store::{
+    Class, Commit, Head, LogStore, Pending, SealedGroup, SealedQuery, SealedRow, StoredCheckpoint, StoredDocument, StoredEntry,
+};
+use super::sqlite_sealed;
 use super::{Access, State, StateError};
 
 /// How many entries one INSERT carries: large enough that statements cost little, small enough to stay prepared.
@@ -24,11 +27,11 @@ impl SqliteLog {
     }
 }
 
-fn sql(n: u64) -> Result<i64, StateError> {
+pub(super) fn sql(n: u64) -> Result<i64, StateError> {
     i64::try_from(n).map_err(|_| StateError::Damaged("a number exceeds 63 bits"))
 }
 
-fn unsigned(n: i64) -> Result<u64, StateError> {
+pub(super) fn unsigned(n: i64) -> Result<u64, StateError> {
     u64::try_from(n).map_err(|_| StateError::Damaged("a negative position"))
 }
 
@@ -112,8 +115,10 @@ fn rows(commit: &Commit) -> Result<(QueryBuilder<Sqlite>, u64), StateError> {
         all.push("INSERT INTO log_open (class, id, seq) VALUES (").push_bind(class.name()).push(", ").push_bind(id.as_slice());
         all.push(", ").push_bind(sql(*seq)?).push(");");
     }
+    sqlite_sealed::rows(commit, &mut all)?;
     let hashes = usize::from(!commit.hashes.is_empty());
-    Ok((all, (commit.entries.len() + hashes + commit.closed.len() + commit.opened.len()) as u64))
+    let catalogue = commit.sealed.len() + commit.dated.len() + commit.unsealed.len();
+    Ok((all, (commit.entries.len() + hashes + commit.closed.len() + commit.opened.len() + catalogue) as u64))
 }
 
 impl LogStore for SqliteLog {
@@ -226,6 +231,24 @@ impl LogStore for SqliteLog {
             .fetch_optional(&self.pool)
             .await?;
             row.as_ref().map(entry_of).transpose()
+        })
+    }
+
+    fn sealed(&self, query: SealedQuery, limit: u32) -> Pending<'_, Vec<SealedRow>> {
+        Box::pin(async move { sqlite_sealed::sealed(&self.pool, query, limit).await })
+    }
+
+    fn sealed_groups(&self, today: String) -> Pending<'_, Vec<SealedGroup>> {
+        Box::pin(async move { sqlite_sealed::groups(&self.pool, &today).await })
+    }
+
+    fn sealed_under(&self, key_id: String) -> Pending<'_, bool> {
+        Box::pin(async move {
+            let found: bool = sqlx::query_scalar("SELECT EXISTS (SELECT 1 FROM log_sealed WHERE key_id = ?)")
+                .bind(key_id)
+                .fetch_one(&self.pool)
+                .await?;
+            Ok(found)
         })
     }
 

@@ -1,6 +1,6 @@
 //! Reading the cases.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -9,14 +9,19 @@ use retentiond::plan::schema::Engine;
 use toml::{Table, Value};
 
 use crate::play::{Becomes, Outcome};
+use crate::takes::{self, Kept, Takes};
 
 /// The cases of one statement.
 pub struct Case {
     pub statement: String,
     /// Folder of `config/examples`.
     pub organisation: String,
+    /// Its policy's file there.
+    pub policy: String,
     /// Tables that the records use, parents first.
     pub tables: Vec<String>,
+    /// What archive purposes take, by purpose.
+    pub archived: BTreeMap<String, Takes>,
     pub runs: Vec<Run>,
 }
 
@@ -26,7 +31,31 @@ pub struct Run {
     /// Values in it that must never be stored.
     pub incidents: usize,
     pub records: Vec<Record>,
+    /// Runs of the same database after this one, in their order.
+    pub later: Vec<Later>,
 }
+
+/// A run after the first one: what happened before it, which open ends it dates, and what it destroys in archives.
+pub struct Later {
+    pub now: DateTime<Utc>,
+    pub happens: Vec<Happening>,
+    /// The number of a record in its run, a purpose, and the last day that was not known before.
+    pub dated: BTreeSet<(usize, String, NaiveDate)>,
+    /// Purposes, each with the last day that was kept.
+    pub destroyed: BTreeSet<Ended>,
+}
+
+/// What the application changed in one row.
+pub struct Happening {
+    pub table: String,
+    /// The value of the row's key.
+    pub key: String,
+    /// Columns and their new values.
+    pub set: Vec<(String, SeedValue)>,
+}
+
+/// The objects of an archive purpose that are kept until the same day, or of which nobody knows it yet.
+pub type Ended = (String, Option<NaiveDate>);
 
 /// Rows that belong together, and an order on them.
 pub struct Record {
@@ -42,6 +71,8 @@ pub struct Row {
     pub table: String,
     pub columns: BTreeMap<String, SeedValue>,
     pub becomes: Outcome,
+    /// The archive purposes that keep something of it after the run.
+    pub archived: BTreeMap<String, Kept>,
 }
 
 /// An order that was placed before the run.
@@ -81,32 +112,55 @@ impl Case {
         let table: Table = toml::from_str(text).unwrap_or_else(|e| panic!("{file}: {e}"));
         let tables: Vec<String> = array(&table["tables"]).iter().map(text_of).collect();
         let (defaults, masked) = (inner(&table, "defaults"), inner(&table, "masked"));
+        let archived = table.get("archived").map(takes::read).unwrap_or_default();
         let run = |run: &Value| Run {
             now: instant(&run["now"]),
+            later: run.get("later").map(|l| array(l).iter().map(later).collect()).unwrap_or_default(),
             incidents: run.get("incidents").map_or(0, |n| usize::try_from(n.as_integer().unwrap()).unwrap()),
             records: array(&run["records"])
                 .iter()
                 .enumerate()
-                .map(|(i, r)| record(i + 1, r.as_table().unwrap(), &tables, &defaults, &masked, file))
+                .map(|(i, r)| {
+                    record(
+                        i + 1,
+                        r.as_table().unwrap(),
+                        &Rules { tables: &tables, defaults: &defaults, masked: &masked, archived: &archived },
+                        file,
+                    )
+                })
                 .collect(),
         };
         Self {
             statement: text_of(&table["statement"]),
             organisation: text_of(&table["organisation"]),
+            policy: table.get("policy").map_or_else(|| "policy.toml".to_owned(), text_of),
             runs: array(&table["run"]).iter().map(run).collect(),
+            archived,
             tables,
         }
     }
 }
 
-const RESERVED: [&str; 4] = ["says", "only", "becomes", "order"];
+const RESERVED: [&str; 5] = ["says", "only", "becomes", "order", "archived"];
 
-fn record(n: usize, record: &Table, tables: &[String], defaults: &Table, masked: &Table, file: &str) -> Record {
+/// What a case says of all its rows.
+struct Rules<'c> {
+    tables: &'c [String],
+    defaults: &'c Table,
+    masked: &'c Table,
+    archived: &'c BTreeMap<String, Takes>,
+}
+
+fn record(n: usize, record: &Table, rules: &Rules<'_>, file: &str) -> Record {
+    let Rules { tables, defaults, masked, archived: taken } = *rules;
     let says = text_of(&record["says"]);
     for key in record.keys() {
         assert!(RESERVED.contains(&key.as_str()) || tables.contains(key), "{file}: {says}: `{key}` is neither a table nor a key");
     }
     let of_all = Becomes::read(&record["becomes"], masked);
+    let archived_all = record.get("archived").map(takes::ends).unwrap_or_default();
+    let unknown = archived_all.keys().find(|p| !taken.contains_key(*p));
+    assert!(unknown.is_none(), "{file}: {says}: [archived.{}] is missing", unknown.unwrap());
     let mut rows = Vec::new();
     for table in tables {
         let given = match record.get(table) {
@@ -117,17 +171,21 @@ fn record(n: usize, record: &Table, tables: &[String], defaults: &Table, masked:
         for (position, row) in given.iter().enumerate() {
             let numbers = Numbers { n, k: 100 * n + position };
             let mut columns = BTreeMap::new();
-            let mut becomes = of_all.of(table);
+            let (mut becomes, mut archived) = (of_all.of(table), archived_all.clone());
             for (column, value) in
                 defaults.get(table).and_then(Value::as_table).into_iter().flatten().chain(row.as_table().unwrap())
             {
                 if column == "becomes" {
                     becomes = Outcome::read(value, table, masked);
+                } else if column == "archived" {
+                    archived = takes::ends(value);
                 } else {
                     columns.insert(column.clone(), numbers.value(value));
                 }
             }
-            rows.push(Row { table: table.clone(), columns, becomes });
+            let archived =
+                archived.into_iter().filter_map(|(purpose, end)| Some((purpose.clone(), end.of(table, &taken[&purpose])?)));
+            rows.push(Row { table: table.clone(), columns, becomes, archived: archived.collect() });
         }
     }
     assert!(!rows.is_empty(), "{file}: {says}: no row");
@@ -136,6 +194,31 @@ fn record(n: usize, record: &Table, tables: &[String], defaults: &Table, masked:
         order: record.get("order").map(order),
         says,
         rows,
+    }
+}
+
+fn later(value: &Value) -> Later {
+    let each = |(purpose, days): (&String, &Value)| -> Vec<Ended> {
+        array(days).iter().map(|day| (purpose.clone(), Some(plain(day).parse().unwrap()))).collect()
+    };
+    let in_table = |key: &str| value.get(key).and_then(Value::as_table).into_iter().flatten();
+    let dated = in_table("dated").flat_map(|(purpose, records)| {
+        let of = |(number, day): (&String, &Value)| (number.parse().unwrap(), purpose.clone(), plain(day).parse().unwrap());
+        records.as_table().unwrap().iter().map(of).collect::<Vec<_>>()
+    });
+    let happens = in_table("happens").flat_map(|(table, rows)| {
+        let numbers = Numbers { n: 0, k: 0 };
+        let of = |(key, set): (&String, &Value)| {
+            let set = set.as_table().unwrap().iter().map(|(column, value)| (column.clone(), numbers.value(value)));
+            Happening { table: table.clone(), key: key.clone(), set: set.collect() }
+        };
+        rows.as_table().unwrap().iter().map(of).collect::<Vec<_>>()
+    });
+    Later {
+        now: instant(&value["now"]),
+        happens: happens.collect(),
+        dated: dated.collect(),
+        destroyed: in_table("destroyed").flat_map(each).collect(),
     }
 }
 
@@ -186,11 +269,11 @@ fn inner(table: &Table, key: &str) -> Table {
     table[key].as_table().unwrap().clone()
 }
 
-fn array(value: &Value) -> &Vec<Value> {
+pub fn array(value: &Value) -> &Vec<Value> {
     value.as_array().unwrap()
 }
 
-fn text_of(value: &Value) -> String {
+pub fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value:?} is not a text")).to_owned()
 }
 

@@ -11,6 +11,7 @@ use retentiond::plan::resolve::Resolved;
 use retentiond::plan::schema::Engine;
 use retentiond::reference::{Order, Target, Value};
 
+use crate::archived;
 use crate::case::{Case, Row};
 use crate::enforcement::{Fixture, rules, unlimited};
 use crate::play::{Outcome, Scene};
@@ -40,9 +41,9 @@ async fn journalled(fixture: &Fixture<'_>) -> (BTreeSet<Mac>, u64) {
     (macs, incidents)
 }
 
-async fn play(scene: &Scene<'_>, name: &str) -> Vec<String> {
+async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
     let stage = &scene.stage;
-    let (map, policy) = (shipped(&stage.organisation, "map.toml"), shipped(&stage.organisation, "policy.toml"));
+    let (map, policy) = (shipped(&stage.organisation, "map.toml"), shipped(&stage.organisation, &case.policy));
     let rules = rules(&map, &[&policy]);
     let source = rules.map.source.value.clone();
     let fixture = Fixture::new(stage.engine, &stage.database, &source, scene.run.now).await;
@@ -72,6 +73,7 @@ async fn play(scene: &Scene<'_>, name: &str) -> Vec<String> {
     if journalled != changed {
         wrong.push(format!("the journal names {} changed rows, {} changed", journalled.len(), changed.len()));
     }
+    wrong.extend(archived::differences(scene, &case.archived, &fixture, &mac).await);
     if (incidents > 0) != (scene.run.incidents > 0) {
         wrong.push(format!("{incidents} incidents in the journal, {} in the data", scene.run.incidents));
     }
@@ -79,6 +81,7 @@ async fn play(scene: &Scene<'_>, name: &str) -> Vec<String> {
     if again.changed() > 0 {
         wrong.push(format!("a second run changed {} rows", again.changed()));
     }
+    wrong.extend(archived::ends(scene, &case.archived, &fixture, &rules).await);
     wrong.into_iter().map(|w| format!("{name}: {w}")).collect()
 }
 
@@ -88,7 +91,7 @@ async fn all(engine: Engine) {
         for run in &case.runs {
             let Some(scene) = Scene::set(&case, run, engine).await else { return };
             let name = format!("{} at {} on {}", case.statement, run.now, engine.name());
-            wrong.extend(play(&scene, &name).await);
+            wrong.extend(play(&case, &scene, &name).await);
         }
     }
     assert!(wrong.is_empty(), "{} differences:\n{}", wrong.len(), wrong.join("\n"));

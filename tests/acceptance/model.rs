@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use chrono::NaiveDate;
 use retentiond::demo::SeedValue;
 use retentiond::plan::schema::Engine;
 use retentiond::policy::located::Faults;
 use retentiond::policy::map::DataMap;
 use retentiond::policy::read_policy;
-use retentiond::reference::{ForeignKey, Order, Reference, Table, TableId, Target, Value, World};
+use retentiond::reference::{Archived, ForeignKey, Order, Reference, Table, TableId, Target, Value, World};
 
 use crate::case::Case;
 use crate::play::{Masked, Outcome, Scene};
@@ -18,7 +19,7 @@ async fn the_reference_model_agrees_with_every_case() {
     let mut compared = 0;
     for case in Case::all() {
         let mut faults = Faults::default();
-        let policy = read_policy::read(&shipped(&case.organisation, "policy.toml"), 0, &mut faults).unwrap();
+        let policy = read_policy::read(&shipped(&case.organisation, &case.policy), 0, &mut faults).unwrap();
         for run in &case.runs {
             let Some(scene) = Scene::set(&case, run, Engine::Sqlite).await else { panic!("SQLite is always there") };
             let map = &scene.stage.map;
@@ -33,7 +34,9 @@ async fn the_reference_model_agrees_with_every_case() {
                     lifted: o.lifted,
                 })
                 .collect();
-            let after = Reference { map, policies: vec![&policy], now: run.now, orders: &orders }.run(&before);
+            let model = Reference { map, policies: vec![&policy], now: run.now, orders: &orders };
+            let (after, sealed) = model.run_with_archives(&before);
+            assert_eq!(in_model(&sealed), in_case(&scene), "{} at {}: archives", case.statement, run.now);
             for record in scene.records() {
                 for row in &record.rows {
                     let Some(data) = scene.stage.data_set(&row.table) else { continue };
@@ -55,6 +58,32 @@ async fn the_reference_model_agrees_with_every_case() {
         }
     }
     assert!(compared > 500, "only {compared} rows");
+}
+
+/// A value in an archive: purpose, last day, data set, key, column, value.
+type InArchive = (String, Option<NaiveDate>, String, Vec<Value>, String, String);
+
+fn in_model(sealed: &[Archived]) -> Vec<InArchive> {
+    let one = |a: &Archived| (a.purpose.clone(), a.until, a.data_set.clone(), a.key.clone(), a.column.clone(), shown(&a.value));
+    let mut all: Vec<InArchive> = sealed.iter().map(one).collect();
+    all.sort();
+    all
+}
+
+fn in_case(scene: &Scene<'_>) -> Vec<InArchive> {
+    let mut all = Vec::new();
+    for row in scene.records().flat_map(|r| &r.rows) {
+        for (purpose, kept) in &row.archived {
+            let data = scene.stage.data_set(&row.table).unwrap();
+            let key: Vec<Value> = data.key.iter().map(|k| value(&row.columns[&k.value])).collect();
+            for column in &kept.columns {
+                let Some(held) = row.columns.get(column).filter(|v| **v != SeedValue::Null) else { continue };
+                all.push((purpose.clone(), kept.until, data.id.value.clone(), key.clone(), column.clone(), shown(&value(held))));
+            }
+        }
+    }
+    all.sort();
+    all
 }
 
 /// Changed columns with what they hold now.

@@ -145,7 +145,7 @@ pub struct Placed {
 pub struct Scene<'a> {
     pub stage: Stage,
     pub run: &'a Run,
-    before: BTreeMap<String, Stored>,
+    pub before: BTreeMap<String, Stored>,
 }
 
 impl<'a> Scene<'a> {

@@ -13,7 +13,11 @@ fn the_demonstration_ends_well_and_its_next_commands_work_as_printed() {
     assert!(answer.out.contains("0 differences") && answer.out.contains(", sound"), "{answer:?}");
     let (_, next) = answer.out.split_once("Next, on the same files:\n").expect("the next commands");
     let commands: Vec<&str> = next.lines().map(str::trim).filter(|l| !l.is_empty()).collect();
-    assert!(commands.len() >= 5, "{commands:?}");
+    assert!(commands.len() >= 5 && commands.iter().filter(|c| c.contains(" archive ")).count() == 3, "{commands:?}");
+    let identity = here.join("five/archive.key");
+    assert!(answer.out.contains("five/archive.key"), "{answer:?}");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&identity).expect("the identity").permissions());
+    assert_eq!(mode & 0o777, 0o600);
     for command in commands {
         let output = std::process::Command::new("sh")
             .current_dir(&here)

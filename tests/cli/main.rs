@@ -1,5 +1,6 @@
 //! The commands as users meet them: what they print, what they refuse, what they exit with, and that no personal value leaves the database.
 
+mod archives;
 mod canary;
 mod codes;
 mod core_dump;

@@ -13,6 +13,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod archive;
 mod child;
 mod cuts;
 mod disk;

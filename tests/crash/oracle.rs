@@ -7,6 +7,7 @@ use retentiond::journal::{Entry, Event, Hash, Id128, KeyId, Macs, Name, Outcome,
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::source::Session;
 
+use crate::archive::{archived, only_known};
 use crate::scene::{Record, Rows, TABLES};
 use crate::stage::{Inside, Stage, batches, own, rows};
 
@@ -59,6 +60,8 @@ pub async fn judge(stage: &Stage, mark: Mark) -> Phase {
     }
     assert_eq!(named(&inside, stage, &ledger), stage.scene.changed(&found), "the ledger names what is gone, and nothing else");
     let phase = phase_of(&left, &ledger);
+    // Whoever has left is in the archive, whatever the journal knows of it.
+    archived(stage, &inside, &named(&inside, stage, &ledger), &batches_of(&ledger)).await;
 
     let settings = Settings { workers: stage.workers, ..batches(6, 40) };
     let outcome = inside.enforce(&stage.rules, settings).await.unwrap_or_else(|e| panic!("the run after the crash: {e}"));
@@ -69,6 +72,8 @@ pub async fn judge(stage: &Stage, mark: Mark) -> Phase {
     let (found, ledger) = witness(stage, &inside, mark).await;
     assert_eq!(found, stage.scene.after, "every row is as it must be");
     assert_eq!(named(&inside, stage, &ledger), stage.scene.changed(&found));
+    archived(stage, &inside, &named(&inside, stage, &ledger), &batches_of(&ledger)).await;
+    only_known(&inside).await;
     consistent(stage, &inside, mark, &ledger).await;
     verified(&inside).await;
     inside.leave().await;
@@ -144,6 +149,10 @@ fn named(inside: &Inside, stage: &Stage, ledger: &[LedgerRow]) -> BTreeSet<Recor
         assert_eq!(row.n, row.macs[0].1.as_bytes().len() as u64 / 16);
     }
     all
+}
+
+fn batches_of(ledger: &[LedgerRow]) -> BTreeSet<String> {
+    ledger.iter().map(|row| row.batch.to_string()).collect()
 }
 
 /// All records of the scene by their MACs under a key.

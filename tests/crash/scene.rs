@@ -80,6 +80,13 @@ const PURPOSES: [(&str, &str, &str, &str); 5] = [
     ("account", "contract", "{ latest_of = [\"visited\"] }", "3 years"),
 ];
 
+/// Data sets whose records go into an archive when they are due, with what follows them, until five years later.
+pub const ARCHIVED: [(&str, &str); 4] =
+    [("log", "\"seen\""), ("client", "\"seen\""), ("reply", "\"said\""), ("account", "{ latest_of = [\"visited\"] }")];
+
+/// The tables whose rows are in those archives.
+pub const IN_ARCHIVES: [&str; 5] = ["log", "client", "note", "reply", "account"];
+
 /// Three years before yesterday and today, in Paris.
 const DUE: &str = "2023-11-21";
 const KEPT: &str = "2023-11-22";
@@ -100,6 +107,11 @@ pub fn scene_rules() -> Rules {
     for (data, basis, starts, keeps) in PURPOSES {
         policy.push_str(&format!(
             "[[purpose]]\nid = \"{data}s\"\ntitle = {{ fr = \"F\", en = \"P\" }}\nlegal_basis = \"{basis}\"\ndata = \"crm.{data}\"\nneeds = \"all\"\nstarts = {starts}\nkeeps = \"{keeps}\"\n"
+        ));
+    }
+    for (data, starts) in ARCHIVED {
+        policy.push_str(&format!(
+            "[[purpose]]\nid = \"{data}z\"\ntitle = {{ fr = \"A\", en = \"A\" }}\nlegal_basis = \"legal_obligation\"\ndata = \"crm.{data}\"\nneeds = \"all\"\nkept_in = \"archive:evidence\"\nstarts = {starts}\nkeeps = \"8 years\"\n"
         ));
     }
     rules(MAP, &[&policy])

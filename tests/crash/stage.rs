@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
 
+use retentiond::archive::Archives;
 use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::run::take_fence;
@@ -16,7 +17,7 @@ use retentiond::source::setup::{SetupRequest, script};
 use retentiond::source::{Session, Source, Target};
 use retentiond::state::{State, StateError};
 
-use crate::enforcement::{Rules, TestClock, prepare, unlimited};
+use crate::enforcement::{Rules, TestClock, archives, prepare, unlimited};
 use crate::scene::{HELD, Rows, Scene, TABLES, before, now, read_all, scene_rules, schema};
 use crate::support::{TestDatabase, database};
 
@@ -38,6 +39,7 @@ pub struct Inside {
     pub source: Source,
     pub state: State,
     pub journal: Journal,
+    pub archives: Archives,
 }
 
 /// The engines that were asked for.
@@ -114,6 +116,9 @@ impl Stage {
         self.db.run_sql(&format!("UPDATE {fence} SET epoch = 0, token = '', server_id = ''; DELETE FROM {ledger};")).await;
         self.refill().await;
         let _ = std::fs::remove_dir_all(self.state_dir());
+        for archive in ["archive-evidence", "archive-legal"] {
+            let _ = std::fs::remove_dir_all(self.scratch(archive));
+        }
         copy(&self.folder.path().join("first"), &self.state_dir());
     }
 
@@ -162,6 +167,7 @@ impl Stage {
 
 impl Inside {
     pub async fn open(state: &Path, target: &Target) -> Result<Self, EnforceError> {
+        let archives = archives(state.parent().unwrap());
         // A process that another test starts at this very moment holds, until it becomes its own program, whatever this one has just closed.
         let mut tries = 0;
         let state = loop {
@@ -173,7 +179,7 @@ impl Inside {
         };
         let journal = Journal::open(&state, Arc::new(TestClock(Mutex::new(now())))).await?;
         let source = Source::connect(target).await?;
-        Ok(Self { source, state, journal })
+        Ok(Self { source, state, journal, archives })
     }
 
     /// One run, as the command does it.
@@ -199,12 +205,14 @@ impl Inside {
     pub async fn work(&self, prepared: &Prepared, fence: Fence, settings: Settings) -> Result<RunOutcome, EnforceError> {
         let trigger = Trigger::Command;
         run(RunRequest {
+            scope: retentiond::enforce::Scope::Everything,
             source: &self.source,
             prepared,
             journal: &self.journal,
             fence,
             settings,
             full_census: true,
+            archives: &self.archives,
             watch: &Silent,
             trigger,
         })

@@ -1,6 +1,6 @@
 //! Watching a child's system calls with strace, and stepping in at one of them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 
@@ -28,6 +28,9 @@ pub struct Point {
     pub path: Option<String>,
     pub nth: usize,
 }
+
+/// Stands for any object of the archive: their names differ from run to run. Such a point is the nth call of a thread on whatever file.
+pub const AN_OBJECT: &str = "an object";
 
 /// How a traced child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +63,8 @@ pub fn points(stage: &Stage, calls: &str) -> (Vec<Point>, usize) {
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
     let folders = [stage.state_dir(), stage.file().parent().map(Path::to_path_buf).unwrap_or_default()];
     let mut counts: BTreeMap<(String, Option<String>, String), usize> = BTreeMap::new();
+    let archive = stage.scratch("archive-evidence").display().to_string();
+    let (mut calls_of, mut objects) = (BTreeMap::<(String, String), usize>::new(), BTreeSet::new());
     for line in std::fs::read_to_string(&log).unwrap().lines() {
         let Some((thread, rest)) = line.split_once(' ') else { continue };
         let Some((call, args)) = rest.trim_start().split_once('(') else { continue };
@@ -72,6 +77,12 @@ pub fn points(stage: &Stage, calls: &str) -> (Vec<Point>, usize) {
         };
         let Some(path) = path else { continue };
         let ours = path.starts_with('/') && folders.iter().any(|f| f.is_absolute() && Path::new(path).starts_with(f));
+        let of_thread = calls_of.entry((call.to_owned(), thread.to_owned())).or_default();
+        *of_thread += 1;
+        if path.starts_with(&archive) {
+            objects.insert((call.to_owned(), *of_thread));
+            continue;
+        }
         let path = match (ours, path.starts_with("socket:") || path.starts_with("TCP")) {
             (true, _) => Some(path.to_owned()),
             (_, true) => None,
@@ -79,7 +90,7 @@ pub fn points(stage: &Stage, calls: &str) -> (Vec<Point>, usize) {
         };
         *counts.entry((call.to_owned(), path, thread.to_owned())).or_default() += 1;
     }
-    let total = counts.values().sum();
+    let total = counts.values().sum::<usize>() + objects.len();
     let mut most: BTreeMap<(String, Option<String>), usize> = BTreeMap::new();
     for ((call, path, _), n) in counts {
         let most = most.entry((call, path)).or_default();
@@ -88,7 +99,8 @@ pub fn points(stage: &Stage, calls: &str) -> (Vec<Point>, usize) {
     let all = most
         .into_iter()
         .flat_map(|((call, path), most)| (1..=most).map(move |nth| Point { call: call.clone(), path: path.clone(), nth }));
-    (all.collect(), total)
+    let objects = objects.into_iter().map(|(call, nth)| Point { call, path: Some(AN_OBJECT.to_owned()), nth });
+    (all.chain(objects).collect(), total)
 }
 
 /// Runs a child with something happening at one of its calls.
@@ -101,7 +113,7 @@ pub fn strike(stage: &Stage, point: &Point, effect: Effect) -> End {
     };
     before.push("-e".to_owned());
     before.push(format!("inject={}:{what}:when={}{more}", point.call, point.nth));
-    if let Some(path) = &point.path {
+    if let Some(path) = point.path.as_ref().filter(|path| *path != AN_OBJECT) {
         before.extend(["-P".to_owned(), path.clone()]);
     }
     let output = command(stage, Pace::Full, &before).output().unwrap();

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use retentiond::archive::Archives;
 use retentiond::enforce::run::take_fence;
 use retentiond::enforce::{Point, RunRequest, Silent, Watch, run};
 use retentiond::journal::{Journal, Trigger};
@@ -96,12 +97,14 @@ fn child_that_enforces_until_it_is_killed() {
         let (settings, trigger) = (batches_of(7), Trigger::Command);
         let prepared = &prepared;
         run(RunRequest {
+            scope: retentiond::enforce::Scope::Everything,
             source: &source,
             prepared,
             journal: &journal,
             fence,
             settings,
             full_census: false,
+            archives: &Archives::default(),
             watch: &Silent,
             trigger,
         })

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod archived_types;
+mod archives;
 mod ceilings;
 mod circles;
 mod crash;
@@ -10,6 +12,7 @@ mod followers;
 mod held;
 mod keys;
 mod locks;
+mod open_ends;
 mod races;
 mod refusals;
 mod restore;

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use retentiond::archive::Archives;
 use retentiond::journal::{Journal, random_origin};
 use retentiond::plan::schema::Engine;
 use retentiond::source::{Source, Target};
@@ -19,7 +20,16 @@ impl<'d> Fixture<'d> {
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
         let source = Source::connect(&Target::new(other.database.url.clone())).await.unwrap();
-        Self { database: other.database, source, state, journal, clock, engine: other.engine, _folder: folder }
+        Self {
+            database: other.database,
+            source,
+            state,
+            journal,
+            clock,
+            engine: other.engine,
+            archives: Archives::default(),
+            _folder: folder,
+        }
     }
 
     /// The same database with the state of an existing directory.
@@ -29,7 +39,16 @@ impl<'d> Fixture<'d> {
         let journal = Journal::open(&state, clock.clone()).await.unwrap();
         let source = Source::connect(&Target::new(self.database.url.clone())).await.unwrap();
         let folder = tempfile::tempdir().unwrap();
-        Self { database: self.database, source, state, journal, clock, engine: self.engine, _folder: folder }
+        Self {
+            database: self.database,
+            source,
+            state,
+            journal,
+            clock,
+            engine: self.engine,
+            archives: Archives::default(),
+            _folder: folder,
+        }
     }
 
     /// Closes everything; the folder keeps the state in `state`.
@@ -47,6 +66,6 @@ impl<'d> Fixture<'d> {
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::open(&state, clock.clone()).await.unwrap();
         let source = Source::connect(&Target::new(database.url.clone())).await.unwrap();
-        Self { database, source, state, journal, clock, engine, _folder: folder }
+        Self { database, source, state, journal, clock, engine, archives: Archives::default(), _folder: folder }
     }
 }

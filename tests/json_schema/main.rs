@@ -18,7 +18,8 @@ const MAP: &str = include_str!("../../config/schema/map.schema.json");
 const SETTINGS: &str = include_str!("../../config/schema/settings.schema.json");
 
 /// Where every string literal of the reader stands: a key that it knows is one of them.
-const READER: [&str; 4] = [
+const READER: [&str; 5] = [
+    include_str!("../../src/config/archives.rs"),
     include_str!("../../src/config/shape.rs"),
     include_str!("../../src/policy/read_map.rs"),
     include_str!("../../src/policy/read_policy.rs"),
@@ -90,6 +91,11 @@ fn map(data_set: &str) -> String {
 const SETTINGS_ROOT: &str = "state = \"s\", policies = [\"p\"], sources = { c = { map = \"m\",url = \"sqlite:x\" } }";
 const SOURCE: &str = "map = \"m\", url = \"sqlite:x\"";
 
+const RECIPIENTS: &str = "recipients = [\"age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8\"]";
+const ARCHIVE: &str = "directory = \"d\", recipients = [\"age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8\"]";
+const LEAST_BUCKET: &str = "name = \"b\", region = \"r\", access_key_id = \"k\", secret_file = \"f\"";
+const BUCKET: &str = "name = \"b\", region = \"r\", access_key_id = \"k\"";
+
 /// Settings with this beside the state.
 fn settings(more: &str) -> String {
     format!("state = \"s\"\npolicies = [\"p\"]\n{more}\n")
@@ -153,6 +159,13 @@ fn tables() -> Vec<Described> {
         }),
         (Settings, "", SETTINGS_ROOT, |keys| keys.replace(", ", "\n")),
         (Settings, "source", SOURCE, |keys| settings(&format!("sources = {{ c = {{ {keys} }} }}"))),
+        (Settings, "archive", ARCHIVE, |keys| {
+            settings(&format!("archives = {{ a = {{ {keys} }} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
+        }),
+        (Settings, "bucket", LEAST_BUCKET, |keys| {
+            let archive = format!("{{ {RECIPIENTS}, bucket = {{ {keys} }} }}");
+            settings(&format!("archives = {{ a = {archive} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
+        }),
         (Settings, "ceilings", "rows = 1", |keys| {
             settings(&format!("ceilings = {{ {keys} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
         }),
@@ -277,8 +290,8 @@ fn the_settings_page_names_every_key() {
     for (_, definition, ..) in tables().iter().filter(|t| t.0 == Kind::Settings) {
         all.extend(keys(Kind::Settings, definition));
     }
-    // `[sources]` and `[ceilings]` are headings of the page.
-    let headings = ["sources", "ceilings"].map(str::to_owned);
+    // These are headings of the page.
+    let headings = ["sources", "ceilings", "archives"].map(str::to_owned);
     assert!(headings.iter().all(|h| page.contains(&format!("\n## `[{h}"))));
     all.retain(|k| !headings.contains(k));
     assert_eq!(named, all);

@@ -1,6 +1,6 @@
 //! Values: what the reader accepts the schemas accept, and what one refuses the other refuses.
 
-use super::{DATA_SET, EVENT, HEAD, Kind, PURPOSE, SOURCE, map, policy, settings};
+use super::{BUCKET, DATA_SET, EVENT, HEAD, Kind, PURPOSE, RECIPIENTS, SOURCE, map, policy, settings};
 
 /// A data set that says what its mask is.
 fn map_pseudonymised() -> (Kind, String) {
@@ -28,6 +28,7 @@ fn reader_and_schemas_agree_on_values() {
         purpose("at_most = [\"a\", { starts = \"e\", keeps = \"1 week\" }]"),
         purpose("ended_by = [\"objection\"], then = \"delete\", kept_in = \"active_base\""),
         purpose("reference = \"R\""),
+        purpose("starts = \"e\", keeps = \"5 years\", kept_in = \"archive:legal-2\""),
         data("uncovered = \"clear\""),
         data("uncovered = [\"clear\", \"dispose\"], accepts_race = true, triggers = [\"t\"]"),
         data("belongs_to = \"x\", on = { a = \"b\" }"),
@@ -85,6 +86,8 @@ fn reader_and_schemas_agree_on_values() {
         purpose("ended_by = [\"hold\"]"),
         purpose("then = \"anonymise\""),
         purpose("kept_in = \"archive\""),
+        purpose("starts = \"e\", keeps = \"5 years\", kept_in = \"archive:\""),
+        purpose("starts = \"e\", keeps = \"5 years\", kept_in = \"archive:Legal\""),
         (Kind::Policy, policy(HEAD, &PURPOSE.replace("\"all\"", "[]"))),
         (Kind::Policy, policy(HEAD, &PURPOSE.replace("\"all\"", "\"none\""))),
         (Kind::Policy, policy(HEAD, &PURPOSE.replace("consent", "interest"))),
@@ -143,7 +146,26 @@ fn reader_and_schemas_agree_on_values() {
         general("language = \"fr\"\nfull_census_days = 0"),
         general("ceilings = { share_percent = 100 }\nfull_census_days = 366"),
     ]);
+    let archive = |keys: &str| general(&format!("archives = {{ evidence = {{ {keys} }} }}"));
+    let bucket = |more: &str| archive(&format!("{RECIPIENTS}, bucket = {{ {BUCKET}, {more} }}"));
+    right.extend([
+        archive(&format!("{RECIPIENTS}, directory = \"d\"")),
+        bucket("secret_file = \"f\""),
+        bucket("secret_credential = \"c\", endpoint = \"https://s3.example\", prefix = \"p/\", allow_http = false"),
+        bucket("secret_file = \"f\", object_lock = \"compliance\""),
+        bucket("secret_file = \"f\", object_lock = \"governance\", allow_http = true"),
+    ]);
     let wrong = wrong.into_iter().chain([
+        archive("directory = \"d\""),
+        archive("directory = \"d\", recipients = []"),
+        archive("directory = \"d\", recipients = [\"AGE-SECRET-KEY-1TQVDDM\"]"),
+        archive(RECIPIENTS),
+        archive(&format!("{RECIPIENTS}, directory = \"d\", bucket = {{ {BUCKET}, secret_file = \"f\" }}")),
+        bucket("prefix = \"p\""),
+        bucket("secret_file = \"f\", secret_credential = \"c\""),
+        bucket("secret_file = \"f\", object_lock = \"legal\""),
+        bucket("secret_file = \"f\", allow_http = \"yes\""),
+        general(&format!("archives = {{ Evidence = {{ {RECIPIENTS}, directory = \"d\" }} }}")),
         source("url = \"sqlite:x\""),
         source("map = \"m\""),
         source(&format!("{SOURCE}, url_file = \"u\"")),

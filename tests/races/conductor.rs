@@ -58,7 +58,7 @@ fn next(point: Point) -> Point {
         Point::Found => Point::Intended,
         Point::Intended => Point::Fenced,
         Point::Fenced | Point::Taken => Point::Locked,
-        Point::Locked => Point::Acted,
+        Point::Locked | Point::Sealed => Point::Acted,
         Point::Acted | Point::Committed => Point::Committed,
     }
 }

@@ -19,9 +19,10 @@ use crate::session::Report;
 use crate::support::database;
 use crate::tally::Tally;
 use crate::team::Team;
+use crate::vault::Vault;
 
 /// How many schedules share a database and a journal: recovery reads the whole journal at every run.
-const CHAPTER: usize = 40;
+const CHAPTER: usize = 20;
 /// How many lanes work beside each other.
 const LANES: usize = 4;
 /// No run takes so long.
@@ -37,9 +38,10 @@ pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
     for schedule in schedules {
         by_shape.entry(schedule.shape).or_default().push(schedule);
     }
-    let chapters: VecDeque<(Shape, Vec<Schedule>)> = by_shape
+    // Every other one is played with an archive that takes everything that goes.
+    let chapters: VecDeque<(Shape, bool, Vec<Schedule>)> = by_shape
         .into_iter()
-        .flat_map(|(shape, all)| all.chunks(CHAPTER).map(|c| (shape, c.to_vec())).collect::<Vec<_>>())
+        .flat_map(|(shape, all)| all.chunks(CHAPTER).zip(0..).map(|(c, n)| (shape, n % 2 == 1, c.to_vec())).collect::<Vec<_>>())
         .collect();
     let (queue, total) = (Arc::new(Mutex::new(chapters)), Arc::new(Mutex::new(Some(Tally::default()))));
     let lanes = std::env::var("RETENTIOND_LANES").map_or(LANES, |text| text.parse().unwrap());
@@ -50,8 +52,8 @@ pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
                 let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
                 loop {
                     let next = queue.lock().unwrap().pop_front();
-                    let Some((shape, schedules)) = next else { return };
-                    let tally = runtime.block_on(chapter(engine, shape, &schedules));
+                    let Some((shape, archived, schedules)) = next else { return };
+                    let tally = runtime.block_on(chapter(engine, shape, archived, &schedules));
                     let mut total = total.lock().unwrap();
                     match (total.as_mut(), tally) {
                         (Some(all), Some(tally)) => all.add(tally),
@@ -67,14 +69,21 @@ pub fn play(engine: Engine, schedules: Vec<Schedule>) -> Option<Tally> {
     total.lock().unwrap().take()
 }
 
-async fn chapter(engine: Engine, shape: Shape, schedules: &[Schedule]) -> Option<Tally> {
+async fn chapter(engine: Engine, shape: Shape, archived: bool, schedules: &[Schedule]) -> Option<Tally> {
     let db = database(engine).await?;
     db.run_sql(&shape.schema(engine)).await;
     let fixture = Fixture::new(engine, &db, "crm", fixture_now()).await;
     let director = Director::new(engine, &db.url).await;
-    let oracle = Oracle::new(engine, shape, &db.url, &fixture.journal, &director).await;
-    let mut lane =
-        Lane { fixture: &fixture, director: &director, oracle: &oracle, rules: shape.rules(), plans: BTreeMap::new(), read: 0 };
+    let vault = archived.then(|| Vault::new(&fixture));
+    let oracle = Oracle::new(engine, shape, &db.url, &fixture.journal, &director, vault).await;
+    let mut lane = Lane {
+        fixture: &fixture,
+        director: &director,
+        oracle: &oracle,
+        rules: shape.rules(archived),
+        plans: BTreeMap::new(),
+        read: 0,
+    };
     let mut tally = Tally::default();
     for schedule in schedules {
         lane.schedule(schedule, &mut tally).await;
@@ -117,6 +126,9 @@ impl Lane<'_> {
         }
         for (table, id, fate) in self.oracle.snapshot().await.due(schedule.shape) {
             verdict.wrong.push(format!("{table} {id} is still due: {fate:?}"));
+        }
+        if let Some(left) = self.oracle.strangers(&verdict.batches).await {
+            verdict.wrong.push(left);
         }
         let failed = self.journal(verdict.batches, &mut verdict.wrong, &mut tally.aborted).await;
         if ended.reports.iter().any(Report::victim) {
@@ -177,7 +189,18 @@ impl Lane<'_> {
         let (settings, trigger) = (schedule.team.map_or_else(unlimited, Team::settings), Trigger::Command);
         let conducted = conductor.map(|conductor| Conducted { oracle: self.oracle, conductor });
         let watch = conducted.as_ref().map_or(self.oracle as &dyn Watch, |c| c);
-        let request = RunRequest { source, prepared, journal, fence, settings, full_census: false, watch, trigger };
+        let request = RunRequest {
+            source,
+            prepared,
+            journal,
+            fence,
+            settings,
+            full_census: false,
+            scope: retentiond::enforce::Scope::Everything,
+            archives: &self.fixture.archives,
+            watch,
+            trigger,
+        };
         let others = async {
             match conductor {
                 Some(conductor) => conductor.conduct().await,

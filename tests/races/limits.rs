@@ -38,7 +38,7 @@ async fn held(engine: Engine, shape: Shape, what: &str) {
     db.run_sql(&shape.fill(hold_table(engine))).await;
     // Enough rows for an index to be used: InnoDB locks every row that a statement reads on its way, and small tables are read whole.
     db.run_sql(&shape.crowd(engine, 400)).await;
-    let (rules, mut app) = (shape.rules(), Wire::connect(engine, &db.url).await.unwrap());
+    let (rules, mut app) = (shape.rules(false), Wire::connect(engine, &db.url).await.unwrap());
     let place = format!("{} {shape:?}: {what}", engine.name());
     app.execute(&format!("BEGIN; {}", change.steps[0])).await.unwrap();
     let outcome = fixture.run_with(&rules, unlimited(), &Silent).await.unwrap_or_else(|e| panic!("{place}: {e}"));

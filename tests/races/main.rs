@@ -23,6 +23,7 @@ mod session;
 mod simpler;
 mod tally;
 mod team;
+mod vault;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
 #[path = "../support/enforcement.rs"]

@@ -14,12 +14,14 @@ use crate::director::Director;
 use crate::model::{Fate, Snapshot};
 use crate::scene::{MASKED, Shape, TARGET};
 use crate::session::Wire;
+use crate::vault::{Vault, columns, is_masked};
 
 /// Ids that the application's transactions change by themselves.
 const VOLATILE: [i64; 6] = [TARGET, 70, 71, 77, 80, 7007];
 
 /// Looks over the shoulder of the engine.
 pub struct Oracle<'a> {
+    vault: Option<Vault<'a>>,
     pub engine: Engine,
     pub shape: Shape,
     pub journal: &'a Journal,
@@ -47,11 +49,18 @@ pub struct Verdict {
 }
 
 impl<'a> Oracle<'a> {
-    pub async fn new(engine: Engine, shape: Shape, url: &str, journal: &'a Journal, director: &'a Director) -> Self {
+    pub async fn new(
+        engine: Engine,
+        shape: Shape,
+        url: &str,
+        journal: &'a Journal,
+        director: &'a Director,
+        vault: Option<Vault<'a>>,
+    ) -> Self {
         let wire = Wire::connect(engine, url).await.unwrap();
         let (action, batches, wrong) = (String::new(), Vec::new(), Vec::new());
         let seen = Mutex::new(Seen { wire, action, before: None, seq: 0, batches, touched: 0, wrong });
-        Self { engine, shape, journal, director, seen }
+        Self { vault, engine, shape, journal, director, seen }
     }
 
     /// Fills the scene, and steps in at the steps of this action from now on.
@@ -108,6 +117,10 @@ impl<'a> Oracle<'a> {
             seen.wrong.push(format!("{action}: {} ledger rows for one commit", ledger.len()));
             return;
         };
+        let archived = match &self.vault {
+            Some(vault) => vault.taken(&row.batch).await,
+            None => Vec::new(),
+        };
         let mut named = 0;
         for (table, id) in before.ids() {
             let in_own = table == self.shape.root() || self.shape.child_is_record();
@@ -125,6 +138,16 @@ impl<'a> Oracle<'a> {
                 continue;
             }
             named += 1;
+            if let Some(said) = self.vault.as_ref().and_then(|_| archived.iter().find(|a| (a.0.as_str(), a.1) == (table, id))) {
+                if was.map(columns) != Some(said.2.clone()) {
+                    seen.wrong.push(format!(
+                        "{action}: {table} {id} was {was:?} when the batch committed, and went into the archive as {:?}",
+                        said.2
+                    ));
+                }
+            } else if self.vault.is_some() && table == self.shape.root() && !is_masked(was) {
+                seen.wrong.push(format!("{action}: {table} {id} went without the archive"));
+            }
             let fate = before.fate(self.shape, table, id);
             let deletes = with || action.ends_with(".delete");
             let wrong = if deletes { fate != Fate::Delete } else { !fate.is_due() };
@@ -144,6 +167,13 @@ impl<'a> Oracle<'a> {
         let batch = (row.batch.clone(), row.macs.clone());
         seen.touched += usize::try_from(named).unwrap_or(0);
         seen.batches.push(batch);
+    }
+
+    /// After a schedule: objects of batches that never committed; all are taken away.
+    pub async fn strangers(&self, batches: &[(String, Macs)]) -> Option<String> {
+        let left = self.vault.as_ref()?.empty().await;
+        let strange: Vec<String> = left.into_iter().filter(|batch| batches.iter().all(|(b, _)| b != batch)).collect();
+        (!strange.is_empty()).then(|| format!("objects of batches that never committed lie in the archive: {strange:?}"))
     }
 
     fn mac(&self, key_id: KeyId, table: &str, id: i64) -> Option<retentiond::journal::Mac> {
@@ -207,7 +237,9 @@ impl Watch for Oracle<'_> {
                 Point::Found => Some(1),
                 Point::Intended | Point::Taken => None,
                 Point::Fenced => Some(2),
-                Point::Locked => Some(3),
+                // What was sealed must be what is changed: there the application steps in.
+                Point::Locked if self.vault.is_some() => None,
+                Point::Locked | Point::Sealed => Some(3),
                 Point::Acted => Some(4),
                 Point::Committed => Some(5),
             };

@@ -31,6 +31,7 @@ async fn the_tenth_ledger_row_is_newer_than_the_ninth_and_slots_are_locked_in_th
                 action: "log.delete".to_owned(),
                 n: 0,
                 related: "[]".to_owned(),
+                sealed: "[]".to_owned(),
                 key_id: text[24..].to_owned(),
                 macs: Vec::new(),
                 log_size: seq * 10,

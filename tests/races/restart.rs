@@ -149,7 +149,7 @@ async fn restarted(servers: &Servers, engine: Engine, db: &TestDatabase, shape: 
     db.run_sql(&shape.schema(engine)).await;
     let fixture = Fixture::new(engine, db, "crm", fixture_now()).await;
     db.run_sql(&shape.fill(hold_table(engine))).await;
-    let rules = shape.rules();
+    let rules = shape.rules(false);
     let action = shape.actions().pop().unwrap();
     let change = format!("UPDATE {} SET seen = '2026-01-01' WHERE id = {TARGET}", shape.root());
     let watch = Restarting {

@@ -196,9 +196,17 @@ impl Shape {
         all.join(" UNION ALL ")
     }
 
-    /// Map and policy of this shape alone.
-    pub fn rules(self) -> Rules {
-        rules(&self.map(), &[&self.policy()])
+    /// Map and policy of this shape alone; with an archive for everything that goes, if asked for.
+    pub fn rules(self, archived: bool) -> Rules {
+        let mut policy = self.policy();
+        let of_child = self.child().filter(|_| archived && self.child_is_record());
+        for data in archived.then(|| self.root()).into_iter().chain(of_child) {
+            policy += &format!(
+                "[[purpose]]\nid = \"{data}z\"\ntitle = {{ fr = \"A\", en = \"A\" }}\nlegal_basis = \"legal_obligation\"\n\
+                 data = \"crm.{data}\"\nneeds = \"all\"\nkept_in = \"archive:evidence\"\nstarts = \"seen\"\nkeeps = \"30 years\"\n"
+            );
+        }
+        rules(&self.map(), &[&policy])
     }
 
     fn map(self) -> String {

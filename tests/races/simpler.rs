@@ -127,7 +127,7 @@ impl Form {
         db.run_sql(&self.shape.schema(self.engine)).await;
         let fixture = Fixture::new(self.engine, &db, "crm", fixture_now()).await;
         let director = Director::new(self.engine, &db.url).await.impatient();
-        let oracle = Oracle::new(self.engine, self.shape, &db.url, &fixture.journal, &director).await;
+        let oracle = Oracle::new(self.engine, self.shape, &db.url, &fixture.journal, &director, None).await;
         let mut wires = Vec::new();
         for _ in 0..if beside == Beside::Team { 2 } else { 1 } {
             wires.push(Wire::connect(self.engine, &db.url).await.unwrap());

@@ -1,8 +1,10 @@
 //! A source with everything that enforcement needs: a database of its own, our tables in it, a state directory, a journal, a clock that tests set.
 
+use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use chrono::{DateTime, Utc};
+use retentiond::archive::{Archive, Archives, Directory, Recipients, Store};
 use retentiond::clock::Clock;
 use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
@@ -64,6 +66,8 @@ pub struct Fixture<'d> {
     pub journal: Journal,
     pub clock: Arc<TestClock>,
     pub engine: Engine,
+    /// The archives that policies of tests name.
+    pub archives: Archives,
     /// Where the state is.
     pub _folder: tempfile::TempDir,
 }
@@ -86,7 +90,8 @@ impl<'d> Fixture<'d> {
         let state = State::create(&folder.path().join("state")).await.unwrap();
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
-        Self { database, source, state, journal, clock, engine, _folder: folder }
+        let archives = archives(folder.path());
+        Self { database, source, state, journal, clock, engine, archives, _folder: folder }
     }
 
     /// Compiles the plan of now.
@@ -125,12 +130,14 @@ impl<'d> Fixture<'d> {
         watch: &dyn Watch,
     ) -> Result<RunOutcome, EnforceError> {
         let request = RunRequest {
+            scope: retentiond::enforce::Scope::Everything,
             source: &self.source,
             prepared,
             journal: &self.journal,
             fence,
             settings,
             full_census: true,
+            archives: &self.archives,
             watch,
             trigger: Trigger::Command,
         };
@@ -231,4 +238,18 @@ pub async fn prepare(source: &Source, rules: &Rules, now: DateTime<Utc>) -> Prep
     session.done().await.unwrap();
     assert!(!faults.any_error(), "{:#?}", faults.sorted());
     prepared.unwrap()
+}
+
+/// Who opens the archives of tests. A key of nobody, made up for them.
+pub const IDENTITY: &str = "AGE-SECRET-KEY-1TQVDDMJAT0830WKJMH95PM6DU4ZKVVP2S7MDCJR6U8P53HP8K6RQMTJ27T";
+
+/// The archives of tests, below a folder: each in a directory of its own, opened by [`IDENTITY`].
+pub fn archives(folder: &Path) -> Archives {
+    let recipients = Recipients::parse(&["age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8"]).unwrap();
+    let mut all = Archives::default();
+    for name in ["evidence", "legal", "restricted"] {
+        let store = Store::Directory(Directory::new(&folder.join(format!("archive-{name}"))).unwrap());
+        all.0.insert(name.to_owned(), Archive { store, recipients: recipients.clone() });
+    }
+    all
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
-# Installs what the tests need beside Rust, on Debian and Ubuntu: PostgreSQL, MariaDB, Go with the sumdb packages, strace, sqlite3.
+# Installs what the tests need beside Rust, on Debian and Ubuntu: PostgreSQL, MariaDB, Go with the sumdb packages, strace, sqlite3,
+# age and zstd, and Python with what makes an environment of its own (for the S3 service).
 # Does nothing where all of it is there. Starts, stops and configures no service.
 set -eu
 
@@ -12,6 +13,9 @@ command -v go >/dev/null 2>&1 || missing="$missing golang-go"
 [ -d /usr/share/gocode/src/golang.org/x/mod/sumdb ] || missing="$missing golang-golang-x-mod-dev"
 command -v strace >/dev/null 2>&1 || missing="$missing strace"
 command -v sqlite3 >/dev/null 2>&1 || missing="$missing sqlite3"
+command -v age >/dev/null 2>&1 || missing="$missing age"
+command -v zstd >/dev/null 2>&1 || missing="$missing zstd"
+/usr/bin/python3 -c 'import ensurepip, venv' 2>/dev/null || missing="$missing python3-venv"
 [ -n "$missing" ] || exit 0
 
 if ! command -v apt-get >/dev/null 2>&1; then

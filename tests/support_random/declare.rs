@@ -6,7 +6,7 @@ use super::chance::Chance;
 use super::purposes::purposes;
 use super::shape::{DATED, Hangs, Shape, root_of};
 
-/// What the generator may use. All on by default.
+/// What the generator may use.
 #[derive(Debug, Clone, Copy)]
 pub struct Options {
     /// JSON masks.
@@ -15,11 +15,13 @@ pub struct Options {
     pub shifts: bool,
     /// Related rows.
     pub related: bool,
+    /// Purposes that keep in archives, by the seed of their own chance. None by default.
+    pub archives: Option<u64>,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Self { json: true, shifts: true, related: true }
+        Self { json: true, shifts: true, related: true, archives: None }
     }
 }
 
@@ -121,7 +123,7 @@ pub fn declare(c: &mut Chance, shapes: &[Shape], options: Options) -> Declared {
                 names.period = true;
             }
         }
-        let covered = !shape.is_root() || purposes(c, &mut policy, &mut boundaries, &names, shapes, at);
+        let covered = !shape.is_root() || purposes(c, &mut policy, &mut boundaries, &names, shapes, (at, options.archives));
         head(c, &mut map, shapes, at, covered);
         map += &details;
     }

@@ -10,7 +10,7 @@ mod declare;
 mod purposes;
 mod rows;
 mod shape;
-mod sql;
+pub mod sql;
 mod tangle;
 mod tangle_rows;
 
@@ -55,6 +55,12 @@ impl Case {
     /// changes no case of [`Case::new`].
     pub fn tangled(seed: u64) -> Self {
         Self::made(seed, Options::default(), Some(Chance::new(!seed)))
+    }
+
+    /// The case of a seed with purposes that keep in archives, tangled for odd seeds.
+    pub fn archiving(seed: u64) -> Self {
+        let options = Options { archives: Some(seed), ..Options::default() };
+        Self::made(seed, options, (seed % 2 == 1).then(|| Chance::new(!seed)))
     }
 
     fn made(seed: u64, options: Options, mut tangles: Option<Chance>) -> Self {

@@ -34,7 +34,7 @@ fn when(c: &mut Chance, names: &Names) -> String {
     }
 }
 
-fn start(c: &mut Chance, names: &Names, boundaries: &mut Vec<Boundary>) -> (String, String) {
+fn start(c: &mut Chance, names: &Names, boundaries: &mut Vec<Boundary>, hours: bool) -> (String, String) {
     let chosen: Vec<(String, bool)> = match names.tangled {
         true => tangled_events(c, names),
         false => c.some(&names.events, 35).into_iter().take(3).collect(),
@@ -49,7 +49,7 @@ fn start(c: &mut Chance, names: &Names, boundaries: &mut Vec<Boundary>) -> (Stri
     };
     let combine = c.pick(&["latest_of", "earliest_of"]);
     let starts = format!("{{ {combine} = [{list}]{rounding} }}");
-    if timed && rounding.is_empty() && c.percent(30) {
+    if hours && timed && rounding.is_empty() && c.percent(30) {
         let hours = c.between(0, 72);
         boundaries.push(Boundary { months: 0, days: u64::try_from(hours / 24).unwrap() });
         return (starts, format!("{hours} hours"));
@@ -80,7 +80,7 @@ pub fn purposes(
     boundaries: &mut Vec<Boundary>,
     names: &Names,
     shapes: &[Shape],
-    at: usize,
+    (at, archives): (usize, Option<u64>),
 ) -> bool {
     let mut needed: Vec<&str> = Vec::new();
     let categories = ["identity", "contact", "profile"];
@@ -118,11 +118,11 @@ pub fn purposes(
         }
         let timed = c.percent(90);
         if timed {
-            let (starts, keeps) = start(c, names, boundaries);
+            let (starts, keeps) = start(c, names, boundaries, true);
             writeln!(out, "starts = {starts}\nkeeps = \"{keeps}\"").unwrap();
         }
         if !timed || c.percent(30) {
-            writeln!(out, "at_most = [{}]", cap(c, names, timed, boundaries)).unwrap();
+            writeln!(out, "at_most = [{}]", cap(c, names, timed, boundaries, true)).unwrap();
         }
         if c.percent(20) {
             writeln!(out, "ended_by = [{}]", c.pick(&["", "\"objection\"", "\"erasure\"", "\"objection\", \"erasure\""]))
@@ -132,10 +132,46 @@ pub fn purposes(
             out.push_str("then = \"delete\"\n");
         }
     }
+    if let Some(seed) = archives {
+        // From a chance of its own, which changes no case without archives.
+        let mut c = Chance::new(seed.wrapping_add(at as u64 * 7_919));
+        let archived: Vec<&str> = categories.iter().copied().filter(|x| needed.contains(x)).collect();
+        for n in 0..c.between(0, 2) {
+            archive_purpose(&mut c, out, boundaries, names, shapes[at].name, (n, &archived));
+        }
+    }
     categories.iter().all(|x| needed.contains(x))
 }
 
-fn cap(c: &mut Chance, names: &Names, timed: bool, boundaries: &mut Vec<Boundary>) -> String {
+/// A purpose that keeps in an archive some of what purposes of the active base need.
+fn archive_purpose(
+    c: &mut Chance,
+    out: &mut String,
+    boundaries: &mut Vec<Boundary>,
+    names: &Names,
+    data_set: &str,
+    (n, needed): (i64, &[&str]),
+) {
+    let id = format!("{data_set}-z{n}");
+    let archive = *c.pick(&["evidence", "legal"]);
+    let basis = *c.pick(&["contract", "legal_obligation", "legitimate_interest"]);
+    write!(out, "[[purpose]]\nid = \"{id}\"\n{}\nlegal_basis = \"{basis}\"\n", title(&id)).unwrap();
+    writeln!(out, "data = \"db.{data_set}\"\nkept_in = \"archive:{archive}\"").unwrap();
+    let list = c.some(needed, 60);
+    writeln!(out, "needs = [{}]", list.iter().map(|l| format!("\"{l}\"")).collect::<Vec<_>>().join(", ")).unwrap();
+    if c.percent(35) {
+        writeln!(out, "when = {}", when(c, names)).unwrap();
+    }
+    let (starts, _) = start(c, names, boundaries, false);
+    // Long enough to outlive most of what it begins with.
+    let keeps = *c.pick(&["1 year", "4 years", "6 years 6 months", "10 years", "30 years"]);
+    writeln!(out, "starts = {starts}\nkeeps = \"{keeps}\"").unwrap();
+    if c.percent(25) {
+        writeln!(out, "at_most = [{}]", cap(c, names, true, boundaries, false)).unwrap();
+    }
+}
+
+fn cap(c: &mut Chance, names: &Names, timed: bool, boundaries: &mut Vec<Boundary>, hours: bool) -> String {
     match c.between(1, 3) {
         1 if names.period && timed => "\"on_form\"".into(),
         2 => {
@@ -143,7 +179,7 @@ fn cap(c: &mut Chance, names: &Names, timed: bool, boundaries: &mut Vec<Boundary
             format!("\"{}\"", c.pick(&names.events).0)
         }
         _ => {
-            let (starts, keeps) = start(c, names, boundaries);
+            let (starts, keeps) = start(c, names, boundaries, hours);
             format!("{{ starts = {starts}, keeps = \"{keeps}\" }}")
         }
     }

@@ -146,7 +146,7 @@ fn as_text(name: &str, kind: Kind, engine: Engine) -> String {
     }
 }
 
-fn parse(text: &str, kind: Kind, engine: Engine) -> Value {
+pub fn parse(text: &str, kind: Kind, engine: Engine) -> Value {
     let found = match kind {
         Kind::Integer => text.parse().ok().map(Value::Integer),
         Kind::Text => Some(Value::text(text)),

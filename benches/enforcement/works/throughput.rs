@@ -3,6 +3,7 @@
 use std::process::Command;
 use std::time::Instant;
 
+use retentiond::plan::schema::Engine;
 use serde_json::json;
 
 use super::advice::{advice, follow};
@@ -21,6 +22,7 @@ pub async fn measure(args: &Args) -> Outcome<()> {
         Work::Anonymise => (Task::Anonymise, Shape::Customers),
         Work::AnonymiseChildren => (Task::AnonymiseChildren, Shape::Full),
         Work::Cascade => (Task::Cascade, Shape::Full),
+        Work::Archive => (Task::Archive, Shape::Full),
         _ => (Task::Delete, Shape::Full),
     };
     let mut rules = rules(task, None)?;
@@ -28,8 +30,11 @@ pub async fn measure(args: &Args) -> Outcome<()> {
     // Both sides work on a table that has the index which `check` wants for a policy that masks.
     let wanted = if task == Task::Anonymise { wanted(args, &base, &rules).await? } else { Vec::new() };
     let mut variants = vec![Variant::Product, Variant::Statement];
-    if args.work == Work::Ptarchiver {
-        variants.push(Variant::Archiver);
+    match (args.work, base.engine) {
+        (Work::Ptarchiver, _) => variants.push(Variant::Archiver),
+        (Work::Archive, Engine::Postgres) => variants.push(Variant::Copy),
+        (Work::Archive, Engine::MariaDb) => variants.push(Variant::ArchiverToFile),
+        _ => {}
     }
     let mut series = vec![Series::default(); variants.len()];
     for round in 0..args.rounds {
@@ -84,6 +89,8 @@ enum Variant {
     Product,
     Statement,
     Archiver,
+    ArchiverToFile,
+    Copy,
 }
 
 impl Variant {
@@ -92,6 +99,8 @@ impl Variant {
             Self::Product => "product",
             Self::Statement => "statement",
             Self::Archiver => "ptarchiver",
+            Self::ArchiverToFile => "ptarchiver_to_file",
+            Self::Copy => "copy_and_delete",
         }
     }
 
@@ -107,7 +116,7 @@ impl Variant {
                 let sql = match task {
                     Task::Anonymise | Task::ThreePurposes => reference::anonymise(base.engine),
                     Task::AnonymiseChildren => reference::anonymise_children(base.engine),
-                    Task::Delete => reference::delete(base.engine),
+                    Task::Delete | Task::Archive => reference::delete(base.engine),
                     Task::Cascade => reference::cascade(base.engine),
                 };
                 let mut client = base.client().await?;
@@ -116,12 +125,23 @@ impl Variant {
                 series.push(rows, begun.elapsed().as_secs_f64());
                 client.close().await?;
             }
-            Self::Archiver => {
+            Self::Copy => {
+                // The server writes the file, in the transaction that deletes: nothing is encrypted, nothing synced, nothing read back.
+                let mut client = base.client().await?;
+                let begun = Instant::now();
+                client.run("BEGIN ISOLATION LEVEL REPEATABLE READ").await?;
+                client.run(&reference::copy(base.engine, &base.dir().join("postgres/copied.txt"))).await?;
+                let rows = client.run(&reference::delete(base.engine)).await?;
+                client.run("COMMIT").await?;
+                series.push(rows, begun.elapsed().as_secs_f64());
+                client.close().await?;
+            }
+            Self::Archiver | Self::ArchiverToFile => {
                 let mut client = base.client().await?;
                 let count = "SELECT CAST(COUNT(*) AS CHAR) FROM interactions";
                 let before = client.number(count).await?;
                 let begun = Instant::now();
-                archive(base)?;
+                archive(base, matches!(self, Self::ArchiverToFile))?;
                 let seconds = begun.elapsed().as_secs_f64();
                 let after = client.number(count).await?;
                 series.push((before - after) as u64, seconds);
@@ -133,12 +153,13 @@ impl Variant {
 }
 
 /// pt-archiver with the setting that was found to be its fastest.
-fn archive(base: &Base) -> Outcome<()> {
+fn archive(base: &Base, to_file: bool) -> Outcome<()> {
     let source = format!("h=localhost,S={}/mariadb/s,u=root,D=run,t=interactions,A=utf8mb4", base.dir().display());
     let condition = format!("occurred_at < {}", reference::instant(base.engine, reference::FOUR_YEARS));
     let output = Command::new("pt-archiver")
         .args(["--source", &source, "--where", &condition, "--limit", "10000", "--bulk-delete", "--commit-each", "--purge"])
         .args(["--no-check-charset", "--no-version-check"])
+        .args(to_file.then(|| format!("--file={}", base.dir().join("archived-%Y%m%d%H%i%s.txt").display())))
         .output()
         .map_err(|e| format!("pt-archiver (package percona-toolkit): {e}"))?;
     if output.status.success() { Ok(()) } else { Err(format!("pt-archiver: {}", String::from_utf8_lossy(&output.stderr)).into()) }

@@ -32,3 +32,14 @@ CREATE TABLE portal_account (
     preferences json,
     CONSTRAINT portal_account_insured_person_id FOREIGN KEY (insured_person_id) REFERENCES insured_person (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+
+-- Requests that insured persons send through the portal, each about one of their contracts.
+CREATE TABLE portal_request (
+    id bigint PRIMARY KEY,
+    contract_id bigint NOT NULL,
+    subject varchar(160) NOT NULL,
+    body text,
+    sent_on date NOT NULL,
+    closed_on date,
+    CONSTRAINT portal_request_contract_id FOREIGN KEY (contract_id) REFERENCES contract (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;

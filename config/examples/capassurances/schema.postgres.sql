@@ -30,3 +30,14 @@ CREATE TABLE portal_account (
     last_login_at timestamptz,
     preferences jsonb
 );
+
+-- Requests that insured persons send through the portal, each about one of their contracts.
+CREATE TABLE portal_request (
+    id bigint PRIMARY KEY,
+    contract_id bigint NOT NULL REFERENCES contract (id),
+    subject varchar(160) NOT NULL,
+    body text,
+    sent_on date NOT NULL,
+    closed_on date
+);
+CREATE INDEX portal_request_contract ON portal_request (contract_id);

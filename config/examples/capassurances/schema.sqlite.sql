@@ -31,3 +31,14 @@ CREATE TABLE portal_account (
     last_login_at TEXT,
     preferences TEXT CHECK (json_valid(preferences))
 );
+
+-- Requests that insured persons send through the portal, each about one of their contracts.
+CREATE TABLE portal_request (
+    id INTEGER PRIMARY KEY,
+    contract_id INTEGER NOT NULL REFERENCES contract (id),
+    subject TEXT NOT NULL,
+    body TEXT,
+    sent_on TEXT NOT NULL,
+    closed_on TEXT
+);
+CREATE INDEX portal_request_contract ON portal_request (contract_id);

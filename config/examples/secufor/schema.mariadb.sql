@@ -149,3 +149,65 @@ CREATE TABLE data_subject_request (
     answer text
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX data_subject_request_received ON data_subject_request (received_on);
+
+-- Customers of the shop, with what they ordered and signed.
+CREATE TABLE customer (
+    id bigint PRIMARY KEY,
+    name varchar(120) NOT NULL,
+    email varchar(160) NOT NULL UNIQUE,
+    billing_address varchar(250),
+    iban varchar(34),
+    relationship_ended_on date
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX customer_relationship_ended ON customer (relationship_ended_on);
+
+-- Orders of customers.
+CREATE TABLE customer_order (
+    id bigint PRIMARY KEY,
+    customer_id bigint NOT NULL,
+    number varchar(30) NOT NULL UNIQUE,
+    ordered_on date NOT NULL,
+    delivered_to varchar(250),
+    refund_iban varchar(34),
+    CONSTRAINT customer_order_customer_id FOREIGN KEY (customer_id) REFERENCES customer (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX customer_order_customer ON customer_order (customer_id);
+
+-- Contracts that customers signed.
+CREATE TABLE service_contract (
+    id bigint PRIMARY KEY,
+    customer_id bigint NOT NULL,
+    number varchar(30) NOT NULL UNIQUE,
+    signed_on date,
+    signatory varchar(120),
+    debit_iban varchar(34),
+    CONSTRAINT service_contract_customer_id FOREIGN KEY (customer_id) REFERENCES customer (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX service_contract_customer ON service_contract (customer_id);
+
+-- Invoices; the financial year ends on 30 June.
+CREATE TABLE invoice (
+    id bigint PRIMARY KEY,
+    customer_id bigint NOT NULL,
+    number varchar(30) NOT NULL UNIQUE,
+    issued_on date,
+    amount decimal(12,2) NOT NULL,
+    billed_to varchar(250),
+    paid_from_iban varchar(34),
+    CONSTRAINT invoice_customer_id FOREIGN KEY (customer_id) REFERENCES customer (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX invoice_customer ON invoice (customer_id);
+
+-- Unpaid bills, and the disputes about them.
+CREATE TABLE recovery_file (
+    id bigint PRIMARY KEY,
+    customer_id bigint NOT NULL,
+    collected_on date,
+    dispute varchar(10),
+    debtor varchar(200),
+    account_of_facts text,
+    CONSTRAINT recovery_file_customer_id FOREIGN KEY (customer_id) REFERENCES customer (id),
+    CHECK (dispute IN ('none', 'open', 'closed'))
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX recovery_file_customer ON recovery_file (customer_id);
+CREATE INDEX recovery_file_collected ON recovery_file (collected_on);

@@ -147,3 +147,61 @@ CREATE TABLE data_subject_request (
     answer TEXT
 );
 CREATE INDEX data_subject_request_received ON data_subject_request (received_on);
+
+-- Customers of the shop, with what they ordered and signed.
+CREATE TABLE customer (
+    id INTEGER PRIMARY KEY,
+    name TEXT NOT NULL,
+    email TEXT NOT NULL UNIQUE,
+    billing_address TEXT,
+    iban TEXT,
+    relationship_ended_on TEXT
+);
+CREATE INDEX customer_relationship_ended ON customer (relationship_ended_on) WHERE relationship_ended_on IS NOT NULL;
+
+-- Orders of customers.
+CREATE TABLE customer_order (
+    id INTEGER PRIMARY KEY,
+    customer_id INTEGER NOT NULL REFERENCES customer (id),
+    number TEXT NOT NULL UNIQUE,
+    ordered_on TEXT NOT NULL,
+    delivered_to TEXT,
+    refund_iban TEXT
+);
+CREATE INDEX customer_order_customer ON customer_order (customer_id);
+
+-- Contracts that customers signed.
+CREATE TABLE service_contract (
+    id INTEGER PRIMARY KEY,
+    customer_id INTEGER NOT NULL REFERENCES customer (id),
+    number TEXT NOT NULL UNIQUE,
+    signed_on TEXT,
+    signatory TEXT,
+    debit_iban TEXT
+);
+CREATE INDEX service_contract_customer ON service_contract (customer_id);
+
+-- Invoices; the financial year ends on 30 June.
+CREATE TABLE invoice (
+    id INTEGER PRIMARY KEY,
+    customer_id INTEGER NOT NULL REFERENCES customer (id),
+    number TEXT NOT NULL UNIQUE,
+    issued_on TEXT,
+    amount NUMERIC NOT NULL,
+    billed_to TEXT,
+    paid_from_iban TEXT
+);
+CREATE INDEX invoice_customer ON invoice (customer_id);
+
+-- Unpaid bills, and the disputes about them.
+CREATE TABLE recovery_file (
+    id INTEGER PRIMARY KEY,
+    customer_id INTEGER NOT NULL REFERENCES customer (id),
+    collected_on TEXT,
+    dispute TEXT,
+    debtor TEXT,
+    account_of_facts TEXT,
+    CHECK (dispute IN ('none', 'open', 'closed'))
+);
+CREATE INDEX recovery_file_customer ON recovery_file (customer_id);
+CREATE INDEX recovery_file_collected ON recovery_file (collected_on);

@@ -80,3 +80,29 @@ CREATE TABLE supplier (
     contract_ended_on date
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX supplier_contract_ended ON supplier (contract_ended_on);
+
+-- Claims; one without a closing day is open.
+CREATE TABLE claim (
+    id bigint PRIMARY KEY,
+    person_id bigint NOT NULL,
+    number varchar(40) NOT NULL UNIQUE,
+    happened_on date,
+    closed_on date,
+    circumstances text,
+    settlement_iban varchar(34),
+    CONSTRAINT claim_person_id FOREIGN KEY (person_id) REFERENCES person (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX claim_person ON claim (person_id, closed_on);
+
+-- Receipts of premiums: documents of the accounts.
+CREATE TABLE premium_receipt (
+    id bigint PRIMARY KEY,
+    contract_id bigint NOT NULL,
+    number varchar(40) NOT NULL UNIQUE,
+    paid_on date,
+    amount decimal(12,2) NOT NULL,
+    payer varchar(160),
+    iban varchar(34),
+    CONSTRAINT premium_receipt_contract_id FOREIGN KEY (contract_id) REFERENCES contract (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX premium_receipt_contract ON premium_receipt (contract_id);

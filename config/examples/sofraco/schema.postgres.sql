@@ -76,3 +76,27 @@ CREATE TABLE supplier (
     contract_ended_on date
 );
 CREATE INDEX supplier_contract_ended ON supplier (contract_ended_on) WHERE contract_ended_on IS NOT NULL;
+
+-- Claims; one without a closing day is open.
+CREATE TABLE claim (
+    id bigint PRIMARY KEY,
+    person_id bigint NOT NULL REFERENCES person (id),
+    number varchar(40) NOT NULL UNIQUE,
+    happened_on date,
+    closed_on date,
+    circumstances text,
+    settlement_iban varchar(34)
+);
+CREATE INDEX claim_person ON claim (person_id, closed_on);
+
+-- Receipts of premiums: documents of the accounts.
+CREATE TABLE premium_receipt (
+    id bigint PRIMARY KEY,
+    contract_id bigint NOT NULL REFERENCES contract (id),
+    number varchar(40) NOT NULL UNIQUE,
+    paid_on date,
+    amount numeric(12,2) NOT NULL,
+    payer varchar(160),
+    iban varchar(34)
+);
+CREATE INDEX premium_receipt_contract ON premium_receipt (contract_id);

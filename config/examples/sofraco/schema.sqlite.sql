@@ -77,3 +77,27 @@ CREATE TABLE supplier (
     contract_ended_on TEXT
 );
 CREATE INDEX supplier_contract_ended ON supplier (contract_ended_on) WHERE contract_ended_on IS NOT NULL;
+
+-- Claims; one without a closing day is open.
+CREATE TABLE claim (
+    id INTEGER PRIMARY KEY,
+    person_id INTEGER NOT NULL REFERENCES person (id),
+    number TEXT NOT NULL UNIQUE,
+    happened_on TEXT,
+    closed_on TEXT,
+    circumstances TEXT,
+    settlement_iban TEXT
+);
+CREATE INDEX claim_person ON claim (person_id, closed_on);
+
+-- Receipts of premiums: documents of the accounts.
+CREATE TABLE premium_receipt (
+    id INTEGER PRIMARY KEY,
+    contract_id INTEGER NOT NULL REFERENCES contract (id),
+    number TEXT NOT NULL UNIQUE,
+    paid_on TEXT,
+    amount NUMERIC NOT NULL,
+    payer TEXT,
+    iban TEXT
+);
+CREATE INDEX premium_receipt_contract ON premium_receipt (contract_id);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use age::secrecy::ExposeSecret as _;
 use chrono::NaiveDate;
 
 use crate::cli::exit::{Exit, Failure};
@@ -47,7 +48,20 @@ pub struct Seeded {
     pub rows: u64,
 }
 
-/// Writes settings, maps and policies; returns the settings' path.
+/// Where the identity that opens the demonstration's archives lies, in its directory.
+pub const IDENTITY: &str = "archive.key";
+
+/// The archives that the policies name.
+const ARCHIVES: [&str; 2] = ["evidence", "legal"];
+
+/// Draws an identity of age for the archives and writes it where only its owner reads it; returns its public key.
+fn identity(dir: &Path) -> Result<String, Failure> {
+    let identity = age::x25519::Identity::generate();
+    crate::state::write_private(&dir.join(IDENTITY), format!("{}\n", identity.to_string().expose_secret()).as_bytes())?;
+    Ok(identity.to_public().to_string())
+}
+
+/// Writes settings, maps, policies and the archives' identity; returns the settings' path.
 pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
     let failed = |path: &Path, e: &std::io::Error| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display()));
     std::fs::create_dir(dir).map_err(|e| match e.kind() {
@@ -64,7 +78,12 @@ pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
     settings.push_str(
         "]\n\n# A first run over years of backlog changes more than half of some tables.\n[ceilings]\nshare_percent = 100\n",
     );
-    for folder in ["sources", "policies", "data"] {
+    let recipient = identity(dir)?;
+    for archive in ARCHIVES {
+        settings
+            .push_str(&format!("\n[archives.{archive}]\ndirectory = \"archives/{archive}\"\nrecipients = [\"{recipient}\"]\n"));
+    }
+    for folder in ["sources", "policies", "data", "archives"] {
         let path = dir.join(folder);
         std::fs::create_dir(&path).map_err(|e| failed(&path, &e))?;
     }

@@ -14,7 +14,7 @@ use crate::plan::dialect::Dialect;
 use crate::plan::resolve::Resolved;
 use crate::plan::schema::{Engine, Schema};
 use crate::policy::map::DataMap;
-use crate::reference::{ForeignKey, Reference, Table, TableId, Value, World};
+use crate::reference::{Archived, ForeignKey, Reference, Table, TableId, Value, World};
 
 /// What a comparison found.
 pub struct Compared {
@@ -22,6 +22,8 @@ pub struct Compared {
     pub rows: u64,
     /// Tables and columns that differ, without values.
     pub differences: Vec<String>,
+    /// What the model says went into archives.
+    pub archived: Vec<Archived>,
 }
 
 /// Compares one organisation's database.
@@ -38,7 +40,7 @@ pub async fn all(
     let schema = source.introspect().await?;
     let before = world(&rules.map, &schema, seeded);
     let reference = Reference { map: &rules.map, policies: rules.policies.iter().collect(), now, orders: &[] };
-    let expected = reference.run(&before);
+    let (expected, archived) = reference.run_with_archives(&before);
     let mut session = source.session().await?;
     let (mut rows, mut differences) = (0, Vec::new());
     for table in &expected.tables {
@@ -74,7 +76,7 @@ pub async fn all(
     }
     session.done().await?;
     source.close().await;
-    Ok(Compared { rows, differences })
+    Ok(Compared { rows, differences, archived })
 }
 
 /// The rows as they were inserted, with the foreign keys of the live schema.
@@ -128,7 +130,7 @@ fn value(seed: &SeedValue) -> Value {
 }
 
 /// A value as SQLite stores and prints it.
-fn text(value: &Value) -> Option<String> {
+pub fn text(value: &Value) -> Option<String> {
     Some(match value {
         Value::Integer(n) => n.to_string(),
         Value::Bool(b) => u8::from(*b).to_string(),

@@ -49,7 +49,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         output::line(format!("   {:<16} {:>8} rows", org.name(), number(world.rows, Lang::En)))?;
         worlds.push((org, world));
     }
-    output::line(format!("   in {:.1} s\n", started.elapsed().as_secs_f64()))?;
+    output::line(format!("   in {:.1} s", started.elapsed().as_secs_f64()))?;
+    output::line(format!(
+        "   A new identity in {} opens the archives (mode 0600; the settings have its public key alone)\n",
+        args.dir.join(build::IDENTITY).display()
+    ))?;
 
     output::line("2. Check: settings, data maps, policies, live schemas")?;
     let workspace = cx.workspace()?;
@@ -63,6 +67,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let mut differences = 0;
     let mut compared = 0;
     let (mut changed, mut failed) = (0, 0);
+    // Somebody whose record lies in an archive now.
+    let mut customer = None;
     for (org, world) in &worlds {
         let timer = Instant::now();
         let outcome = source(&cx, &workspace, &state, &journal, org.id()).await?;
@@ -78,6 +84,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         ))?;
         for difference in result.differences.iter().take(5) {
             output::line(format!("   DIFFERENT: {difference}"))?;
+        }
+        if *org == Organisation::Secufor {
+            let one = result.archived.iter().find(|a| a.data_set == "customer").and_then(|a| a.key.first());
+            customer = one.and_then(compare::text);
         }
         compared += result.rows;
         differences += result.differences.len();
@@ -111,7 +121,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     ))?;
     output::line("\nNext, on the same files:")?;
     let (person, plan) = after(&cx, &workspace, "sofraco", "SELECT min(id) FROM person").await?;
-    for command in next_commands(&args.dir, now.date_naive(), &plan, &person) {
+    for command in next_commands(&args.dir, now.date_naive(), &plan, &person, customer.as_deref()) {
         output::line(format!("   {command}"))?;
     }
     let right = differences == 0 && failed == 0 && report.is_sound();
@@ -135,14 +145,16 @@ async fn source(
     let lang = cx.lang(workspace);
     output::say(indent(&plan::text(&prepared, rules, &counts, &workspace.settings, lang)))?;
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
-    let settings = cx.limits(workspace, id);
+    let (settings, archives) = (cx.limits(workspace, id), cx.archives(workspace)?);
     let request = RunRequest {
+        scope: crate::enforce::Scope::Everything,
         source: &source,
         prepared: &prepared,
         journal,
         fence,
         settings,
         full_census: true,
+        archives: &archives,
         watch: &Silent,
         trigger: Trigger::Command,
     };
@@ -165,12 +177,12 @@ async fn after(cx: &Cx, workspace: &Workspace, id: &str, sql: &str) -> Result<(S
     Ok((rows.into_iter().flatten().flatten().next().unwrap_or_else(|| "1".to_owned()), prepared.plan.hash))
 }
 
-/// What to try on the files of the demonstration, as a shell takes it.
-fn next_commands(dir: &Path, today: NaiveDate, plan: &str, person: &str) -> Vec<String> {
+/// What to try on the files of the demonstration, as a shell takes it. `customer` is the key of one whose record lies in an archive.
+fn next_commands(dir: &Path, today: NaiveDate, plan: &str, person: &str, customer: Option<&str>) -> Vec<String> {
     let quoted = |path: &Path| quoted(&path.display().to_string());
     let program = format!("{} --config {}", program(), quoted(&dir.join("retentiond.toml")));
     let (export, key) = (quoted(&dir.join("journal.export")), quoted(&dir.join("journal.pub")));
-    vec![
+    let mut commands = vec![
         format!("{program} plan --source sofraco --lang fr"),
         format!("{program} plan --source secufor --at {}", today + chrono::Months::new(12)),
         format!("{program} explain --data sofraco.person --key {person} --lang fr"),
@@ -178,7 +190,15 @@ fn next_commands(dir: &Path, today: NaiveDate, plan: &str, person: &str) -> Vec<
         format!("{program} order hold --data sofraco.person --key {person} --actor dpo --reason litigation --reference CASE-1"),
         format!("{program} order list"),
         format!("{program} journal verify {export} --key {key}"),
-    ]
+        format!("{program} archive list"),
+    ];
+    if let Some(customer) = customer {
+        let (record, identity) = (format!("--data secufor.customer --key {customer}"), quoted(&dir.join(build::IDENTITY)));
+        commands.push(format!("{program} archive find {record}"));
+        let why = "--actor dpo --reason data_subject_access --reference REQUEST-1";
+        commands.push(format!("{program} archive export {record} --identity {identity} {why}"));
+    }
+    commands
 }
 
 /// How a shell calls this program: by its name where that finds it, otherwise by its path.

@@ -44,8 +44,15 @@ fn field(name: &str, value: &Value) -> Option<String> {
         (_, Value::Array(all)) if all.is_empty() => return None,
         (_, Value::Array(all)) => {
             let part = |v: &Value, of: &str| v[of].as_str().map_or_else(|| v[of].to_string(), str::to_owned);
-            let all = all.iter().map(|v| format!("{} {} of {}", part(v, "rows"), part(v, "action"), part(v, "data_set")));
-            all.collect::<Vec<_>>().join(" and ")
+            let said = |v: &Value| match name {
+                "sealed" => {
+                    let (rows, archive) = (part(v, "rows"), part(v, "archive"));
+                    format!("{rows} rows into {archive} for {} until {}", part(v, "purpose"), part(v, "until"))
+                }
+                "objects" => format!("{}/{}", part(v, "batch"), part(v, "part")),
+                _ => format!("{} {} of {}", part(v, "rows"), part(v, "action"), part(v, "data_set")),
+            };
+            all.iter().map(said).collect::<Vec<_>>().join(" and ")
         }
         (_, other) => other.to_string(),
     };
@@ -121,6 +128,17 @@ mod tests {
                 "     5  2026-11-22T02:00:00Z  backlog: run {id}, source crm, data set d, action clear incident, due before 3, changed 1, failed 1, busy 1, due after 2"
             )
         );
+        let sealed = format!(
+            r#""sealed":[{{"source":"crm","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":0,"sha256":"{id}{id}","bytes":9,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}}]"#
+        );
+        let applied = format!(
+            r#""applied","run":"{id}","batch":"{id}","rows":1,"related":[],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":true,{sealed}"#
+        );
+        assert!(said(&applied).ends_with("recovered yes, sealed 3 rows into a for p until 2036-12-31"), "{}", said(&applied));
+        let destroyed = format!(
+            r#""destroyed","run":"{id}","destruction":"{id}","objects":[{{"batch":"{id}","part":1}}],"records":4,"recovered":false"#
+        );
+        assert!(said(&destroyed).ends_with(&format!("objects {id}/1, records 4, recovered no")), "{}", said(&destroyed));
         assert_eq!(named("").as_deref(), None);
         assert_eq!(named("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=").as_deref(), Some("2 records named"));
     }

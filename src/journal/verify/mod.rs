@@ -4,6 +4,7 @@
 //! Each signed checkpoint is compared with both at its size. Data that differs from a leaf hash which a
 //! signature covers is exactly the changed entry; where the leaf hashes were changed as well, the checkpoints around still bound the place.
 
+mod archives;
 mod chain;
 mod fault;
 mod parse;

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::archives::Archives;
 use crate::journal::append;
 use crate::journal::entry::Entry;
 use crate::journal::event::Event;
@@ -35,11 +36,12 @@ pub(super) struct Rules {
     mac_keys: HashMap<KeyId, bool>,
     recovered: HashSet<Name>,
     open_batches: u64,
+    archives: Archives,
 }
 
-type Ruling = Result<(), &'static str>;
+pub(super) type Ruling = Result<(), &'static str>;
 
-fn ensure(holds: bool, rule: &'static str) -> Ruling {
+pub(super) fn ensure(holds: bool, rule: &'static str) -> Ruling {
     if holds { Ok(()) } else { Err(rule) }
 }
 
@@ -112,6 +114,21 @@ impl Rules {
             | Event::PurposeStopped { run, source, .. }
             | Event::Incident { run, source, .. }
             | Event::Finding { run, source, .. } => self.running(*run, Some(source)),
+            Event::ArchiveCensus { run, source, .. } => self.running(*run, Some(source)),
+            Event::ArchiveDated { run, source, .. } => {
+                self.archives.dated(event)?;
+                self.running(*run, Some(source))
+            }
+            Event::ArchiveOpened { key_id, .. } => self.mac_key(*key_id),
+            Event::DestructionIntended { run, source, .. } => {
+                let time = self.last_time.ok_or("a log begins with log_created")?;
+                self.archives.intended(event, time)?;
+                self.running(*run, Some(source))
+            }
+            Event::Destroyed { run, destruction, objects, records, .. } => {
+                self.archives.destroyed(*destruction, objects, *records)?;
+                ensure(self.runs.contains_key(run), "what belongs to a run follows its start")
+            }
             Event::LogCreated { .. }
             | Event::SigningKeyRotated { .. }
             | Event::ClockSetBack { .. }
@@ -131,8 +148,9 @@ impl Rules {
                 }
                 ensure(!known, "a batch begins once")
             }
-            Event::Applied { run, batch, recovered, key_id, .. } => {
+            Event::Applied { run, batch, recovered, key_id, sealed, .. } => {
                 let opener = self.close(*batch, Batch::Applied)?;
+                self.archives.sealed(*batch, self.runs.get(&opener).map(|r| &r.source), sealed)?;
                 if *recovered {
                     ensure(self.runs.contains_key(run), "what belongs to a run follows its start")?;
                 } else {
@@ -150,7 +168,8 @@ impl Rules {
                 ensure(before == Some(Batch::Applied), "only an applied batch is reverted, and once")?;
                 ensure(self.runs.contains_key(run), "what belongs to a run follows its start")
             }
-            Event::BatchFound { source, batch, .. } => {
+            Event::BatchFound { source, batch, sealed, .. } => {
+                self.archives.sealed(*batch, Some(source), sealed)?;
                 let known = self.batches.insert(*batch, Batch::Applied).is_some();
                 ensure(self.recovered.contains(source), "batches are found only after the journal was recovered")?;
                 ensure(!known, "a found batch is not one that the journal knows")

@@ -32,7 +32,7 @@ pub fn unmapped_columns<'t>(resolved: &Resolved<'_>, data: &DataSet, table: &'t 
 }
 
 /// Columns that the map uses in any way.
-fn declared_columns<'a>(resolved: &Resolved<'a>, data: &'a DataSet, table: &Table) -> BTreeSet<&'a str> {
+pub fn declared_columns<'a>(resolved: &Resolved<'a>, data: &'a DataSet, table: &Table) -> BTreeSet<&'a str> {
     let mut names: BTreeSet<&str> = BTreeSet::new();
     names.extend(data.categories.iter().flat_map(|c| &c.columns).map(|c| c.name.as_str()));
     names.extend(data.plain.iter().chain(&data.key).chain(&data.tenant).chain(&data.to_do).map(|c| c.as_str()));

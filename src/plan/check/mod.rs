@@ -12,7 +12,7 @@ mod pseudonyms;
 mod tables;
 mod triggers;
 
-pub use coverage::{unmapped_columns, unmapped_tables};
+pub use coverage::{declared_columns, unmapped_columns, unmapped_tables};
 
 use std::collections::BTreeMap;
 

@@ -179,6 +179,24 @@ impl Dialect {
             _ => format!("({})", parts.join(" || ")),
         }
     }
+
+    /// The key that [`Self::target_text`] wrote; `None` for a text that is none.
+    #[must_use]
+    pub fn key_of_target(self, columns: &[Column], target: &str) -> Option<RecordKey> {
+        let (mut rest, mut parts) = (target, Vec::new());
+        for column in columns {
+            let (length, after) = rest.split_once(':')?;
+            let characters: usize = length.parse().ok()?;
+            let end = after.char_indices().nth(characters).map_or(after.len(), |(at, _)| at);
+            let (text, left) = after.split_at(end);
+            if text.chars().count() != characters {
+                return None;
+            }
+            parts.push(self.key_part(column, text)?);
+            rest = left;
+        }
+        rest.is_empty().then_some(RecordKey(parts))
+    }
 }
 
 /// Which side of a key.

@@ -3,6 +3,7 @@
 //!
 //! Constants are literals, never bind parameters: a partial index is only used for a predicate that the planner can read.
 
+pub mod cells;
 pub mod dates;
 pub mod expressions;
 pub mod keys;

@@ -33,6 +33,11 @@ impl Columns {
         self.text(sql)
     }
 
+    /// How many they are.
+    pub fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The list for a SELECT.
     pub fn list(&self) -> String {
         self.0.join(", ")
@@ -94,17 +99,29 @@ impl PurposeColumns {
         for i in purposes {
             let timed = records.purposes[*i];
             all.states.push((*i, columns.text(records.terms.state(timed.purpose, timed.run, data, alias))));
-            for name in start_events(timed.purpose) {
-                all.event(records, name, timed.run.zone, data, alias, columns);
-                if let Some(period) = data.period(name)
-                    && !all.periods.iter().any(|(n, _)| n == name)
-                {
-                    let d = records.terms.resolved.dialect;
-                    all.periods.push((name.to_owned(), columns.text(d.as_text(&d.column(alias, &period.column)))));
-                }
-            }
+            all.read_dates(records, *i, data, alias, columns);
         }
         all
+    }
+
+    /// The columns about the dates of one purpose alone.
+    pub fn dates(records: &Records<'_>, purpose: usize, data: &DataSet, alias: &str, columns: &mut Columns) -> Self {
+        let mut all = Self { states: Vec::new(), events: Vec::new(), periods: Vec::new() };
+        all.read_dates(records, purpose, data, alias, columns);
+        all
+    }
+
+    fn read_dates(&mut self, records: &Records<'_>, purpose: usize, data: &DataSet, alias: &str, columns: &mut Columns) {
+        let timed = records.purposes[purpose];
+        for name in start_events(timed.purpose) {
+            self.event(records, name, timed.run.zone, data, alias, columns);
+            if let Some(period) = data.period(name)
+                && !self.periods.iter().any(|(n, _)| n == name)
+            {
+                let d = records.terms.resolved.dialect;
+                self.periods.push((name.to_owned(), columns.text(d.as_text(&d.column(alias, &period.column)))));
+            }
+        }
     }
 
     fn event(&mut self, records: &Records<'_>, name: &str, zone: Tz, data: &DataSet, alias: &str, columns: &mut Columns) {
@@ -181,7 +198,9 @@ fn related(records: &Records<'_>, event: &Event, form: DateForm, zone: Tz, data:
     let dated = B::and([known.clone(), B::or([missing.clone(), invalid.clone()]).negate()]);
     let select = |what: &str, which: &B| {
         let condition = B::and([join(&resolved, &inner, alias, &pairs), which.clone()]);
-        format!("(SELECT {} FROM {} AS {inner} WHERE {})", d.as_text(what), d.table(&table.name), condition.render())
+        // MariaDB and MySQL would answer from before the locks.
+        let how = if resolved.of_keys && d.engine.is_mysql_family() { d.of_read_rows(|| true) } else { "" };
+        format!("(SELECT {} FROM {} AS {inner} WHERE {}{how})", d.as_text(what), d.table(&table.name), condition.render())
     };
     vec![
         select(&format!("MIN({expr})"), &dated),

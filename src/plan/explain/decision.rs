@@ -190,10 +190,12 @@ impl Teller<'_> {
 
     /// The purposes that keep a field: the record's own by its category, those of children only in the root itself.
     fn keepers(&self, field: &FieldColumn) -> Vec<Keeper> {
-        self.needing(field)
-            .filter(|p| p.keeps)
-            .map(|p| Keeper { purpose: p.id.clone(), title: p.title.clone(), ends: known_end(p) })
-            .collect()
+        self.needing(field).filter(|p| p.keeps && p.archive.is_none()).map(keeper).collect()
+    }
+
+    /// The archive purposes that need a field and have not ended.
+    fn archives(&self, field: &FieldColumn) -> Vec<Keeper> {
+        self.needing(field).filter(|p| p.keeps && p.archive.is_some()).map(keeper).collect()
     }
 
     fn needing<'s>(&'s self, field: &'s FieldColumn) -> impl Iterator<Item = &'s PurposeStory> {
@@ -222,7 +224,7 @@ impl Teller<'_> {
         for field in &self.question.fields {
             let story = self.field(field, outcome);
             let same = all.iter_mut().find(|c| {
-                let fate = |c: &CategoryStory| (c.decision, c.why, c.kept_by.clone());
+                let fate = |c: &CategoryStory| (c.decision, c.why, c.kept_by.clone(), c.archived.clone());
                 c.category == story.category && c.never_stored == story.never_stored && fate(c) == fate(&story)
             });
             match same {
@@ -252,13 +254,19 @@ impl Teller<'_> {
     /// A category as far as one column shows it.
     fn field(&self, field: &FieldColumn, outcome: Outcome) -> CategoryStory {
         let rows = number(self.row, field.at);
-        let kept_by = self.keepers(field);
+        let (kept_by, archives) = (self.keepers(field), self.archives(field));
         let decision = match outcome {
             _ if rows == 0 => Decision::Nothing,
             Outcome::Held => Decision::Held,
             _ if self.goes(field, outcome) => Decision::Goes,
             _ if !kept_by.is_empty() => Decision::Kept,
-            _ => Decision::Uncovered,
+            _ if archives.is_empty() => Decision::Uncovered,
+            _ if self.needing(field).any(|p| p.archive.is_none() && p.state.ended()) => Decision::WaitsForDate,
+            _ => Decision::ArchiveOnly,
+        };
+        let archived = match decision {
+            Decision::Goes | Decision::WaitsForDate | Decision::ArchiveOnly if !field.never_stored => archives,
+            _ => Vec::new(),
         };
         let last = self.needing(field).filter(|p| p.state.ended()).max_by_key(|p| p.ends).map(|p| p.title.clone());
         let why = (decision == Decision::Goes).then_some(match &last {
@@ -278,6 +286,7 @@ impl Teller<'_> {
             never_stored: field.never_stored,
             last_purpose: last.filter(|_| why == Some(Why::PurposesOver)),
             kept_by: if decision == Decision::Kept { kept_by } else { Vec::new() },
+            archived,
             why,
             pseudonymised: field.pseudonym && stays,
             coarsened: field.coarsened && stays,
@@ -323,6 +332,10 @@ impl Teller<'_> {
         }
         merged
     }
+}
+
+fn keeper(p: &PurposeStory) -> Keeper {
+    Keeper { purpose: p.id.clone(), title: p.title.clone(), archive: p.archive.clone(), ends: known_end(p) }
 }
 
 /// When a purpose that keeps will keep no longer; unknown while a condition keeps it.

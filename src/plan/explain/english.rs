@@ -212,7 +212,13 @@ fn purpose(p: &PurposeStory) -> String {
             n => format!(", through {n}\u{a0}item{} of {}", if n == 1 { "" } else { "s" }, quoted(&t.title.en)),
         });
     }
-    format!("{head}. {}", state(p))
+    let place = match &p.archive {
+        Some(archive) => {
+            format!(" This purpose keeps in an intermediate archive ({}), outside the active base.", quoted(archive))
+        }
+        None => String::new(),
+    };
+    format!("{head}.{place} {}", state(p))
 }
 
 /// Period and start, as far as they are known.
@@ -337,8 +343,21 @@ fn keeper(k: &Keeper) -> String {
     }
 }
 
+/// The archives that data go into, or wait for.
+fn archives(c: &CategoryStory) -> String {
+    let all: Vec<String> = c
+        .archived
+        .iter()
+        .map(|k| format!("{} for the purpose {}", quoted(k.archive.as_deref().unwrap_or_default()), keeper(k)))
+        .collect();
+    format!("the {} {}", if all.len() < 2 { "archive" } else { "archives" }, joined(&all))
+}
+
 fn category(c: &CategoryStory) -> String {
     let mut text = what_becomes_of(c);
+    if c.decision == Decision::Goes && !c.archived.is_empty() {
+        text.push_str(&format!(" Before that, it is sealed into {}.", archives(c)));
+    }
     if c.coarsened {
         text.push_str(" A generalised value of it (such as the year or a prefix) may stay.");
     }
@@ -381,6 +400,14 @@ fn what_becomes_of(c: &CategoryStory) -> String {
             "Category {name}: these data should never have been stored; they stay frozen with the record, and the incident is reported."
         ),
         (Decision::Held, _) => format!("Category {name}: frozen with the record."),
+        (Decision::WaitsForDate, _) => format!(
+            "Category {name}: no purpose keeps it in the active base any more, but it cannot be sealed into {} yet; it stays in the active base until that end is known, and the wait is reported.",
+            archives(c)
+        ),
+        (Decision::ArchiveOnly, _) => format!(
+            "Category {name}: only the intermediate archive covers it ({}); it is kept in the active base until somebody decides, and reported as a finding.",
+            archives(c)
+        ),
         (Decision::Uncovered, _) => {
             format!("Category {name}: no purpose covers it; it is kept until somebody decides, and reported as a finding.")
         }

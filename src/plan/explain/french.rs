@@ -221,7 +221,13 @@ fn purpose(p: &PurposeStory) -> String {
             n => format!(", par {n}\u{a0}élément{} de {}", if n < 2 { "" } else { "s" }, quoted(&t.title.fr)),
         });
     }
-    format!("{head}. {}", state(p))
+    let place = match &p.archive {
+        Some(archive) => {
+            format!(" Cette finalité conserve en archivage intermédiaire (archive {}), hors de la base active.", quoted(archive))
+        }
+        None => String::new(),
+    };
+    format!("{head}.{place} {}", state(p))
 }
 
 /// “court 3 ans à partir de …”: period and start, as far as they are known.
@@ -355,8 +361,22 @@ fn keeper(k: &Keeper) -> String {
     }
 }
 
+/// Les archives où des données sont versées, ou attendues.
+fn archives(c: &CategoryStory) -> String {
+    let all: Vec<String> = c
+        .archived
+        .iter()
+        .map(|k| format!("{} pour la finalité {}", quoted(k.archive.as_deref().unwrap_or_default()), keeper(k)))
+        .collect();
+    let plural = if all.len() < 2 { "l’archive" } else { "les archives" };
+    format!("{plural} {}", joined(&all, "et"))
+}
+
 fn category(c: &CategoryStory) -> String {
     let mut text = what_becomes_of(c);
+    if c.decision == Decision::Goes && !c.archived.is_empty() {
+        text.push_str(&format!(" Auparavant, elle est versée dans {}.", archives(c)));
+    }
     if c.coarsened {
         text.push_str(" Une valeur généralisée (par exemple l’année ou un préfixe) peut en rester.");
     }
@@ -408,6 +428,14 @@ fn what_becomes_of(c: &CategoryStory) -> String {
             )
         }
         (Decision::Held, _) => format!("Catégorie {name}\u{a0}: gelée avec la fiche."),
+        (Decision::WaitsForDate, _) => format!(
+            "Catégorie {name}\u{a0}: plus aucune finalité ne la conserve dans la base active, mais elle ne peut pas encore être versée dans {}\u{a0}; elle reste dans la base active jusqu’à ce que la date de fin soit connue, et l’attente est signalée.",
+            archives(c)
+        ),
+        (Decision::ArchiveOnly, _) => format!(
+            "Catégorie {name}\u{a0}: seul l’archivage intermédiaire la couvre ({})\u{a0}; elle est conservée dans la base active en attendant une décision, et signalée comme anomalie.",
+            archives(c)
+        ),
         (Decision::Uncovered, _) => {
             format!(
                 "Catégorie {name}\u{a0}: aucune finalité ne la couvre\u{a0}; elle est conservée en attendant une décision, et signalée comme anomalie."

@@ -5,13 +5,13 @@
 //! the start to the day on which a purpose ends, while the plan's predicates go backward from the day of the run; that both agree is a
 //! test. [`text`] writes the explanation for people, in French or English, without any value of the record but its dates.
 
-mod columns;
+pub(super) mod columns;
 pub(super) mod dates;
 mod decision;
 mod english;
 mod fields;
 mod french;
-mod purposes;
+pub(super) mod purposes;
 mod question;
 mod story;
 
@@ -57,6 +57,7 @@ mod tests {
             decision: if replaced { Decision::Goes } else { Decision::Nothing },
             never_stored: false,
             kept_by: Vec::new(),
+            archived: Vec::new(),
             why: replaced.then_some(Why::PurposesOver),
             last_purpose: None,
             pseudonymised: true,

@@ -65,6 +65,7 @@ impl<'a> PurposeReader<'a> {
             legal_basis: purpose.legal_basis,
             article_6_1: purpose.legal_basis.letter(),
             reference: purpose.reference.clone(),
+            archive: purpose.archive.as_ref().map(|a| a.value.clone()),
             through: None,
             state,
             keeps: state.keeps(),
@@ -88,6 +89,13 @@ impl<'a> PurposeReader<'a> {
                 _ => Vec::new(),
             },
         }
+    }
+
+    /// Where the period of a purpose ends whose start is known.
+    pub fn end_of_period(&self, timed: Timed<'_>) -> Option<Stamp> {
+        let (start, keeps) = (timed.purpose.starts.as_ref()?, timed.purpose.keeps.as_ref()?);
+        let (date, _) = self.started(start, timed).date?;
+        over(date, keeps.value, start.end_of)
     }
 
     fn event(&self, name: &str, purpose: &Purpose, timed: Timed<'_>) -> Option<EventStory> {

@@ -178,6 +178,8 @@ pub struct PurposeStory {
     pub article_6_1: char,
     /// Where it was published.
     pub reference: Option<String>,
+    /// The archive in which it keeps; `None` in the active base.
+    pub archive: Option<String>,
     /// For a purpose of child records: which, and how many.
     pub through: Option<Through>,
     /// Its state.
@@ -267,6 +269,10 @@ pub enum Decision {
     Nothing,
     /// It stays because the record is frozen.
     Held,
+    /// It is due in the active base, and stays because nobody knows yet until when its archive would keep it.
+    WaitsForDate,
+    /// Archive purposes alone cover it: kept, and a finding.
+    ArchiveOnly,
     /// No purpose covers it: kept, and a finding.
     Uncovered,
 }
@@ -298,6 +304,8 @@ pub struct CategoryStory {
     pub never_stored: bool,
     /// Purposes that keep it.
     pub kept_by: Vec<Keeper>,
+    /// Archive purposes that need it: those that take it when it goes, or that it waits for.
+    pub archived: Vec<Keeper>,
     /// Why it goes.
     pub why: Option<Why>,
     /// The purpose that ended last, when it goes because all that needed it are over.
@@ -317,6 +325,8 @@ pub struct Keeper {
     pub purpose: String,
     /// Its title.
     pub title: Title,
+    /// The archive in which it keeps; `None` in the active base.
+    pub archive: Option<String>,
     /// From when on it keeps no longer, where that is known.
     pub ends: Option<Stamp>,
 }

@@ -28,6 +28,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_ledger (
     action      varchar(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     n           bigint NOT NULL,
     related     longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    sealed      longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     key_id      varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     macs        longblob NOT NULL,
     log_size    bigint NOT NULL,
@@ -53,6 +54,17 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_hold (
     CONSTRAINT retentiond_hold_placed_on CHECK (placed_on REGEXP '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'),
     CONSTRAINT retentiond_hold_until CHECK (`until` REGEXP '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'),
     CONSTRAINT retentiond_hold_lifted_on CHECK (lifted_on REGEXP '^[0-9]{4}-[0-9]{2}-[0-9]{2}$')
+) ENGINE = InnoDB;
+
+-- What lies in an archive until a day that is not known yet: the way to the rows that will tell, as a JSON list of key values.
+CREATE TABLE IF NOT EXISTS {{database}}.retentiond_pending (
+    source     varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    batch      varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    part       int NOT NULL,
+    data_set   varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    purpose    varchar(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    link       longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    PRIMARY KEY (source, batch, part)
 ) ENGINE = InnoDB;
 
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
@@ -86,6 +98,11 @@ GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_ledger TO {{role}};
 GRANT SELECT ON {{database}}.retentiond_hold TO {{role}};
 REVOKE ALL PRIVILEGES ON {{database}}.retentiond_hold FROM {{role}};
 GRANT SELECT, INSERT, UPDATE ON {{database}}.retentiond_hold TO {{role}};
+
+-- DELETE: once the day is known, the journal has it.
+GRANT SELECT ON {{database}}.retentiond_pending TO {{role}};
+REVOKE ALL PRIVILEGES ON {{database}}.retentiond_pending FROM {{role}};
+GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_pending TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes. Each is first granted and revoked, so that nothing of an earlier script is left on it.

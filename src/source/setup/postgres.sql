@@ -34,6 +34,7 @@ CREATE TABLE IF NOT EXISTS retentiond.ledger (
     action      text COLLATE "C" NOT NULL,
     n           bigint NOT NULL CHECK (n >= 0),
     related     text COLLATE "C" NOT NULL,
+    sealed      text COLLATE "C" NOT NULL,
     key_id      text COLLATE "C" NOT NULL,
     macs        bytea NOT NULL,
     log_size    bigint NOT NULL,
@@ -56,7 +57,18 @@ CREATE TABLE IF NOT EXISTS retentiond.hold (
 );
 CREATE INDEX IF NOT EXISTS hold_target ON retentiond.hold (source, data_set, scope, target);
 
-REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold FROM PUBLIC;
+-- What lies in an archive until a day that is not known yet: the way to the rows that will tell, as a JSON list of key values.
+CREATE TABLE IF NOT EXISTS retentiond.pending (
+    source     text COLLATE "C" NOT NULL,
+    batch      text COLLATE "C" NOT NULL,
+    part       integer NOT NULL,
+    data_set   text COLLATE "C" NOT NULL,
+    purpose    text COLLATE "C" NOT NULL,
+    link       text COLLATE "C" NOT NULL,
+    PRIMARY KEY (source, batch, part)
+);
+
+REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold, retentiond.pending FROM PUBLIC;
 
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
 -- waiting until it has committed. It runs with its owner's rights, so that nobody needs rights on the fence for it.
@@ -113,6 +125,8 @@ GRANT SELECT, UPDATE ON retentiond.fence TO {{role}};
 GRANT SELECT, INSERT, DELETE ON retentiond.ledger TO {{role}};
 -- No DELETE: an order is lifted, not forgotten.
 GRANT SELECT, INSERT, UPDATE ON retentiond.hold TO {{role}};
+-- DELETE: once the day is known, the journal has it.
+GRANT SELECT, INSERT, DELETE ON retentiond.pending TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes.

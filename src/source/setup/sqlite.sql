@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS retentiond_ledger (
     action      TEXT NOT NULL,
     n           INTEGER NOT NULL CHECK (n >= 0),
     related     TEXT NOT NULL,
+    sealed      TEXT NOT NULL,
     key_id      TEXT NOT NULL,
     macs        BLOB NOT NULL,
     log_size    INTEGER NOT NULL,
@@ -50,6 +51,17 @@ CREATE TABLE IF NOT EXISTS retentiond_hold (
     lifted_on  TEXT CHECK (lifted_on GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]')
 );
 CREATE INDEX IF NOT EXISTS retentiond_hold_target ON retentiond_hold (source, data_set, scope, target);
+
+-- What lies in an archive until a day that is not known yet: the way to the rows that will tell, as a JSON list of key values.
+CREATE TABLE IF NOT EXISTS retentiond_pending (
+    source     TEXT NOT NULL,
+    batch      TEXT NOT NULL,
+    part       INTEGER NOT NULL,
+    data_set   TEXT NOT NULL,
+    purpose    TEXT NOT NULL,
+    link       TEXT NOT NULL,
+    PRIMARY KEY (source, batch, part)
+);
 
 -- The slots of this source: existing ones keep their epoch and token, surplus ones of an earlier run stay unused.
 INSERT INTO retentiond_fence (source, slot, epoch, token, server_id) VALUES

@@ -1,0 +1,38 @@
+//! The archive: sealed objects of an intermediate archive, and the places where they lie.
+//!
+//! A sealed object holds rows that left their database, in a form that needs nothing of this program to be read: JSON Lines,
+//! compressed with zstd, encrypted with `age`. [`Sealer`] writes one to [`Recipients`], [`open`] reads it with [`Identities`]; this program
+//! holds only the recipients' public keys. A [`Store`] keeps objects in a directory or in an S3 bucket, creates them once and never
+//! overwrites one. `docs/archive-format.md` has the format. Nothing here knows a database.
+
+mod archives;
+mod bucket;
+mod cell;
+mod directory;
+mod error;
+mod identity;
+mod lock;
+mod name;
+mod object;
+mod open;
+mod place;
+mod recipient;
+mod seal;
+mod service;
+mod store;
+#[cfg(test)]
+mod tests;
+mod versions;
+
+pub use archives::{Archive, Archives, object_name, objects_of};
+pub use bucket::{Bucket, BucketSettings, LockMode, Secret};
+pub use cell::Cell;
+pub use directory::Directory;
+pub use error::StoreError;
+pub use identity::{Identities, IdentityError};
+pub use name::{InvalidName, ObjectName};
+pub use object::{Column, Engine, FORMAT, Header, HeaderFault, MAX_LINE, Row, Table, VERSION};
+pub use open::{OpenError, Rows, open};
+pub use recipient::{RecipientError, RecipientFault, Recipients};
+pub use seal::{SealError, Sealer};
+pub use store::{Listed, Store};

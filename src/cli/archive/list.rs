@@ -1,0 +1,58 @@
+//! `retentiond archive list`.
+
+use crate::cli::Format;
+use crate::cli::context::Cx;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+use crate::cli::table::Table;
+use crate::journal::{Day, Reader};
+
+/// Prints what each archive keeps.
+pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    cx.sources(&workspace, source.as_deref())?;
+    let reader = Reader::new(&cx.state_to_read(&workspace).await?);
+    let today = Day::try_from(cx.clock.now().date_naive())?;
+    let mut groups = reader.sealed_groups(today).await?;
+    groups.retain(|g| source.as_ref().is_none_or(|s| *s == g.source));
+    match cx.format {
+        Format::Json => {
+            let all = groups.iter().map(|g| {
+                serde_json::json!({
+                    "archive": g.archive, "data_set": format!("{}.{}", g.source, g.data_set), "purpose": g.purpose,
+                    "objects": g.objects, "records": g.records, "due": g.due, "open": g.open,
+                    "next_end": g.next_end, "oldest_overdue": g.oldest_overdue,
+                })
+            });
+            output::json(&all.collect())?;
+        }
+        Format::Text => {
+            let mut table = Table::new(&[
+                "archive",
+                "data set",
+                "purpose",
+                "objects",
+                "records",
+                "over",
+                "open",
+                "next end",
+                "oldest end passed",
+            ]);
+            for g in groups {
+                table.row(vec![
+                    g.archive,
+                    format!("{}.{}", g.source, g.data_set),
+                    g.purpose,
+                    g.objects.to_string(),
+                    g.records.to_string(),
+                    g.due.to_string(),
+                    g.open.to_string(),
+                    g.next_end.unwrap_or_else(|| "-".to_owned()),
+                    g.oldest_overdue.unwrap_or_else(|| "-".to_owned()),
+                ]);
+            }
+            output::say(table.render())?;
+        }
+    }
+    Ok(Exit::Ok)
+}

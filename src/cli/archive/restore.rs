@@ -1,0 +1,94 @@
+//! `retentiond archive restore`.
+
+use std::path::PathBuf;
+
+use super::{Access, Record, export, find, reason};
+use crate::cli::Format;
+use crate::cli::context::Cx;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+use crate::enforce::orders::{self, NewOrder, Target};
+use crate::enforce::put_back::put_back;
+use crate::enforce::unseal::{Why, unseal};
+use crate::journal::{Access as Opening, Name, OrderReason, Reference};
+use crate::plan::compile;
+use crate::policy::purpose::OrderKind;
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    #[command(flatten)]
+    record: Record,
+    #[command(flatten)]
+    access: Access,
+    /// A private file with the URL of a user who may insert rows: the enforcer's own role may not.
+    #[arg(long, value_name = "FILE")]
+    url_file: Option<PathBuf>,
+}
+
+/// Puts a record back.
+pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let (rules, data) = cx.data_set(&workspace, &args.record.data)?;
+    let actor = cx.actor(&workspace, &args.access.actor)?;
+    let (reason, reference) = (reason(&args.access.reason)?, Reference::parse(&args.access.reference)?);
+    let identities = export::identities(&args.access)?;
+    let id = rules.map.source.value.clone();
+    let archives = cx.archives(&workspace)?;
+    let (state, journal) = cx.state(&workspace).await?;
+    let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;
+    let prepared = cx.prepare(&workspace, &source, rules, cx.clock.now()).await?;
+    let records = compile::records(&rules.map, &rules.policies, &prepared.schema, &prepared.moment);
+    let resolved = records.terms.resolved;
+    let mut session = source.session().await?;
+    let key = find::key_of(&mut session, &rules.map, &prepared.schema, data, &args.record).await?;
+    session.done().await?;
+    let found = find::found(&journal, &id, data, &key).await?;
+    if found.is_empty() {
+        return Err(Failure::new(Exit::Failed, format!("no archive keeps anything of this record of {}", args.record.data)));
+    }
+    let why = Why { access: Opening::Restore, actor: actor.clone(), reason, reference: reference.clone() };
+    let of = (&Name::parse(&id)?, &Name::parse(&data.id)?, &key);
+    let columns = resolved.key_columns(data);
+    let objects = unseal((&journal, &archives), resolved.dialect, &columns, of, &found, &identities, why).await?;
+    // The hold stands before the record does: no run finds it without.
+    let hold = NewOrder {
+        kind: OrderKind::Hold,
+        target: Target::Record(key.clone()),
+        actor,
+        reason: OrderReason::ErrorCorrection,
+        reference,
+        until: None,
+    };
+    let placed = orders::place(&source, &journal, &prepared, &resolved, data, hold, prepared.plan.today).await?;
+    let mut session = source.session().await?;
+    session.script(&resolved.dialect.begin()).await?;
+    let done = put_back(&mut session, &records, &objects).await;
+    let done = match done {
+        Ok(done) => done,
+        Err(e) => {
+            session.discard().await;
+            let mut failure = Failure::from(e);
+            failure.message.push_str(&format!(": nothing was put back; the hold {} stands until it is lifted", placed.order));
+            return Err(failure);
+        }
+    };
+    session.rows(resolved.dialect.commit()).await?;
+    session.done().await?;
+    source.close().await;
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "hold": placed.order.to_string(), "done": done }))?,
+        Format::Text => {
+            let lost = match done.lost {
+                0 => String::new(),
+                n => format!(" {n} archived columns are in these tables no more."),
+            };
+            output::line(format!(
+                "{} rows are back, {} have their masked fields again, under the hold {}.{lost}",
+                done.inserted, done.unmasked, placed.order
+            ))?;
+        }
+    }
+    state.close().await;
+    Ok(Exit::Ok)
+}

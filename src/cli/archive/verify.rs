@@ -1,0 +1,133 @@
+//! `retentiond archive verify`: the archives against the journal.
+
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use crate::archive::{Identities, ObjectName, StoreError, object_name, open};
+use crate::cli::Format;
+use crate::cli::context::Cx;
+use crate::cli::exit::{Exit, Failure};
+use crate::cli::output;
+use crate::enforce::catalogue;
+use crate::journal::{Day, Event, Id128, Reader};
+
+/// Arguments.
+#[derive(Debug, clap::Args)]
+pub struct Args {
+    /// Opens every object to its end as well, with this identity.
+    #[arg(long)]
+    identity: Option<PathBuf>,
+    /// Looks at one object of so many, chosen anew each time; at all of them without it.
+    #[arg(long, value_name = "N")]
+    one_of: Option<u32>,
+}
+
+#[derive(Debug, Default, serde::Serialize)]
+struct Verdict {
+    /// Objects looked at.
+    objects: u64,
+    /// Records that they name.
+    records: u64,
+    /// Objects that the journal knows and the archive does not have.
+    missing: Vec<String>,
+    /// Objects that are not as they were sealed.
+    changed: Vec<String>,
+    /// Objects that cannot be opened with the identity.
+    unreadable: Vec<String>,
+    /// Objects that no entry of the journal names.
+    unknown: Vec<String>,
+}
+
+/// Compares.
+pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
+    let workspace = cx.workspace()?;
+    let identities = args
+        .identity
+        .as_ref()
+        .map(|file| Identities::read(file).map_err(|e| Failure::new(Exit::Denied, format!("{}: {e}", file.display()))));
+    let identities = identities.transpose()?;
+    let archives = cx.archives(&workspace)?;
+    let reader = Reader::new(&cx.state_to_read(&workspace).await?);
+    let mut verdict = Verdict::default();
+    let mut known: BTreeSet<(String, ObjectName)> = BTreeSet::new();
+    let mut pages = catalogue::Pages::default();
+    while let Some(page) = pages.next(&reader).await? {
+        for found in page {
+            let row = &found.row;
+            let name = object_name(&row.source, &Id128(row.batch).to_string(), found.sealed.until.map(Day::date), row.part)
+                .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+            let told = format!("{}: {}", row.archive, name.as_str());
+            known.insert((row.archive.clone(), name.clone()));
+            if !chosen(args.one_of)? {
+                continue;
+            }
+            verdict.objects += 1;
+            verdict.records += row.records;
+            let Some(archive) = archives.get(&row.archive) else {
+                return Err(Failure::new(Exit::Config, format!("the settings have no archive `{}`", row.archive)));
+            };
+            match archive.store.check(&name, &found.sealed.sha256.0).await {
+                Ok(()) => {}
+                Err(StoreError::Missing(_)) => {
+                    verdict.missing.push(told);
+                    continue;
+                }
+                Err(StoreError::Differs(_)) => {
+                    verdict.changed.push(told);
+                    continue;
+                }
+                Err(e) => return Err(Failure::new(Exit::Unavailable, e.to_string())),
+            }
+            if let Some(identities) = &identities {
+                let stored = archive.store.reader(&name).await.map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+                let whole = open(stored, identities).and_then(|(_, rows)| rows.map(|row| row.map(|_| 1)).sum::<Result<u64, _>>());
+                if whole.is_err_and(|_| true) {
+                    verdict.unreadable.push(told);
+                }
+            }
+        }
+    }
+    // A batch that is under way may have sealed what no entry names yet.
+    let under_way: BTreeSet<String> = reader
+        .open_batches()
+        .await?
+        .into_iter()
+        .filter_map(|e| if let Event::Intent { batch, .. } = e.event { Some(batch.to_string()) } else { None })
+        .collect();
+    for (name, archive) in &archives.0 {
+        let listed = archive.store.list(None).await.map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+        for object in listed {
+            let of_open = object.name.as_str().split('/').nth(1).is_some_and(|batch| under_way.contains(batch));
+            if !of_open && !known.contains(&(name.clone(), object.name.clone())) {
+                verdict.unknown.push(format!("{name}: {}", object.name.as_str()));
+            }
+        }
+    }
+    let sound = [&verdict.missing, &verdict.changed, &verdict.unreadable, &verdict.unknown].iter().all(|list| list.is_empty());
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!(verdict))?,
+        Format::Text => {
+            for (what, list) in [
+                ("is missing", &verdict.missing),
+                ("is not as it was sealed", &verdict.changed),
+                ("cannot be opened", &verdict.unreadable),
+                ("is in no journal", &verdict.unknown),
+            ] {
+                for object in list {
+                    output::line(format!("{object} {what}"))?;
+                }
+            }
+            let how = if sound { "as the journal says" } else { "NOT as the journal says" };
+            output::line(format!("{} objects with {} records: {how}", verdict.objects, verdict.records))?;
+        }
+    }
+    Ok(if sound { Exit::Ok } else { Exit::Failed })
+}
+
+/// Whether an object is one of those to be looked at.
+fn chosen(one_of: Option<u32>) -> Result<bool, Failure> {
+    let Some(of) = one_of.filter(|n| *n > 1) else { return Ok(true) };
+    let mut bytes = [0u8; 4];
+    getrandom::fill(&mut bytes).map_err(|_| Failure::new(Exit::Failed, "no source of random bytes"))?;
+    Ok(u32::from_le_bytes(bytes).is_multiple_of(of))
+}

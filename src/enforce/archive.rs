@@ -1,0 +1,208 @@
+//! The part of a batch that moves fields into archives: read under the locks, sealed, written, read back, and only then may anything change.
+
+use std::collections::{BTreeMap, HashMap};
+
+use sha2::{Digest as _, Sha256};
+
+use super::batch::{Failure, Transaction, macs};
+use super::error::EnforceError;
+use super::orders::tenant_key;
+use super::watch::Point;
+use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, object_name};
+use crate::journal::{Day, Hash, JournalError, Mac, MacOf, Macs, Name, Sealed};
+use crate::plan::archiving::{Archiving, Part, PartRow};
+use crate::plan::cell::Cell;
+use crate::plan::key::RecordKey;
+use crate::plan::open_end::End;
+use crate::plan::own_statements::PendingRow;
+use crate::source::SourceError;
+
+/// After how long a server is told that its transaction is still alive.
+const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
+
+/// What one object takes: of which records, by their place among the keys.
+type Groups = BTreeMap<(usize, End), Vec<usize>>;
+
+/// The rows of one table of the records, by the place of their record among the keys.
+type RowsOf = HashMap<usize, Vec<Vec<Cell>>>;
+
+impl Transaction<'_, '_> {
+    /// Moves what archives keep of these records into them. The records are locked, with what follows them, and due.
+    pub(super) async fn archive(&mut self, archiving: &Archiving, keys: &[RecordKey]) -> Result<(), Failure> {
+        let d = self.cx.dialect;
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let places: HashMap<&RecordKey, usize> = keys.iter().enumerate().map(|(n, key)| (key, n)).collect();
+        let (mut groups, mut own) = (Groups::new(), RowsOf::new());
+        let answers = self.readable(&archiving.ask(d, keys)).await?;
+        // Whoever is not there any more, or is kept by an archive that cannot take it, was not due after all.
+        if answers.len() != keys.len() {
+            return Err(Failure::Moved);
+        }
+        for row in answers {
+            let (record, taken) = archiving.read(d, &row).ok_or(Failure::Unsealable)?;
+            let place = *places.get(&record).ok_or(Failure::Moved)?;
+            for one in taken.ok_or(Failure::Moved)? {
+                groups.entry((one.purpose, one.until)).or_default().push(place);
+            }
+            let again = own.insert(place, vec![archiving.own_row(d, &row).ok_or(Failure::Unsealable)?]);
+            if again.is_some() {
+                return Err(Failure::Unsealable);
+            }
+        }
+        if groups.is_empty() {
+            return Ok(());
+        }
+        let mut tables: Vec<RowsOf> = vec![own];
+        for part in 1..archiving.parts.len() {
+            let mut rows = RowsOf::new();
+            for row in self.readable(&archiving.rows(d, part, keys)).await? {
+                let PartRow { record, cells } = archiving.row(d, part, &row).ok_or(Failure::Unsealable)?;
+                rows.entry(*places.get(&record).ok_or(Failure::Moved)?).or_default().push(cells);
+            }
+            tables.push(rows);
+        }
+        let mut heard = std::time::Instant::now();
+        for ((purpose, until), mut records) in groups {
+            records.sort_unstable();
+            let object = Object { archiving, purpose, until: &until, records: &records };
+            let sealed = self.seal(object, &tables, keys).await?;
+            if let End::Open(link) = &until {
+                self.open.push(PendingRow {
+                    source: sealed.source.to_string(),
+                    batch: self.batch.to_string(),
+                    part: sealed.part,
+                    data_set: sealed.data_set.to_string(),
+                    purpose: sealed.purpose.to_string(),
+                    link: serde_json::to_string(link).map_err(|_| Failure::Unsealable)?,
+                });
+            }
+            self.sealed.push(sealed);
+            // The server ends a transaction of which it hears nothing for some seconds.
+            if heard.elapsed() > HEARTBEAT {
+                self.session.rows("SELECT 1").await?;
+                heard = std::time::Instant::now();
+            }
+        }
+        self.cx.watch.at(Point::Sealed, &self.asked.action.id).await;
+        Ok(())
+    }
+
+    /// Reads rows; a value that is no text fails those that have it, and nothing else.
+    async fn readable(&mut self, sql: &str) -> Result<Vec<crate::source::Row>, Failure> {
+        self.session.rows(sql).await.map_err(|e| match e {
+            SourceError::NotText(_) => Failure::Unsealable,
+            e => Failure::Source(e),
+        })
+    }
+
+    async fn seal(&mut self, object: Object<'_>, tables: &[RowsOf], keys: &[RecordKey]) -> Result<Sealed, Failure> {
+        let Object { archiving, purpose, until, records } = object;
+        let purpose = &archiving.purposes[purpose];
+        let to = self.cx.archives.get(&purpose.archive).ok_or_else(|| EnforceError::NoArchive(purpose.archive.clone()))?;
+        let data_set = archiving.parts.first().map(|p| p.data_set.as_str()).unwrap_or_default();
+        let header = self.header(&object, data_set);
+        let mut sealer = Sealer::new(&to.recipients, &header, Vec::new()).map_err(EnforceError::from)?;
+        for (number, record) in records.iter().enumerate() {
+            // Tables count as the header lists them.
+            for (table, (part, rows)) in archiving.parts.iter().zip(tables).filter(|(part, _)| object.takes(part)).enumerate() {
+                for cells in rows.get(record).into_iter().flatten() {
+                    let columns = part.columns.iter().zip(cells);
+                    let cells = columns.filter(|(c, _)| c.takers.contains(&object.purpose)).map(|(_, cell)| cell.clone());
+                    let row = Row { table: table as u32, record: number as u64, cells: cells.collect() };
+                    sealer.row(&row).map_err(|e| match e {
+                        SealError::TooLong { .. } | SealError::Fit { .. } => Failure::Unsealable,
+                        e => Failure::Fatal(e.into()),
+                    })?;
+                }
+            }
+        }
+        let rows = sealer.rows();
+        let bytes = sealer.finish().map_err(EnforceError::from)?;
+        let (part, batch) = (self.sealed.len() as u32, self.batch.to_string());
+        let name = object_name(self.cx.source.as_str(), &batch, until.day(), part)
+            .map_err(|_| EnforceError::Unknown("name of an object"))?;
+        let (size, sha256): (_, [u8; 32]) = (bytes.len() as u64, Sha256::digest(&bytes).into());
+        self.sealing = true;
+        to.store.put(&name, bytes, until.day()).await.map_err(EnforceError::from)?;
+        to.store.check(&name, &sha256).await.map_err(EnforceError::from)?;
+        let taken: Vec<RecordKey> = records.iter().map(|n| keys[*n].clone()).collect();
+        let root = tables.first().into_iter().flat_map(|rows| records.iter().filter_map(|n| rows.get(n))).flatten();
+        Ok(Sealed {
+            source: self.cx.source.clone(),
+            data_set: Name::parse(data_set).map_err(EnforceError::from)?,
+            archive: Name::parse(&purpose.archive).map_err(EnforceError::from)?,
+            purpose: Name::parse(purpose.id()).map_err(EnforceError::from)?,
+            until: until.day().map(Day::try_from).transpose().map_err(EnforceError::from)?,
+            part,
+            sha256: Hash(sha256),
+            bytes: size,
+            rows,
+            macs: macs(self.cx, data_set, &taken)?,
+            tenants: self.tenants(archiving, data_set, root)?,
+        })
+    }
+
+    fn header(&self, object: &Object<'_>, data_set: &str) -> Header {
+        let Object { archiving, purpose, until, .. } = object;
+        let of = &archiving.purposes[*purpose];
+        Header {
+            format: FORMAT.to_owned(),
+            version: VERSION,
+            archive: of.archive.clone(),
+            source: self.cx.source.to_string(),
+            engine: archive::Engine::from(self.cx.dialect.engine),
+            data_set: data_set.to_owned(),
+            purpose: of.id().to_owned(),
+            until: until.day(),
+            batch: self.batch.to_string(),
+            run: self.cx.run.to_string(),
+            tables: archiving.parts.iter().filter(|p| object.takes(p)).map(|p| table(p, &archiving.parts, *purpose)).collect(),
+        }
+    }
+
+    /// The tenants of these root rows, each once.
+    fn tenants<'r>(&self, of: &Archiving, data_set: &str, rows: impl Iterator<Item = &'r Vec<Cell>>) -> Result<Macs, Failure> {
+        let Some(at) = of.tenant_column() else { return Ok(Macs::default()) };
+        let values: std::collections::BTreeSet<String> = rows.filter_map(|cells| of.tenant(cells.get(at)?)).collect();
+        let name = Name::parse(data_set).map_err(EnforceError::from)?;
+        let cx = self.cx;
+        let mac = |value: String| cx.journal.mac_keys().mac_of(MacOf::Tenant, cx.key_id, &cx.source, &name, &tenant_key(&value));
+        let all: Option<Vec<Mac>> = values.into_iter().map(mac).collect();
+        let missing = || Failure::Fatal(EnforceError::Journal(JournalError::MissingMacKey(cx.key_id)));
+        Ok(all.ok_or_else(missing)?.into_iter().collect())
+    }
+}
+
+/// One object to be sealed.
+#[derive(Clone, Copy)]
+struct Object<'o> {
+    archiving: &'o Archiving,
+    purpose: usize,
+    until: &'o End,
+    records: &'o [usize],
+}
+
+impl Object<'_> {
+    /// Whether its purpose takes rows of a part.
+    fn takes(&self, part: &Part) -> bool {
+        part.takers.contains(&self.purpose)
+    }
+}
+
+fn table(part: &Part, parts: &[Part], purpose: usize) -> Table {
+    let above = part.follows.as_ref().and_then(|(above, on)| Some((parts.get(*above)?, on)));
+    let columns = part.columns.iter().filter(|c| c.takers.contains(&purpose));
+    Table {
+        data_set: part.data_set.clone(),
+        schema: Some(part.table.schema.clone()).filter(|s| !s.is_empty()),
+        table: part.table.name.clone(),
+        parent: above.map(|(above, _)| above.data_set.clone()),
+        on: above.map(|(_, on)| on.clone()).unwrap_or_default(),
+        key: part.key.clone(),
+        columns: columns
+            .map(|c| Column { name: c.column.name.clone(), kind: c.column.sql_type.clone(), category: c.category.clone() })
+            .collect(),
+    }
+}

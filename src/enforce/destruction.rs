@@ -1,0 +1,283 @@
+//! The end of what archives keep: counted, destroyed when its last day has passed, unless a hold or a restriction reaches it.
+//!
+//! The store itself is the ledger of destructions: an object that is gone is destroyed. The intent to destroy is durable first, so that a run
+//! that died in between is closed by the next.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use chrono::NaiveDate;
+
+use super::error::EnforceError;
+use super::frozen::{Frozen, Holds};
+use super::guard::would_stop;
+use super::outcome::{ArchiveOutcome, Stopped};
+use super::settings::Ceilings;
+use crate::archive::{Archives, ObjectName, Store, StoreError, object_name, objects_of};
+use crate::journal::{Action, Append, Day, DestructionCause, Event, Id128, Journal, Name, ObjectRef, Phase, Reader, Sealed};
+use crate::state::{SealedGroup, SealedQuery, SealedRow};
+
+/// How many objects are looked at, and destroyed under one intent, at once.
+const PAGE: u32 = 100;
+
+/// What a run does to the archives of one source.
+pub(super) struct Destruction<'a> {
+    /// The journal.
+    pub journal: &'a Journal,
+    /// The archives.
+    pub archives: &'a Archives,
+    /// The run.
+    pub run: Id128,
+    /// The source.
+    pub source: &'a Name,
+    /// The day of the run for each purpose, by its policy's zone; of other purposes that of the first.
+    pub today: Today,
+}
+
+/// The day of a run, by purpose.
+#[derive(Debug, Clone)]
+pub(super) struct Today {
+    /// By purpose.
+    pub of: BTreeMap<String, NaiveDate>,
+    /// Of purposes that no policy has any more.
+    pub otherwise: NaiveDate,
+}
+
+impl Today {
+    fn of(&self, purpose: &str) -> NaiveDate {
+        self.of.get(purpose).copied().unwrap_or(self.otherwise)
+    }
+}
+
+impl Destruction<'_> {
+    /// Closes destructions that an interrupted run left open: what is gone is destroyed, what is there is due again.
+    ///
+    /// # Errors
+    /// Of journal and archives.
+    pub async fn recover(&self) -> Result<(), EnforceError> {
+        for entry in self.journal.reader().open_destructions().await? {
+            let Event::DestructionIntended { destruction, source, archive, objects, .. } = entry.event else { continue };
+            if source != *self.source {
+                continue;
+            }
+            let Some(store) = self.archives.get(archive.as_str()).map(|a| &a.store) else {
+                tracing::warn!(%archive, "the settings have no such archive any more: what a run began to destroy there stays open");
+                continue;
+            };
+            let mut gone = Vec::new();
+            for object in objects {
+                let rows = self.catalogued(object.batch).await?;
+                let Some(row) = rows.iter().find(|row| object_of(row) == object) else { continue };
+                if !store.exists(&name_of(row)?).await? {
+                    gone.push(object);
+                }
+            }
+            self.destroyed(destruction, gone, true).await?;
+        }
+        Ok(())
+    }
+
+    /// Counts what the archives keep of this source, for the journal and the outcome.
+    ///
+    /// # Errors
+    /// Of the journal.
+    pub async fn census(&self, phase: Phase) -> Result<Vec<SealedGroup>, EnforceError> {
+        let groups = self.groups().await?;
+        let mut append = Append::new();
+        for group in &groups {
+            append = append.event(Event::ArchiveCensus {
+                run: self.run,
+                source: self.source.clone(),
+                phase,
+                archive: Name::parse(&group.archive)?,
+                data_set: Name::parse(&group.data_set)?,
+                purpose: Name::parse(&group.purpose)?,
+                objects: group.objects,
+                records: group.records,
+                due: group.due,
+                open: group.open,
+                next_end: group.next_end.as_deref().map(Day::parse).transpose()?,
+                oldest_overdue: group.oldest_overdue.as_deref().map(Day::parse).transpose()?,
+            });
+        }
+        if !groups.is_empty() {
+            self.journal.append(append).await?;
+        }
+        Ok(groups)
+    }
+
+    async fn groups(&self) -> Result<Vec<SealedGroup>, EnforceError> {
+        let mut all = Vec::new();
+        let days: BTreeSet<NaiveDate> = self.today.of.values().copied().chain([self.today.otherwise]).collect();
+        for day in days {
+            let groups = self.journal.reader().sealed_groups(Day::try_from(day)?).await?;
+            all.extend(groups.into_iter().filter(|g| g.source == self.source.as_str() && self.today.of(&g.purpose) == day));
+        }
+        all.sort_by(|a, b| (&a.archive, &a.data_set, &a.purpose).cmp(&(&b.archive, &b.data_set, &b.purpose)));
+        Ok(all)
+    }
+
+    /// Destroys what is due, but what a hold or restriction reaches.
+    ///
+    /// # Errors
+    /// Of the journal and the source's database. An archive that refuses is in the outcome: the others go on.
+    pub async fn enforce(&self, holds: &Holds<'_>, ceilings: Ceilings) -> Result<Vec<ArchiveOutcome>, EnforceError> {
+        let mut outcomes = Vec::new();
+        for group in self.groups().await? {
+            let stopped = if group.due > 0 { would_stop(ceilings, group.due, group.records) } else { None };
+            let mut out = ArchiveOutcome { stopped, ..ArchiveOutcome::of(&group) };
+            if let Some(Stopped { ceiling, limit, found }) = stopped {
+                let (source, data_set) = (self.source.clone(), Name::parse(&group.data_set)?);
+                let event =
+                    Event::PurposeStopped { run: self.run, source, data_set, action: Action::Destroy, ceiling, limit, found };
+                self.journal.append(event).await?;
+            } else if group.due > 0 {
+                self.group(&group, holds, &mut out).await?;
+            }
+            outcomes.push(out);
+        }
+        Ok(outcomes)
+    }
+
+    async fn group(&self, group: &SealedGroup, holds: &Holds<'_>, out: &mut ArchiveOutcome) -> Result<(), EnforceError> {
+        let mut query = SealedQuery {
+            source: Some(group.source.clone()),
+            data_set: Some(group.data_set.clone()),
+            archive: Some(group.archive.clone()),
+            purpose: Some(group.purpose.clone()),
+            ended_before: Some(Day::try_from(self.today.of(&group.purpose))?.to_string()),
+            ..SealedQuery::default()
+        };
+        let Some(store) = self.archives.get(&group.archive).map(|a| &a.store) else {
+            (out.failed, out.error) = (group.due, Some(EnforceError::NoArchive(group.archive.clone()).to_string()));
+            return Ok(());
+        };
+        loop {
+            let page = self.journal.reader().sealed(query.clone(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(()) };
+            query.after = Some((last.batch, last.part));
+            // Nobody places an order while this is looked at and done.
+            let (session, frozen) = holds.keep().await?;
+            let mut by_end: BTreeMap<String, Vec<SealedRow>> = BTreeMap::new();
+            for row in page {
+                if self.is_frozen(&row, &frozen).await? {
+                    out.held += row.records;
+                } else if store.exists(&name_of(&row)?).await? {
+                    by_end.entry(row.until.clone().unwrap_or_default()).or_default().push(row);
+                } else {
+                    // Nobody has destroyed it: that it is not there must be told, and not taken for done.
+                    out.failed += row.records;
+                    out.error.get_or_insert_with(|| "an object is missing: see `archive verify`".to_owned());
+                }
+            }
+            for rows in by_end.values() {
+                let (records, error) = self.destroy(store, rows).await?;
+                out.destroyed += records;
+                out.failed += rows.iter().map(|r| r.records).sum::<u64>() - records;
+                if let Some(e) = error {
+                    tracing::warn!(error = %e, archive = %group.archive, "an archived object cannot be destroyed");
+                    out.error.get_or_insert(e.to_string());
+                }
+            }
+            session.discard().await;
+        }
+    }
+
+    /// Whether a hold or a restriction covers one of the records of an object.
+    async fn is_frozen(&self, row: &SealedRow, frozen: &Frozen) -> Result<bool, EnforceError> {
+        if frozen.is_empty() {
+            return Ok(false);
+        }
+        let Some(sealed) = sealed_of(&self.journal.reader(), row).await? else { return Ok(true) };
+        Ok(frozen.covers(self.journal, self.source, &sealed.0, sealed.1))
+    }
+
+    /// Destroys objects of one end; how many records they held that are gone, and why the rest is not.
+    async fn destroy(&self, store: &Store, rows: &[SealedRow]) -> Result<(u64, Option<StoreError>), EnforceError> {
+        let Some(first) = rows.first() else { return Ok((0, None)) };
+        let (destruction, until) = (Id128::random()?, Day::parse(first.until.as_deref().unwrap_or_default())?);
+        let intent = Event::DestructionIntended {
+            run: self.run,
+            destruction,
+            source: self.source.clone(),
+            data_set: Name::parse(&first.data_set)?,
+            archive: Name::parse(&first.archive)?,
+            purpose: Name::parse(&first.purpose)?,
+            until,
+            cause: DestructionCause::Ended,
+            objects: rows.iter().map(object_of).collect(),
+        };
+        self.journal.append(intent).await?;
+        let (mut gone, mut error) = (Vec::new(), None);
+        for row in rows {
+            match store.remove(&name_of(row)?).await {
+                Ok(()) => gone.push(object_of(row)),
+                Err(e) => error = error.or(Some(e)),
+            }
+        }
+        let taken: HashSet<ObjectRef> = gone.iter().copied().collect();
+        let counts = rows.iter().filter(|r| taken.contains(&object_of(r)));
+        let records = counts.map(|r| r.records).sum();
+        self.destroyed(destruction, gone, false).await?;
+        Ok((records, error))
+    }
+
+    async fn destroyed(&self, destruction: Id128, gone: Vec<ObjectRef>, recovered: bool) -> Result<(), EnforceError> {
+        let mut records = 0;
+        for object in &gone {
+            let rows = self.catalogued(object.batch).await?;
+            records += rows.iter().filter(|r| r.part == object.part).map(|r| r.records).sum::<u64>();
+        }
+        let event = Event::Destroyed { run: self.run, destruction, objects: gone, records, recovered };
+        self.journal.append(event).await?;
+        Ok(())
+    }
+
+    /// The objects of a batch that the catalogue has.
+    async fn catalogued(&self, batch: Id128) -> Result<Vec<SealedRow>, EnforceError> {
+        let query = SealedQuery { batch: Some(batch.0), ..SealedQuery::default() };
+        Ok(self.journal.reader().sealed(query, u32::MAX).await?)
+    }
+}
+
+pub(super) fn object_of(row: &SealedRow) -> ObjectRef {
+    ObjectRef { batch: Id128(row.batch), part: row.part }
+}
+
+/// The name under which an object was sealed.
+pub(super) fn name_of(row: &SealedRow) -> Result<ObjectName, EnforceError> {
+    let until = row.until.as_deref().filter(|_| !row.open).map(Day::parse).transpose()?;
+    object_name(&row.source, &Id128(row.batch).to_string(), until.map(Day::date), row.part)
+        .map_err(|_| EnforceError::Unknown("name of an object"))
+}
+
+/// What the journal says of an object, with the key of its MACs.
+///
+/// # Errors
+/// Of the journal.
+pub(super) async fn sealed_of(reader: &Reader, row: &SealedRow) -> Result<Option<(Sealed, crate::journal::KeyId)>, EnforceError> {
+    let entry = reader.entry(row.seq).await?;
+    let Some(Event::Applied { sealed, key_id, .. } | Event::BatchFound { sealed, key_id, .. }) = entry.map(|e| e.event) else {
+        return Ok(None);
+    };
+    Ok(sealed.into_iter().find(|s| s.part == row.part).map(|s| (s, key_id)))
+}
+
+/// Removes what a batch that never happened may have left in the archives.
+///
+/// # Errors
+/// Of an archive.
+pub(super) async fn forget(archives: &Archives, source: &Name, batch: Id128) -> Result<(), EnforceError> {
+    let prefix = objects_of(source.as_str(), &batch.to_string()).map_err(|_| EnforceError::Unknown("name of an object"))?;
+    for archive in archives.0.values() {
+        for object in archive.store.list(Some(&prefix)).await? {
+            match archive.store.remove(&object.name).await {
+                // A lock that was put on it with its end: it goes then, by hand, and `archive verify` names it until then.
+                Err(e @ StoreError::Locked { .. }) => {
+                    tracing::warn!(error = %e, "an object of a batch that did not happen is locked")
+                }
+                other => other?,
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,94 @@
+//! What entries about archives must say of each other: nothing is destroyed that was not sealed, none before its end.
+
+use std::collections::{BTreeSet, HashMap};
+
+use chrono::Days;
+
+use super::rules::{Ruling, ensure};
+use crate::journal::event::Event;
+use crate::journal::sealed::{ObjectRef, Sealed};
+use crate::journal::value::{Day, Id128, Instant, Name};
+use crate::journal::words::DestructionCause;
+
+struct Object {
+    source: Name,
+    data_set: Name,
+    archive: Name,
+    purpose: Name,
+    until: Option<Day>,
+    records: u64,
+}
+
+/// Objects that were sealed and not destroyed, and destructions under way.
+#[derive(Default)]
+pub(super) struct Archives {
+    objects: HashMap<ObjectRef, Object>,
+    open: HashMap<Id128, BTreeSet<ObjectRef>>,
+    known: BTreeSet<Id128>,
+}
+
+impl Archives {
+    /// Takes the objects of an applied batch of this source.
+    pub(super) fn sealed(&mut self, batch: Id128, source: Option<&Name>, sealed: &[Sealed]) -> Ruling {
+        for object in sealed {
+            let new = Object {
+                source: object.source.clone(),
+                data_set: object.data_set.clone(),
+                archive: object.archive.clone(),
+                purpose: object.purpose.clone(),
+                until: object.until,
+                records: object.macs.len(),
+            };
+            self.objects.insert(ObjectRef { batch, part: object.part }, new);
+        }
+        ensure(sealed.iter().all(|o| source == Some(&o.source)), "what a batch sealed came from its source")
+    }
+
+    /// Takes the last day of objects that had none.
+    pub(super) fn dated(&mut self, event: &Event) -> Ruling {
+        let Event::ArchiveDated { source, data_set, archive, purpose, until, objects, records, .. } = event else {
+            return Ok(());
+        };
+        let mut counted = 0;
+        for object in objects {
+            let known = self.objects.get_mut(object).ok_or("what is dated was sealed before, and not destroyed yet")?;
+            ensure(known.until.is_none(), "the last day of an object is said once")?;
+            let same = (&known.source, &known.data_set, &known.archive, &known.purpose) == (source, data_set, archive, purpose);
+            ensure(same, "what is dated is what was sealed")?;
+            known.until = Some(*until);
+            counted += known.records;
+        }
+        ensure(counted == *records, "a dating counts the records of its objects")
+    }
+
+    /// Takes the intent to destroy objects.
+    pub(super) fn intended(&mut self, event: &Event, time: Instant) -> Ruling {
+        let Event::DestructionIntended { destruction, source, data_set, archive, purpose, until, cause, objects, .. } = event
+        else {
+            return Ok(());
+        };
+        let again = !self.known.insert(*destruction);
+        self.open.insert(*destruction, objects.iter().copied().collect());
+        ensure(!again, "a destruction begins once")?;
+        for object in objects {
+            let known = self.objects.get(object).ok_or("what is destroyed was sealed before, and not destroyed yet")?;
+            let same = (&known.source, &known.data_set, &known.archive, &known.purpose, &known.until)
+                == (source, data_set, archive, purpose, &Some(*until));
+            ensure(same, "a destruction says of its objects what was said when they were sealed")?;
+        }
+        // No clock on earth shows a day that is two after the one in Greenwich.
+        let latest = time.utc().date_naive().checked_add_days(Days::new(1)).unwrap_or_default();
+        ensure(*cause != DestructionCause::Ended || until.date() < latest, "nothing is destroyed before its last day has passed")
+    }
+
+    /// Takes the end of a destruction.
+    pub(super) fn destroyed(&mut self, destruction: Id128, gone: &[ObjectRef], records: u64) -> Ruling {
+        let intended = self.open.remove(&destruction).ok_or("what is destroyed was intended to be, once")?;
+        ensure(gone.iter().all(|object| intended.contains(object)), "only what was intended to be destroyed is")?;
+        let mut counted = 0;
+        for object in gone {
+            counted += self.objects.remove(object).ok_or("an object is destroyed once")?.records;
+        }
+        ensure(counted == records, "a destruction counts the records of its objects")
+    }
+}

@@ -1,0 +1,270 @@
+//! Stores of objects: a bucket of a real S3 API, and a directory under a hostile umask.
+//!
+//! `RETENTIOND_TEST_S3` holds the URL of a service that takes any key (`tests/support/s3.sh`). Without it these tests are skipped,
+//! loudly; under `CI` they fail.
+
+#![expect(clippy::unwrap_used, reason = "a test's own failure is a panic")]
+
+use std::io::Read as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+
+use chrono::NaiveDate;
+use retentiond::archive::{Bucket, BucketSettings, Directory, LockMode, ObjectName, Secret, Store, StoreError};
+use sha2::{Digest as _, Sha256};
+
+fn name(text: &str) -> ObjectName {
+    ObjectName::new(text).unwrap()
+}
+
+fn far() -> NaiveDate {
+    "2099-12-31".parse().unwrap()
+}
+
+/// A fresh bucket of its own.
+struct Fresh {
+    url: String,
+    settings: BucketSettings,
+    http: reqwest::Client,
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Kind {
+    Plain,
+    Versions,
+    ObjectLock,
+}
+
+impl Fresh {
+    /// Makes a bucket; `None` where there is no service, loudly.
+    async fn new(kind: Kind, object_lock: Option<LockMode>, prefix: &str) -> Option<Self> {
+        let Ok(endpoint) = std::env::var("RETENTIOND_TEST_S3") else {
+            assert!(std::env::var_os("CI").is_none(), "RETENTIOND_TEST_S3 must be set in CI");
+            eprintln!("SKIPPED: RETENTIOND_TEST_S3 is not set, no bucket was tested");
+            return None;
+        };
+        let mut random = [0; 8];
+        getrandom::fill(&mut random).unwrap();
+        let settings = BucketSettings {
+            bucket: format!("b{}", hex::encode(random)),
+            endpoint: Some(endpoint.clone()),
+            region: "us-east-1".to_owned(),
+            prefix: prefix.to_owned(),
+            access_key_id: "key".to_owned(),
+            secret: Secret::new("hidden".to_owned()),
+            object_lock,
+            allow_http: true,
+        };
+        // Also prepares TLS, which the client of the tests asks for.
+        Bucket::new(settings.clone()).unwrap();
+        // The service takes any signature, but wants one.
+        let authorised = [(
+            reqwest::header::AUTHORIZATION,
+            "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request".parse().unwrap(),
+        )];
+        let http = reqwest::Client::builder().default_headers(authorised.into_iter().collect()).build().unwrap();
+        let url = format!("{endpoint}/{}", settings.bucket);
+        let made = http.put(&url).header("x-amz-bucket-object-lock-enabled", (kind == Kind::ObjectLock).to_string());
+        assert!(made.send().await.unwrap().status().is_success());
+        let fresh = Self { url, settings, http };
+        if kind == Kind::Versions {
+            let on = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
+            assert!(fresh.http.put(format!("{}?versioning", fresh.url)).body(on).send().await.unwrap().status().is_success());
+        }
+        Some(fresh)
+    }
+
+    fn store(&self) -> Store {
+        Store::Bucket(Arc::new(Bucket::new(self.settings.clone()).unwrap()))
+    }
+
+    /// The bucket's own list of versions and markers.
+    async fn versions(&self) -> String {
+        self.http.get(format!("{}?versions", self.url)).send().await.unwrap().text().await.unwrap()
+    }
+
+    /// How many versions with data and how many markers there are.
+    async fn counts(&self) -> (usize, usize) {
+        let list = self.versions().await;
+        (list.matches("<Version>").count(), list.matches("<DeleteMarker>").count())
+    }
+
+    /// Deletes as somebody would who does not think of versions.
+    async fn hide(&self, key: &str) {
+        assert!(self.http.delete(format!("{}/{key}", self.url)).send().await.unwrap().status().is_success());
+    }
+}
+
+#[tokio::test]
+async fn an_object_is_put_once_read_listed_and_removed() {
+    for (kind, prefix) in [(Kind::Plain, ""), (Kind::Plain, "some/where"), (Kind::Versions, "w"), (Kind::ObjectLock, "")] {
+        let Some(fresh) = Fresh::new(kind, None, prefix).await else { return };
+        let store = fresh.store();
+        store.probe().await.unwrap();
+        let object = name("crm/00ff/2031-12-31-1.jsonl.zst.age");
+        assert!(!store.exists(&object).await.unwrap());
+        assert!(matches!(store.read(&object).await, Err(StoreError::Missing(_))));
+        store.put(&object, b"sealed".to_vec(), Some(far())).await.unwrap();
+        store.put(&object, b"sealed".to_vec(), None).await.unwrap();
+        assert!(matches!(store.put(&object, b"other".to_vec(), None).await, Err(StoreError::Exists(_))));
+        assert!(store.exists(&object).await.unwrap());
+        assert_eq!(store.read(&object).await.unwrap(), b"sealed");
+        let mut read = Vec::new();
+        store.reader(&object).await.unwrap().read_to_end(&mut read).unwrap();
+        assert_eq!(read, b"sealed");
+        store.check(&object, &Sha256::digest(b"sealed").into()).await.unwrap();
+        assert!(matches!(store.check(&object, &[0; 32]).await, Err(StoreError::Differs(_))));
+
+        store.put(&name("crm/00ff/2031-12-31-10"), vec![1], None).await.unwrap();
+        store.put(&name("crm2/1"), vec![1, 2], None).await.unwrap();
+        let stranger = fresh.http.put(format!("{}/{prefix}/a%20stranger", fresh.url)).body("x").send().await.unwrap();
+        assert!(stranger.status().is_success());
+        let listed = |found: Vec<_>| {
+            found.into_iter().map(|l: retentiond::archive::Listed| format!("{} {}", l.name, l.size)).collect::<Vec<_>>()
+        };
+        let crm = ["crm/00ff/2031-12-31-1.jsonl.zst.age 6", "crm/00ff/2031-12-31-10 1"];
+        assert_eq!(listed(store.list(Some(&name("crm"))).await.unwrap()), crm);
+        assert_eq!(listed(store.list(None).await.unwrap()), [crm[0], crm[1], "crm2/1 2"]);
+
+        for _ in 0..2 {
+            store.remove(&object).await.unwrap();
+        }
+        assert!(!store.exists(&object).await.unwrap());
+        assert_eq!(listed(store.list(Some(&name("crm"))).await.unwrap()), crm[1..]);
+    }
+}
+
+#[tokio::test]
+async fn removal_takes_every_version_and_every_marker_of_one_object_only() {
+    let Some(fresh) = Fresh::new(Kind::Versions, None, "").await else { return };
+    let store = fresh.store();
+    let (object, neighbour) = (name("crm/1"), name("crm/10"));
+    store.put(&neighbour, b"stays".to_vec(), None).await.unwrap();
+    for round in 0..3_u8 {
+        store.put(&object, vec![round], None).await.unwrap();
+        fresh.hide("crm/1").await;
+    }
+    assert!(!store.exists(&object).await.unwrap());
+    assert_eq!(fresh.counts().await, (4, 3));
+    store.remove(&object).await.unwrap();
+    assert_eq!(fresh.counts().await, (1, 0));
+    assert_eq!(store.read(&neighbour).await.unwrap(), b"stays");
+}
+
+#[tokio::test]
+async fn more_versions_than_a_page_holds_all_go() {
+    let Some(fresh) = Fresh::new(Kind::Versions, None, "").await else { return };
+    for round in 0..1_050_u32 {
+        let put = fresh.http.put(format!("{}/crm/1", fresh.url)).body(round.to_string());
+        assert!(put.send().await.unwrap().status().is_success());
+    }
+    fresh.store().remove(&name("crm/1")).await.unwrap();
+    assert_eq!(fresh.counts().await, (0, 0));
+}
+
+#[tokio::test]
+async fn a_locked_object_is_not_removed_and_stays_whole() {
+    for mode in [LockMode::Compliance, LockMode::Governance] {
+        let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(mode), "kept").await else { return };
+        let store = fresh.store();
+        store.probe().await.unwrap();
+        let object = name("crm/1");
+        store.put(&object, b"sealed".to_vec(), Some(far())).await.unwrap();
+        store.put(&object, b"sealed".to_vec(), Some(far())).await.unwrap();
+        // An earlier day is held too, a later one is not.
+        store.put(&object, b"sealed".to_vec(), Some("2099-01-01".parse().unwrap())).await.unwrap();
+        let later = Some("2100-01-01".parse().unwrap());
+        assert!(matches!(store.put(&object, b"sealed".to_vec(), later).await, Err(StoreError::Unlocked(_))));
+        for _ in 0..2 {
+            match store.remove(&object).await {
+                Err(StoreError::Locked { name, until }) => {
+                    assert_eq!((name.as_str(), until.unwrap().to_rfc3339().as_str()), ("crm/1", "2100-01-01T00:00:00+00:00"));
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert_eq!(store.read(&object).await.unwrap(), b"sealed");
+        assert_eq!(fresh.counts().await, (1, 0));
+        // Hidden by somebody: still locked, and still there.
+        fresh.hide("kept/crm/1").await;
+        assert!(matches!(store.remove(&object).await, Err(StoreError::Locked { .. })));
+        assert_eq!(fresh.counts().await.0, 1);
+        // Without a day nothing is locked.
+        store.put(&name("crm/2"), b"sealed".to_vec(), None).await.unwrap();
+        store.remove(&name("crm/2")).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn objects_of_different_days_are_locked_each_to_its_own() {
+    let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(LockMode::Compliance), "").await else { return };
+    let store = fresh.store();
+    for day in ["2090-01-01", "2091-02-28", "2090-01-01"] {
+        store.put(&name(day), day.into(), Some(day.parse().unwrap())).await.unwrap();
+        let head = fresh.http.head(format!("{}/{day}", fresh.url)).send().await.unwrap();
+        let until = day.parse::<NaiveDate>().unwrap().succ_opt().unwrap();
+        let found = head.headers()["x-amz-object-lock-retain-until-date"].to_str().unwrap();
+        assert!(found.starts_with(&format!("{until}T00:00:00")), "{found}");
+        assert_eq!(head.headers()["x-amz-object-lock-mode"], "COMPLIANCE");
+    }
+}
+
+#[tokio::test]
+async fn a_bucket_without_object_lock_is_noticed_where_it_is_configured() {
+    let Some(fresh) = Fresh::new(Kind::Versions, Some(LockMode::Compliance), "").await else { return };
+    let error = fresh.store().probe().await.unwrap_err();
+    assert!(matches!(error, StoreError::Bucket { .. }), "{error}");
+    assert_eq!(fresh.counts().await, (0, 0));
+    let put = fresh.store().put(&name("crm/1"), vec![1], Some(far())).await;
+    assert!(put.is_err(), "{put:?}");
+}
+
+#[tokio::test]
+async fn what_a_bucket_refuses_is_told_without_the_secret() {
+    let Some(mut fresh) = Fresh::new(Kind::Plain, None, "").await else { return };
+    fresh.settings.bucket.push_str("missing");
+    let store = fresh.store();
+    let mut shown = format!("{store:?}");
+    for result in [
+        store.probe().await,
+        store.remove(&name("a")).await,
+        store.list(None).await.map(|_| ()),
+        store.read(&name("a")).await.map(|_| ()),
+    ] {
+        let error = result.unwrap_err();
+        assert!(matches!(error, StoreError::Bucket { .. }) && error.to_string().contains("NoSuchBucket"), "{error}");
+        shown = format!("{shown} {error} {error:?}");
+    }
+    assert!(!shown.contains("hidden") && !shown.contains("Signature") && !shown.contains('<'), "{shown}");
+}
+
+#[tokio::test]
+async fn settings_that_cannot_work_are_refused() {
+    let Some(fresh) = Fresh::new(Kind::Plain, None, "").await else { return };
+    for prefix in ["/a", "a/", "..", "a b"] {
+        let settings = BucketSettings { prefix: prefix.to_owned(), ..fresh.settings.clone() };
+        assert!(matches!(Bucket::new(settings), Err(StoreError::Settings(_))), "{prefix}");
+    }
+    let settings = BucketSettings { allow_http: false, ..fresh.settings.clone() };
+    assert!(matches!(Bucket::new(settings), Err(StoreError::Settings(_))));
+}
+
+/// In this file, since the umask is the whole process's, and no other test here makes a file.
+#[tokio::test]
+async fn modes_do_not_depend_on_the_umask() {
+    let folder = tempfile::tempdir().unwrap();
+    for (number, umask) in [0o000, 0o077, 0o277, 0o777].into_iter().enumerate() {
+        let before = rustix::process::umask(rustix::fs::Mode::from_raw_mode(umask));
+        let root = folder.path().join(number.to_string());
+        let store = Directory::new(&root).map(Store::Directory);
+        let put = match &store {
+            Ok(store) => store.put(&name("a/b/c"), vec![1], None).await,
+            Err(_) => Ok(()),
+        };
+        rustix::process::umask(before);
+        store.unwrap();
+        put.unwrap();
+        let mode = |path: &str| std::fs::metadata(root.join(path)).unwrap().permissions().mode() & 0o7777;
+        assert_eq!([mode(""), mode("a"), mode("a/b"), mode("a/b/c")], [0o700, 0o700, 0o700, 0o600], "umask {umask:03o}");
+    }
+}

@@ -1,0 +1,143 @@
+//! `retentiond archive` as operations, the DPO and auditors use it, with the rights that the setup script gives and no more.
+
+use retentiond::plan::schema::Engine;
+
+use crate::site::Site;
+
+/// A key of nobody, made up for tests.
+const IDENTITY: &str = "AGE-SECRET-KEY-1TQVDDMJAT0830WKJMH95PM6DU4ZKVVP2S7MDCJR6U8P53HP8K6RQMTJ27T\n";
+const RECIPIENT: &str = "age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8";
+
+/// Customers' identity and wishes are kept as evidence; prospects have no archive.
+const EVIDENCE: &str = r#"
+[[purpose]]
+id = "evidence"
+title = { fr = "Preuve", en = "Evidence" }
+legal_basis = "legitimate_interest"
+data = "crm.person"
+when = "is_client"
+needs = ["identity", "wishes"]
+kept_in = "archive:evidence"
+starts = "created"
+keeps = "30 years"
+"#;
+
+const WHY: [&str; 6] = ["--actor", "dpo", "--reason", "data_subject_access", "--reference", "SAR/1"];
+
+fn site(engine: Engine) -> Option<Site> {
+    let site = Site::new(engine)?;
+    let policy = std::fs::read_to_string(site.path("policy.toml")).expect("the policy");
+    site.write("policy.toml", &format!("{policy}{EVIDENCE}"));
+    site.settings(&format!("[archives.evidence]\ndirectory = \"vault\"\nrecipients = [\"{RECIPIENT}\"]"));
+    site.write("identity", IDENTITY);
+    site.run(&["init"]).expect(0);
+    let script = site.run(&["setup", "--source", "crm", "--role", &site.role_name()]).expect(0).out;
+    site.sql(&script);
+    site.log_in();
+    Some(site)
+}
+
+/// Every file below a folder.
+fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+    let (mut all, mut left) = (Vec::new(), vec![folder.to_owned()]);
+    while let Some(path) = left.pop() {
+        match path.is_dir() {
+            true => left.extend(std::fs::read_dir(&path).expect("a folder").map(|e| e.expect("an entry").path())),
+            false => all.push(path),
+        }
+    }
+    all
+}
+
+fn lived(engine: Engine) {
+    let Some(site) = site(engine) else { return };
+    site.run(&["check"]).expect(0);
+    let plan = site.run(&["plan"]).expect(0).out;
+    assert!(plan.contains("first sealed, as far as it needs it, into the archive evidence: evidence"), "{plan}");
+    assert_eq!(site.enforce().expect(0).json()[0]["outcome"]["actions"][0]["archived"], 5, "two customers, three bookings");
+    assert_eq!(files(&site.path("vault")).len(), 1, "both left the active base on one day and leave the archive on one day");
+    for file in files(&site.path("vault")).into_iter().chain(files(&site.path("state"))) {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).expect("a file")).to_lowercase();
+        assert!(!text.contains("canary"), "{}", file.display());
+    }
+    let list = site.json(&["archive", "list"]);
+    assert_eq!((&list[0]["records"], &list[0]["due"], &list[0]["data_set"]), (&2.into(), &0.into(), &"crm.person".into()));
+
+    let of = |id: &'static str| ["--data", "crm.person", "--key", id];
+    assert_eq!(site.json(&[&["archive", "find"][..], &of("1")].concat())["objects"].as_array().map(Vec::len), Some(1));
+    // A prospect has gone without a trace, somebody else is still there.
+    for id in ["2", "3"] {
+        site.run(&[&["archive", "find"][..], &of(id)].concat()).refused(1, "no archive keeps anything of this record");
+    }
+    let said = site.run(&[&["explain"][..], &of("1")].concat()).refused(1, "retentiond archive find");
+    assert!(said.out.is_empty());
+
+    let open = |what: &'static str, id: &'static str, why: &[&'static str]| {
+        [&["archive", what][..], &of(id), why, &["--identity", "identity"]].concat()
+    };
+    site.run(&open("export", "1", &["--actor", "nobody", "--reason", "audit", "--reference", "A"])).refused(77, "nobody");
+    site.run(&open("export", "1", &["--actor", "dpo", "--reason", "curiosity", "--reference", "A"]))
+        .refused(64, "data_subject_access");
+    let out = site.run(&[&open("export", "1", &WHY)[..], &["--output", "export.json"]].concat()).expect(0).out;
+    assert_eq!(out, "");
+    let text = std::fs::read_to_string(site.path("export.json")).expect("the export");
+    for told in ["CanaryFirst1", "CanaryLast1", "CanaryWish", "\"kind\": \"C\""] {
+        assert!(text.contains(told), "{told} in {text}");
+    }
+    for kept_back in ["@example.org", "canary-06", "CanaryFirst4"] {
+        assert!(!text.contains(kept_back), "{kept_back} in {text}");
+    }
+    let shown = site.run(&["journal", "show"]).expect(0).out;
+    assert!(shown.contains("archive opened") && shown.contains("sealed 5 rows into evidence for evidence until"), "{shown}");
+    site.run(&["archive", "verify", "--identity", "identity"]).expect(0);
+
+    // The enforcer's role may not insert: an administrator's URL puts the record back, under a hold.
+    if engine != Engine::Sqlite {
+        site.run(&open("restore", "1", &WHY)).refused(69, "nothing was put back");
+        let hold = site.json(&["order", "list"])[0]["order"]["order"].as_str().expect("a hold").to_owned();
+        let lift = ["--actor", "dpo", "--reason", "error_correction", "--reference", "A"];
+        site.run(&[&["order", "lift", "--source", "crm", "--order", &hold][..], &lift].concat()).expect(0);
+    }
+    site.write("admin", &site.database.url);
+    let back = site.json(&[&open("restore", "1", &WHY)[..], &["--url-file", "admin"]].concat());
+    assert_eq!((&back["done"]["inserted"], &back["done"]["lost"]), (&2.into(), &0.into()), "{back}");
+    assert_eq!(site.records()[0], ("person".to_owned(), 4));
+    site.enforce().expect(0);
+    assert_eq!(site.records()[0], ("person".to_owned(), 4), "it stands under a hold");
+
+    // Whoever tampers is found out, whoever hides something too.
+    let object = files(&site.path("vault")).pop().expect("an object");
+    let whole = std::fs::read(&object).expect("the object");
+    std::fs::write(&object, &whole[..whole.len() - 1]).expect("a shorter object");
+    let said = site.run(&["archive", "verify"]).expect(1).out;
+    assert!(said.contains("is not as it was sealed"), "{said}");
+    site.run(&open("export", "1", &WHY)).refused(69, "is not what was written");
+    std::fs::write(object.with_file_name("2030-01-01-9.jsonl.zst.age"), &whole).expect("a stranger");
+    std::fs::remove_file(&object).expect("gone");
+    let said = site.run(&["archive", "verify"]).expect(1).out;
+    assert!(said.contains("is missing") && said.contains("is in no journal"), "{said}");
+    site.run(&["archive", "destroy"]).expect(0);
+}
+
+#[test]
+fn an_archive_lives_on_sqlite() {
+    lived(Engine::Sqlite);
+}
+
+#[test]
+fn an_archive_lives_on_postgres() {
+    lived(Engine::Postgres);
+}
+
+#[test]
+fn an_archive_lives_on_mariadb() {
+    lived(Engine::MariaDb);
+}
+
+#[test]
+fn a_policy_that_names_an_unknown_archive_is_refused_before_anything_runs() {
+    let Some(site) = site(Engine::Sqlite) else { return };
+    site.settings("");
+    site.run(&["check", "--offline"]).refused(78, "the settings have no archive `evidence`");
+    site.run(&["plan"]).refused(78, "[archives.evidence]");
+}
