@@ -52,7 +52,7 @@ pub struct Seeded {
 pub const IDENTITY: &str = "archive.key";
 
 /// The archives that the policies name.
-const ARCHIVES: [&str; 2] = ["evidence", "legal"];
+const ARCHIVES: [&str; 3] = ["evidence", "legal", "restricted"];
 
 /// Draws an identity of age for the archives and writes it where only its owner reads it; returns its public key.
 fn identity(dir: &Path) -> Result<String, Failure> {
