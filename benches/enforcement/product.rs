@@ -125,6 +125,7 @@ impl Product {
             settings,
             full_census: false,
             archives: &self.archives,
+            copies: &retentiond::enforce::Copies::default(),
             watch: &looking,
             trigger: Trigger::Command,
         };

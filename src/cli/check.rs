@@ -46,6 +46,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 own_tables(&source, rules, &mut found).await?;
             }
             source.close().await;
+            copies(cx, &workspace, rules, &mut found).await?;
             lists.push((Some(id), found));
         }
     }
@@ -88,6 +89,43 @@ async fn archives(cx: &Cx, workspace: &Workspace, found: &mut Faults) -> Result<
         if let Err(e) = archive.store.probe().await {
             found.unplaced(format!("archive `{name}` cannot be used: {e}"));
         }
+    }
+    Ok(())
+}
+
+/// Whether the data sets that hold copies of a source's records can be asked for them.
+async fn copies(cx: &Cx, workspace: &Workspace, rules: &SourceRules, found: &mut Faults) -> Result<(), Failure> {
+    for copy in rules.map.data_sets.iter().flat_map(|data| &data.copies) {
+        let base = match cx.copy_base(workspace, &copy.of.value).await {
+            Ok(base) => base,
+            Err(failure) => {
+                found.error(&copy.of.at, format!("`{}` cannot be asked for copies: {}", copy.of.value, failure.message));
+                continue;
+            }
+        };
+        let unfit = base.unfit(copy);
+        for (theirs, _) in copy.matched_by.iter().filter(|(theirs, _)| unfit.contains(&theirs.as_str())) {
+            found
+                .error(
+                    &theirs.at,
+                    format!("the table of `{}` has no column `{theirs}` that can be compared exactly", copy.of.value),
+                )
+                .expected("a column of a whole number, a decimal, a text, a date, a UUID or bytes");
+        }
+        if unfit.is_empty() {
+            if let Err(e) = base.probe(copy).await {
+                found.error(&copy.of.at, format!("`{}` cannot be asked for copies: {e}", copy.of.value));
+            }
+            if !base.is_indexed(copy) {
+                found
+                    .warning(
+                        &copy.of.at,
+                        format!("no index of `{}` begins with a column by which copies are found", copy.of.value),
+                    )
+                    .help("each batch reads that whole table, while its own rows are locked");
+            }
+        }
+        base.close().await;
     }
     Ok(())
 }

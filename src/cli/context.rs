@@ -1,5 +1,6 @@
 //! What most commands need: the workspace, a source, the state, the clock.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -10,9 +11,10 @@ use super::{Cli, Format, LangArg, faults};
 use crate::archive::Archives;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Lang, LoadError, SourceRules, Workspace, open_archives};
-use crate::enforce::{Prepared, Settings};
+use crate::enforce::{Copies, CopyBase, Prepared, Settings};
 use crate::journal::{Journal, Name};
 use crate::policy::located::{Faults, nearest};
+use crate::policy::purpose::DataName;
 use crate::policy::reader::shown;
 use crate::source::{Source, SourceError};
 use crate::state::State;
@@ -125,6 +127,28 @@ impl Cx {
     pub fn archives(&self, workspace: &Workspace) -> Result<Archives, Failure> {
         open_archives(&workspace.settings.archives, &workspace.base)
             .map_err(|(name, e)| Failure::new(Exit::Config, format!("archive {name}: {e}")))
+    }
+
+    /// Opens the data sets that hold copies of a source's records. One that cannot be opened is noted with the reason: what needs it waits.
+    pub async fn copies(&self, workspace: &Workspace, rules: &SourceRules) -> Copies {
+        let names: BTreeSet<&DataName> = rules.map.data_sets.iter().flat_map(|d| &d.copies).map(|c| &c.of.value).collect();
+        let mut copies = Copies::default();
+        for name in names {
+            let base = self.copy_base(workspace, name).await;
+            copies.add(name.clone(), base.map_err(|failure| failure.message));
+        }
+        copies
+    }
+
+    /// Opens a data set that holds copies.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], [`Exit::Unavailable`].
+    pub async fn copy_base(&self, workspace: &Workspace, name: &DataName) -> Result<CopyBase, Failure> {
+        let rules = workspace.sources.get(&name.source).ok_or_else(|| unknown_source(workspace, &name.source))?;
+        let source = self.connect(workspace, &name.source).await?;
+        let base = CopyBase::open(source, &rules.map, &name.data_set).await?;
+        base.ok_or_else(|| Failure::new(Exit::Config, format!("{name} has no table in its database")))
     }
 
     /// A failure that names what it is about: a source by its id, the state by its file.

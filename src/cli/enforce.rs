@@ -86,6 +86,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             }
         }
         let archives = cx.archives(&workspace)?;
+        let copies = cx.copies(&workspace, rules).await;
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
         let progress = Progress::listening(cx.format == Format::Json, lang);
         let settings = workspace.settings.run(&id, args.pace, args.workers);
@@ -100,6 +101,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             settings,
             full_census,
             archives: &archives,
+            copies: &copies,
             watch: &progress,
             trigger: Trigger::Command,
         };
@@ -108,6 +110,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             state.full_census_taken(&id, now).await?;
         }
         source.close().await;
+        copies.close().await;
         worst = worst_of(worst, exit_of(&outcome));
         match cx.format {
             Format::Json => results.push(serde_json::json!({
@@ -263,6 +266,16 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
         let fr = ("ligne a d'abord été versée dans une archive", "lignes ont d'abord été versées dans une archive");
         let en = ("row was sealed into an archive first", "rows were sealed into an archive first");
         out.push_str(&format!("  {}\n", count(archived, lang, fr, en)));
+    }
+    let waiting: u64 = outcome.actions.iter().map(|a| a.no_copy).sum();
+    if waiting > 0 {
+        let fr = ("fiche échue attend sa copie, qui n'a pas été vue", "fiches échues attendent leur copie, qui n'a pas été vue");
+        let en = ("due record waits for its copy, which was not seen", "due records wait for their copies, which were not seen");
+        out.push_str(&format!("  {}\n", count(waiting, lang, fr, en)));
+    }
+    for (name, why) in &outcome.unasked {
+        let said = say("les copies n'ont pas pu être cherchées", "copies could not be looked for");
+        out.push_str(&format!("  {name}{} {said} ({why})\n", words::colon(lang)));
     }
     for a in outcome.archives.iter().filter(|a| a.due > 0) {
         out.push_str(&archive(source, a, settings, lang));

@@ -11,6 +11,7 @@ use super::words::{self, count, number, pick};
 use crate::config::{Lang, Settings, SourceRules};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
+use crate::plan::archiving::{ArchivePurpose, Keeping};
 use crate::plan::census::{Counts, Note};
 use crate::plan::listing::{Listed, listing};
 use crate::policy::reader::shown;
@@ -87,7 +88,7 @@ pub fn json(prepared: &Prepared, counts: &[(String, Counts)], settings: &Setting
         })).collect::<Vec<_>>(),
         "actions": plan.actions.iter().map(|a| serde_json::json!({
             "action": a.id, "kind": a.kind.word(), "data_set": a.data_set, "categories": a.categories, "purposes": a.purposes,
-            "archives": a.archiving.iter().flat_map(|x| &x.purposes).map(|p| serde_json::json!({ "archive": p.archive, "purpose": p.id() })).collect::<Vec<_>>(),
+            "archives": a.archiving.iter().flat_map(|x| &x.purposes).map(kept).collect::<Vec<_>>(),
             "columns": a.set.iter().map(|(c, _)| c).collect::<Vec<_>>(),
         })).collect::<Vec<_>>(),
     })
@@ -163,11 +164,19 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
             };
             out.push_str(&format!("  → {line}\n"));
             for p in a.archiving.iter().flat_map(|archiving| &archiving.purposes) {
-                let archive = say(
-                    "versé d'abord, pour la part qui la concerne, dans l'archive",
-                    "first sealed, as far as it needs it, into the archive",
-                );
-                out.push_str(&format!("    {archive} {}{colon} {}\n", p.archive, p.id()));
+                let (what, place) = match &p.keeping {
+                    Keeping::Archive(archive) => (
+                        say(
+                            "versé d'abord, pour la part qui la concerne, dans l'archive",
+                            "first sealed, as far as it needs it, into the archive",
+                        ),
+                        archive.clone(),
+                    ),
+                    Keeping::Copy(copy) => {
+                        (say("seulement une fois vue la copie dans", "only once the copy was seen in"), copy.of.value.to_string())
+                    }
+                };
+                out.push_str(&format!("    {what} {place}{colon} {}\n", p.id()));
             }
             if let Some((_, s)) = stops.iter().find(|(id, _)| id == action) {
                 let setting = settings.ceiling_key(source, s.ceiling);
@@ -220,4 +229,12 @@ fn purposes(c: &Counts, lang: Lang) -> Table {
         table.row(std::iter::once(purpose.clone()).chain(figures.map(|n| number(n, lang))).chain([oldest]).collect());
     }
     table
+}
+
+/// Where a purpose keeps what leaves.
+fn kept(p: &ArchivePurpose) -> serde_json::Value {
+    match &p.keeping {
+        Keeping::Archive(archive) => serde_json::json!({ "archive": archive, "purpose": p.id() }),
+        Keeping::Copy(copy) => serde_json::json!({ "copy": copy.of.value.to_string(), "purpose": p.id() }),
+    }
 }

@@ -87,7 +87,7 @@ impl Workspace {
         if maps.len() == settings.sources.len() {
             link::link(&maps, &only, faults);
         }
-        for archive in only.iter().flat_map(|p| &p.purposes).filter_map(|p| p.archive.as_ref()) {
+        for archive in only.iter().flat_map(|p| &p.purposes).filter_map(|p| p.archive()) {
             if !shape.archives.iter().any(|known| known.value == archive.value) {
                 faults
                     .error(&archive.at, format!("the settings have no archive `{archive}`"))

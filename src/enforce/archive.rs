@@ -1,6 +1,6 @@
 //! The part of a batch that moves fields into archives: read under the locks, sealed, written, read back, and only then may anything change.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use sha2::{Digest as _, Sha256};
 
@@ -10,7 +10,7 @@ use super::orders::tenant_key;
 use super::watch::Point;
 use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, object_name};
 use crate::journal::{Day, Hash, JournalError, Mac, MacOf, Macs, Name, Sealed};
-use crate::plan::archiving::{Archiving, Part, PartRow};
+use crate::plan::archiving::{Archiving, Keeping, Part, PartRow};
 use crate::plan::cell::Cell;
 use crate::plan::key::RecordKey;
 use crate::plan::open_end::End;
@@ -51,6 +51,8 @@ impl Transaction<'_, '_> {
                 return Err(Failure::Unsealable);
             }
         }
+        let (copied, groups): (Groups, Groups) = groups.into_iter().partition(|((_, end), _)| matches!(end, End::Copy(_)));
+        self.copied(archiving, copied, keys).await?;
         if groups.is_empty() {
             return Ok(());
         }
@@ -89,6 +91,29 @@ impl Transaction<'_, '_> {
         Ok(())
     }
 
+    /// Sees the copy of each of these records, or fails with those that have none.
+    async fn copied(&self, archiving: &Archiving, groups: Groups, keys: &[RecordKey]) -> Result<(), Failure> {
+        let mut waiting = BTreeSet::new();
+        let mut wanted: BTreeMap<usize, Vec<(RecordKey, Vec<usize>)>> = BTreeMap::new();
+        for ((purpose, end), records) in groups {
+            match end {
+                End::Copy(Some(link)) => wanted.entry(purpose).or_default().push((link, records)),
+                End::Copy(None) => waiting.extend(records),
+                End::Day(_) | End::Open(_) => {}
+            }
+        }
+        for (purpose, wanted) in wanted {
+            let Keeping::Copy(copy) = &archiving.purposes[purpose].keeping else { continue };
+            let links: Vec<RecordKey> = wanted.iter().map(|(link, _)| link.clone()).collect();
+            let seen = self.cx.copies.seen(copy, &links).await;
+            waiting.extend(wanted.iter().filter(|(link, _)| !seen.contains(link)).flat_map(|(_, records)| records).copied());
+        }
+        if waiting.is_empty() {
+            return Ok(());
+        }
+        Err(Failure::Uncopied(waiting.into_iter().map(|place| keys[place].clone()).collect()))
+    }
+
     /// Reads rows; a value that is no text fails those that have it, and nothing else.
     async fn readable(&mut self, sql: &str) -> Result<Vec<crate::source::Row>, Failure> {
         self.session.rows(sql).await.map_err(|e| match e {
@@ -100,7 +125,8 @@ impl Transaction<'_, '_> {
     async fn seal(&mut self, object: Object<'_>, tables: &[RowsOf], keys: &[RecordKey]) -> Result<Sealed, Failure> {
         let Object { archiving, purpose, until, records } = object;
         let purpose = &archiving.purposes[purpose];
-        let to = self.cx.archives.get(&purpose.archive).ok_or_else(|| EnforceError::NoArchive(purpose.archive.clone()))?;
+        let archive = purpose.archive().unwrap_or_default();
+        let to = self.cx.archives.get(archive).ok_or_else(|| EnforceError::NoArchive(archive.to_owned()))?;
         let data_set = archiving.parts.first().map(|p| p.data_set.as_str()).unwrap_or_default();
         let header = self.header(&object, data_set);
         let mut sealer = Sealer::new(&to.recipients, &header, Vec::new()).map_err(EnforceError::from)?;
@@ -132,7 +158,7 @@ impl Transaction<'_, '_> {
         Ok(Sealed {
             source: self.cx.source.clone(),
             data_set: Name::parse(data_set).map_err(EnforceError::from)?,
-            archive: Name::parse(&purpose.archive).map_err(EnforceError::from)?,
+            archive: Name::parse(archive).map_err(EnforceError::from)?,
             purpose: Name::parse(purpose.id()).map_err(EnforceError::from)?,
             until: until.day().map(Day::try_from).transpose().map_err(EnforceError::from)?,
             part,
@@ -150,7 +176,7 @@ impl Transaction<'_, '_> {
         Header {
             format: FORMAT.to_owned(),
             version: VERSION,
-            archive: of.archive.clone(),
+            archive: of.archive().unwrap_or_default().to_owned(),
             source: self.cx.source.to_string(),
             engine: archive::Engine::from(self.cx.dialect.engine),
             data_set: data_set.to_owned(),

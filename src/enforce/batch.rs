@@ -1,6 +1,7 @@
 //! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
 
 use super::along::{Above, Deletion};
+use super::copies::Copies;
 use super::destruction::forget;
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
@@ -37,6 +38,8 @@ pub struct Context<'a> {
     pub applied_at: String,
     /// The archives of the settings.
     pub archives: &'a Archives,
+    /// The data sets elsewhere that hold copies.
+    pub copies: &'a Copies,
     /// Who looks on.
     pub watch: &'a dyn Watch,
 }
@@ -87,6 +90,8 @@ pub enum Failure {
     TooLarge,
     /// A value cannot be read in a form that an archive could give back, or an end cannot be reckoned.
     Unsealable,
+    /// No copy was seen of these records, of the action's own or of those that go along.
+    Uncopied(Vec<RecordKey>),
     /// It ends the run.
     Fatal(EnforceError),
 }
@@ -128,6 +133,9 @@ pub const VETOED: &str = "vetoed";
 
 /// The code of a record that cannot be read as an archive needs it.
 pub const UNSEALABLE: &str = "unsealable";
+
+/// The code of a batch that met records without the copy that they need.
+pub const NO_COPY: &str = "no_copy";
 
 /// One batch: what, on which keys, how, and under which limit.
 #[derive(Debug, Clone, Copy)]
@@ -211,6 +219,7 @@ pub async fn run(
                 Failure::Moved => "moved".to_owned(),
                 Failure::Vetoed => VETOED.to_owned(),
                 Failure::Unsealable => UNSEALABLE.to_owned(),
+                Failure::Uncopied(_) => NO_COPY.to_owned(),
                 _ => "error".to_owned(),
             };
             let code = Code::parse(&code).or_else(|_| Code::parse("database")).map_err(EnforceError::from)?;

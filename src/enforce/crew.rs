@@ -60,10 +60,10 @@ pub async fn act(workers: &mut [Worker<'_>], action: &Action, due: u64, out: &mu
             let changed = out.changed - so_far;
             let given_up = workers.iter().any(|w| w.common.given_up(out));
             // A stretch does not say which rows it left out: a trigger's silent veto is found key by key.
-            if given_up || changed + out.failed + out.busy + out.too_large + missed.len() as u64 >= due {
+            if given_up || changed + out.left() + missed.len() as u64 >= due {
                 missed
             } else {
-                (out.failed, out.busy, out.too_large) = (0, 0, 0);
+                out.try_again();
                 sum(by_keys(workers, action, due - changed).await?, out)?
             }
         }

@@ -60,6 +60,10 @@ pub fn end(
                 out.too_large,
             ));
         }
+        if out.no_copy > 0 {
+            let subject = Some(Name::parse(&action.id)?);
+            append = append.event(finding(run, source, Some(&data_set), FindingKind::WaitsForCopy, subject, out.no_copy));
+        }
         if out.busy > 0 {
             append =
                 append.event(finding(run, source, Some(&data_set), FindingKind::Busy, Some(Name::parse(&action.id)?), out.busy));

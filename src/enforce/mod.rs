@@ -13,6 +13,7 @@ pub mod catalogue;
 mod census;
 mod check;
 mod circles;
+mod copies;
 mod crew;
 mod dating;
 mod destruction;
@@ -47,6 +48,7 @@ pub mod work;
 
 pub use census::{DueCensuses, Expecting, due as take_due_census, take as take_census};
 pub use check::{Checked, check};
+pub use copies::{Copies, CopyBase};
 pub use draft::draft;
 pub use error::EnforceError;
 pub use explain::explain;

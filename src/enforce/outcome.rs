@@ -40,6 +40,8 @@ pub struct ActionOutcome {
     pub failed: u64,
     /// Records that somebody else kept locked.
     pub busy: u64,
+    /// Records whose copy elsewhere was not seen: they wait for it.
+    pub no_copy: u64,
     /// Roots with more rows behind them than a batch may take.
     pub too_large: u64,
     /// Due when it ended, counted anew.
@@ -49,6 +51,16 @@ pub struct ActionOutcome {
 }
 
 impl ActionOutcome {
+    /// Records that were tried and stay due: they are not tried again in the same run.
+    pub(super) fn left(&self) -> u64 {
+        self.failed + self.busy + self.no_copy + self.too_large
+    }
+
+    /// Forgets them, so that they are tried once more.
+    pub(super) fn try_again(&mut self) {
+        (self.failed, self.busy, self.no_copy, self.too_large) = (0, 0, 0, 0);
+    }
+
     /// Adds what a part of the action did.
     pub(super) fn add(&mut self, part: &Self) {
         self.changed += part.changed;
@@ -56,6 +68,7 @@ impl ActionOutcome {
         self.archived += part.archived;
         self.failed += part.failed;
         self.busy += part.busy;
+        self.no_copy += part.no_copy;
         self.too_large += part.too_large;
     }
 }
@@ -127,6 +140,9 @@ pub struct RunOutcome {
     pub recovered: u64,
     /// Batches that the database no longer knows.
     pub reverted: u64,
+    /// Data sets with copies that could not be asked, each with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unasked: Vec<(String, String)>,
     /// Whether somebody asked it to stop.
     pub interrupted: bool,
     /// Whether values that were replaced may still lie in SQLite's file or its write-ahead log, because somebody was reading: until the next checkpoint.

@@ -85,7 +85,7 @@ impl Prepared {
             return Ok(None);
         }
         let archived = policies.iter().flat_map(|policy| policy.purposes.iter().map(move |purpose| (purpose, policy.time_zone)));
-        let archived = archived.filter(|(p, _)| !p.is_active() && p.data.source == map.source.value);
+        let archived = archived.filter(|(p, _)| p.archive().is_some() && p.data.source == map.source.value);
         let archive_purposes = archived.map(|(p, zone)| (p.id.value.clone(), zone)).collect();
         let roots = map.data_sets.iter().filter(|d| map.root_of(d).id == d.id);
         let keys = roots.map(|d| (d.id.value.clone(), resolved.key_columns(d))).collect();

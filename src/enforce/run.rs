@@ -8,6 +8,7 @@ use chrono::{DateTime, SecondsFormat, Utc};
 
 use super::batch::Context;
 use super::census::{self, DueCensuses, Expecting};
+use super::copies::Copies;
 use super::crew;
 use super::destruction::{Destruction, Today};
 use super::entries;
@@ -52,6 +53,8 @@ pub struct RunRequest<'a> {
     pub full_census: bool,
     /// The archives of the settings.
     pub archives: &'a Archives,
+    /// The data sets elsewhere that hold copies.
+    pub copies: &'a Copies,
     /// Who looks on.
     pub watch: &'a dyn Watch,
     /// What started it.
@@ -94,7 +97,7 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
 }
 
 async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash) -> Result<RunOutcome, EnforceError> {
-    let RunRequest { source, prepared, journal, fence, settings, scope, full_census, archives, watch, .. } = request;
+    let RunRequest { source, prepared, journal, fence, settings, scope, full_census, archives, copies, watch, .. } = request;
     let plan = &prepared.plan;
     let key_id = journal.current_mac_key().await?;
     let mut session = source.session().await?;
@@ -133,6 +136,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
         fence,
         applied_at: rfc3339(plan.now),
         archives,
+        copies,
         watch,
     };
     let deadline = settings.ceilings.time.map(|t| Timer::now() + t);
@@ -159,7 +163,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let mut out_of_time = Vec::new();
     for (action, out) in plan.actions.iter().zip(&mut actions) {
         out.due_after = due_of(&after, action).max(full.as_deref().map_or(0, |full| counted(full, action)));
-        if common.out_of_time() && out.stopped.is_none() && out.due_after > out.failed + out.busy + out.too_large {
+        if common.out_of_time() && out.stopped.is_none() && out.due_after > out.left() {
             let limit = settings.ceilings.time.map_or(0, |t| t.as_secs());
             let over = deadline.map_or(0, |d| d.elapsed().as_secs());
             let stopped = Stopped { ceiling: Ceiling::Time, limit, found: limit + over };
@@ -175,6 +179,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
         census: full,
         recovered: recovered.closed,
         reverted: recovered.reverted,
+        unasked: copies.unasked(),
         interrupted: watch.stop(),
         old_pages,
     };
@@ -311,12 +316,12 @@ async fn turn(
     };
     // Rows that failed or were busy before stay due; they are not tried again in the same run. What an earlier action made due counts towards a
     // ceiling too: a mistake may come in steps.
-    if due <= out.failed + out.busy + out.too_large || guard(workers, action, out, out.changed + due).await? {
+    if due <= out.left() || guard(workers, action, out, out.changed + due).await? {
         return Ok(None);
     }
     common.cx.watch.begins(&action.id, due);
     let so_far = out.changed;
-    (out.failed, out.busy, out.too_large) = (0, 0, 0);
+    out.try_again();
     crew::act(workers, action, due, out).await?;
     Ok(Some(out.changed - so_far))
 }

@@ -306,6 +306,15 @@ impl<'a> Worker<'a> {
                 Err(Failure::Vetoed) if piece.len() > 1 => halve(&mut pieces, &piece, take, 0),
                 // One by one it is looked at again, which tells a veto from a row that moved.
                 Err(Failure::Vetoed) => {}
+                // The others go without them. Where it is about what goes along, smaller pieces find whose it is.
+                Err(Failure::Uncopied(waiting)) if piece.iter().any(|key| waiting.contains(key)) => {
+                    let (waiting, rest): (Vec<_>, Vec<_>) = piece.into_iter().partition(|key| waiting.contains(key));
+                    out.no_copy += waiting.len() as u64;
+                    all.handled.extend(waiting);
+                    if !rest.is_empty() {
+                        pieces.push((rest, take, tries));
+                    }
+                }
                 Err(failure) => match class_of(&failure) {
                     Class::Retry => {
                         losses += 1;
@@ -448,6 +457,10 @@ impl<'a> Worker<'a> {
         failure: &Failure,
         out: &mut ActionOutcome,
     ) -> Result<(), EnforceError> {
+        if let Failure::Uncopied(_) = failure {
+            out.no_copy += keys.len() as u64;
+            return Ok(());
+        }
         let (cx, data_set) = (&self.common.cx, Name::parse(&action.data_set)?);
         let (code, constraint) = match failure {
             Failure::Source(SourceError::Database(fault)) => {
@@ -502,6 +515,8 @@ fn fingerprint(taken: &[Taken]) -> u64 {
             link.hash(&mut hasher);
             1 << 31 | hasher.finish() & 0x7fff_ffff
         }
+        // No object is made of it.
+        End::Copy(_) => 0,
     };
     let first = taken.iter().map(day).min().unwrap_or(0);
     let rest = taken.iter().fold(0u64, |sum, t| sum.wrapping_mul(31).wrapping_add(day(t).wrapping_mul(t.purpose as u64 + 1)));
@@ -519,7 +534,7 @@ pub(super) fn class_of(failure: &Failure) -> Class {
     match failure {
         Failure::Source(e) => e.class(),
         Failure::Moved => Class::Retry,
-        Failure::Vetoed | Failure::Unsealable => Class::Row,
+        Failure::Vetoed | Failure::Unsealable | Failure::Uncopied(_) => Class::Row,
         Failure::Unknown(_) | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
     }
 }

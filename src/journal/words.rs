@@ -174,6 +174,8 @@ words!(
         FollowerLimit = "follower_limit",
         /// Rows that somebody kept locked.
         Busy = "busy",
+        /// Records that are due while no copy of them was seen where the policy wants one.
+        WaitsForCopy = "waits_for_copy",
         /// A purpose whose deadline (`done_within`) has passed.
         DeadlinePassed = "deadline_passed",
         /// An order whose record was not found.

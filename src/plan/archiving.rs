@@ -18,8 +18,8 @@ use super::terms::inner_alias;
 use super::writer::Writer;
 use crate::policy::bound::RunTime;
 use crate::policy::link::needs_category;
-use crate::policy::map::{DataSet, Disposition};
-use crate::policy::purpose::{Needs, Purpose};
+use crate::policy::map::{CopyElsewhere, DataSet, Disposition};
+use crate::policy::purpose::{Needs, Place, Purpose};
 
 /// What an action moves into archives before it changes anything.
 #[derive(Debug, Clone)]
@@ -39,11 +39,20 @@ pub struct Archiving {
     ends: PurposeColumns,
 }
 
-/// One archive purpose.
+/// Where what leaves the active base is kept from then on.
+#[derive(Debug, Clone)]
+pub enum Keeping {
+    /// Sealed, in the archive of this name.
+    Archive(String),
+    /// By a copy that is there already.
+    Copy(CopyElsewhere),
+}
+
+/// One purpose that keeps outside the active base.
 #[derive(Debug, Clone)]
 pub struct ArchivePurpose {
-    /// Its archive.
-    pub archive: String,
+    /// Where.
+    pub keeping: Keeping,
     purpose: Purpose,
     run: RunTime,
     index: usize,
@@ -61,6 +70,31 @@ impl ArchivePurpose {
     pub fn id(&self) -> &str {
         &self.purpose.id
     }
+
+    /// Its archive.
+    #[must_use]
+    pub fn archive(&self) -> Option<&str> {
+        match &self.keeping {
+            Keeping::Archive(archive) => Some(archive),
+            Keeping::Copy(_) => None,
+        }
+    }
+
+    /// Where it keeps, in one word, for the plan's hash: what a copy is lies in the data map.
+    fn place(&self) -> &str {
+        match &self.keeping {
+            Keeping::Archive(archive) => archive,
+            Keeping::Copy(copy) => &copy.name,
+        }
+    }
+
+    /// What is found by the values that stand in an answer.
+    fn end_by(&self, link: Option<RecordKey>) -> Option<End> {
+        match &self.keeping {
+            Keeping::Archive(_) => link.map(End::Open),
+            Keeping::Copy(_) => Some(End::Copy(link)),
+        }
+    }
 }
 
 /// Where a statement says whether an end is open, and where the values stand that lead to it.
@@ -73,7 +107,7 @@ struct Opens {
 impl Opens {
     fn link(&self, d: Dialect, row: &Cells) -> Option<RecordKey> {
         let parts = self.link.iter().map(|(column, at)| d.key_part(column, cell(row, *at)?));
-        Some(RecordKey(parts.collect::<Option<_>>()?))
+        Some(RecordKey(parts.collect::<Option<_>>()?)).filter(|key| !key.0.is_empty())
     }
 }
 
@@ -127,7 +161,7 @@ impl Archiving {
     /// What decides what is moved, for the plan's hash: the question, and the columns that each purpose takes.
     #[must_use]
     pub fn rule(&self) -> String {
-        let purposes = self.purposes.iter().map(|p| format!("{} in {}", p.id(), p.archive));
+        let purposes = self.purposes.iter().map(|p| format!("{} in {}", p.id(), p.place()));
         let columns =
             self.parts.iter().flat_map(|p| p.columns.iter().map(|c| format!("{}.{} {:?}", p.data_set, c.column.name, c.takers)));
         std::iter::once(self.columns.clone()).chain(purposes).chain(columns).collect::<Vec<_>>().join("\n")
@@ -171,7 +205,7 @@ impl Archiving {
                 let timed = Timed { purpose: &p.purpose, run: p.run };
                 End::Day(reader.story(timed, at, Vec::new(), &[]).ends?.day_before().min(LAST_DAY))
             } else if let Some(opens) = p.opens.as_ref().filter(|o| is_set(row, o.at)) {
-                End::Open(opens.link(d, row)?)
+                p.end_by(opens.link(d, row))?
             } else if is_set(row, p.owed) {
                 return Some((record, None));
             } else {
@@ -261,24 +295,29 @@ fn question(records: &Records<'_>, data: &DataSet, wanted: Wanted<'_>) -> (Colum
             !never && wanted(data_set, category, never) && needs_category(purpose, category)
         };
         let there = records.todo(data, ROW, &needed);
-        let Some(archive) = purpose.archive.as_ref().filter(|_| !there.is_false()) else { continue };
+        let keeping = match &purpose.kept_in {
+            _ if there.is_false() => continue,
+            Place::ActiveBase => continue,
+            Place::Archive(archive) => Keeping::Archive(archive.value.clone()),
+            Place::Copy(name) => match data.copies.iter().find(|c| c.name.value == name.value) {
+                Some(copy) => Keeping::Copy(copy.clone()),
+                None => continue,
+            },
+        };
         let takes = columns.bit(&B::and([records.end_known(i, data, ROW), there.clone()]));
         let d = records.terms.resolved.dialect;
-        let opens = records.link(i, data).map(|link| Opens {
-            at: columns.bit(&B::and([records.end_open(i, data, ROW), there.clone()])),
+        let keeps = B::and([records.terms.covers(purpose, data, ROW), records.ended(i, data, ROW).negate()]);
+        let opens = match &keeping {
+            Keeping::Archive(_) => records.link(i, data).map(|link| (records.end_open(i, data, ROW), link)),
+            // Whose columns cannot be compared has no copy that anybody could see.
+            Keeping::Copy(copy) => Some((keeps.clone(), records.columns_of(copy, data).unwrap_or_default())),
+        };
+        let opens = opens.map(|(open, link)| Opens {
+            at: columns.bit(&B::and([open, there.clone()])),
             link: link.into_iter().map(|c| (c.clone(), columns.text(d.key_text(ROW, &c)))).collect(),
         });
-        let keeps = B::and([records.terms.covers(purpose, data, ROW), records.ended(i, data, ROW).negate()]);
         let owed = columns.bit(&B::and([keeps, there]));
-        purposes.push(ArchivePurpose {
-            archive: archive.value.clone(),
-            purpose: purpose.clone(),
-            run,
-            index: i,
-            takes,
-            opens,
-            owed,
-        });
+        purposes.push(ArchivePurpose { keeping, purpose: purpose.clone(), run, index: i, takes, opens, owed });
     }
     let indexes: Vec<usize> = purposes.iter().map(|p| p.index).collect();
     let ends = PurposeColumns::new(records, &indexes, data, ROW, &mut columns);

@@ -30,6 +30,9 @@ pub enum End {
     Day(NaiveDate),
     /// Until a day that is not known yet. The rows that these values of the record's columns lead to will tell.
     Open(RecordKey),
+    /// As long as its copy elsewhere is kept. The copy is found by these values of the record's columns; `None` where one of them is missing or cannot be
+    /// compared: then nobody knows a copy.
+    Copy(Option<RecordKey>),
 }
 
 impl End {
@@ -38,7 +41,7 @@ impl End {
     pub fn day(&self) -> Option<NaiveDate> {
         match self {
             Self::Day(day) => Some(*day),
-            Self::Open(_) => None,
+            Self::Open(_) | Self::Copy(_) => None,
         }
     }
 }

@@ -15,7 +15,8 @@ use super::schema::{Column, Table};
 use super::terms::{Terms, exists, inner_alias};
 use crate::policy::bound::RunTime;
 use crate::policy::link::needs_category;
-use crate::policy::map::{DataMap, DataSet, Disposition};
+use crate::policy::located::Located;
+use crate::policy::map::{CopyElsewhere, DataMap, DataSet, Disposition};
 use crate::policy::open_end;
 use crate::policy::purpose::{Cap, Needs, Purpose};
 
@@ -328,10 +329,20 @@ impl<'a> Records<'a> {
         names.iter().map(column).collect()
     }
 
-    /// Whether no archive purpose of the group waits for a date: each has ended, or its end is known, or can be read later.
+    /// The columns of a record by which its copy is found; `None` where one of them cannot be compared exactly.
+    #[must_use]
+    pub fn columns_of(&self, copy: &CopyElsewhere, data: &DataSet) -> Option<Vec<Column>> {
+        let table = self.resolved().table(data)?;
+        let column = |(_, own): &(_, Located<String>)| table.column(own).filter(|c| kind_of(c.class).is_some()).cloned();
+        copy.matched_by.iter().map(column).collect()
+    }
+
+    /// Whether no archive purpose of the group waits for a date: each has ended, or its end is known, or can be read later. Whether there is a copy is
+    /// asked elsewhere.
     fn can_move(&self, group: &Group, data: &DataSet, alias: &str) -> B {
         let moves = |i: usize| B::or([self.free(i, data, alias), self.end_known(i, data, alias), self.end_open(i, data, alias)]);
-        B::and(group.archives.iter().map(|i| moves(*i)))
+        let archives = group.archives.iter().filter(|i| self.purposes[**i].purpose.copy().is_none());
+        B::and(archives.map(|i| moves(*i)))
     }
 
     /// Whether fields of a group are left that archive purposes alone cover.

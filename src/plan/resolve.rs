@@ -141,6 +141,18 @@ impl<'a> Resolved<'a> {
                     Test::Some(related) | Test::No(related) => self.check_related(data, related, faults),
                 }
             }
+            for (_, own) in data.copies.iter().flat_map(|c| &c.matched_by) {
+                if let Some(column) = require_column(table, own, faults)
+                    && kind_of(column.class).is_none()
+                {
+                    faults
+                        .error(
+                            &own.at,
+                            format!("column `{}` holds {}, which cannot be compared exactly", shown(own), column.sql_type),
+                        )
+                        .expected("a column of a whole number, a decimal, a text, a date, a UUID or bytes");
+                }
+            }
             for period in &data.periods {
                 if let Some(column) = require_column(table, &period.column, faults)
                     && column.class != super::schema::TypeClass::Integer

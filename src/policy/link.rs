@@ -3,11 +3,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::link_archive;
 use super::located::{Faults, Located};
 use super::map::{DataMap, DataSet, Event, Missing, PersonalColumn, RelatedTo, Test};
 use super::mask::Mask;
 use super::period::Period;
-use super::purpose::{Cap, Needs, Policy, Purpose, When};
+use super::purpose::{Cap, Needs, Place, Policy, Purpose, When};
 use super::read_policy::PURPOSES;
 use super::start::Start;
 
@@ -22,6 +23,7 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
         }
         check_map(map, faults);
     }
+    link_archive::check_copies(maps, faults);
     let mut ids: BTreeSet<(&str, &str)> = BTreeSet::new();
     for policy in policies {
         if !ids.insert(("policy", &policy.id)) {
@@ -305,8 +307,10 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
         }
     }
     check_needs(purpose, map, data, faults);
-    if let Some(archive) = &purpose.archive {
-        super::link_archive::check(purpose, archive, faults);
+    match &purpose.kept_in {
+        Place::ActiveBase => {}
+        Place::Archive(archive) => link_archive::check(purpose, archive, faults),
+        Place::Copy(copy) => link_archive::check_copy(purpose, copy, data, faults),
     }
     check_floors(purpose, data, faults);
 }

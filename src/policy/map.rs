@@ -5,6 +5,7 @@ use chrono_tz::Tz;
 use super::expression::Expr;
 use super::located::Located;
 use super::mask::Mask;
+use super::purpose::DataName;
 
 /// A title in both languages of the product.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
@@ -70,6 +71,8 @@ pub struct DataSet {
     pub conditions: Vec<Condition>,
     /// Columns that hold a period of their own for each record.
     pub periods: Vec<PeriodColumn>,
+    /// Data sets elsewhere that hold copies of its records.
+    pub copies: Vec<CopyElsewhere>,
     /// Tables whose rows go with a deleted row, declared because they are no data sets.
     pub cascades: Vec<Located<TableRef>>,
     /// Triggers that were reviewed and may fire.
@@ -87,6 +90,17 @@ pub struct Parent {
     pub on: Vec<(Located<String>, Located<String>)>,
     /// Whether this data set shares the parent's fate instead of having purposes of its own.
     pub follows: bool,
+}
+
+/// A data set, of this source or of another, that holds copies of records.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CopyElsewhere {
+    /// Its name, as purposes are kept by it.
+    pub name: Located<String>,
+    /// The data set that holds the copies.
+    pub of: Located<DataName>,
+    /// Pairs: a column of that data set, the column of this one that it equals where the row is a copy.
+    pub matched_by: Vec<(Located<String>, Located<String>)>,
 }
 
 /// What becomes of a row at the end.

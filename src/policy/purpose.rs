@@ -55,15 +55,45 @@ pub struct Purpose {
     pub ended_by: Vec<OrderKind>,
     /// Whether a record that it covered is deleted in the end, whatever the data set's disposition.
     pub then_delete: bool,
-    /// The archive that keeps what it needs once no purpose keeps that in the active base; `None` for a purpose of the active base.
-    pub archive: Option<Located<String>>,
+    /// Where it keeps what it needs.
+    pub kept_in: Place,
+}
+
+/// Where a purpose keeps what it needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Place {
+    /// The active base (base active).
+    ActiveBase,
+    /// An intermediate archive of the settings (archivage intermédiaire), once no purpose keeps it in the active base.
+    Archive(Located<String>),
+    /// A copy in another data set, which is kept there under the purposes of that one; by its name in the data map. The record leaves the active base
+    /// only after its copy was seen.
+    Copy(Located<String>),
 }
 
 impl Purpose {
-    /// Whether it keeps in the active base (base active), and not in an intermediate archive (archivage intermédiaire).
+    /// Whether it keeps in the active base, and not in an archive or by a copy elsewhere.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.archive.is_none()
+        self.kept_in == Place::ActiveBase
+    }
+
+    /// The archive in which it keeps.
+    #[must_use]
+    pub fn archive(&self) -> Option<&Located<String>> {
+        match &self.kept_in {
+            Place::Archive(archive) => Some(archive),
+            Place::ActiveBase | Place::Copy(_) => None,
+        }
+    }
+
+    /// The copy by which it keeps.
+    #[must_use]
+    pub fn copy(&self) -> Option<&Located<String>> {
+        match &self.kept_in {
+            Place::Copy(copy) => Some(copy),
+            Place::ActiveBase | Place::Archive(_) => None,
+        }
     }
 }
 

@@ -6,10 +6,11 @@ use toml::de::DeValue;
 use super::expression::{self, Expr};
 use super::located::{Faults, Located, Span};
 use super::map::{
-    Category, Condition, DataMap, DataSet, DateFormat, Disposition, Event, Missing, Parent, PeriodColumn, PeriodUnit,
-    PersonalColumn, Related, RelatedTo, TableRef, Test, Title,
+    Category, Condition, CopyElsewhere, DataMap, DataSet, DateFormat, Disposition, Event, Missing, Parent, PeriodColumn,
+    PeriodUnit, PersonalColumn, Related, RelatedTo, TableRef, Test, Title,
 };
 use super::read_mask;
+use super::read_policy::data_name;
 use super::reader::{self, Reader, Value, shown, text_of, texts_of};
 
 /// Reads a data map. `None` only when nothing usable was found; faults say why.
@@ -80,6 +81,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     let events = named(r, "events", faults, event);
     let conditions = named(r, "conditions", faults, condition);
     let periods = named(r, "periods", faults, period_column);
+    let copies = named(r, "copies", faults, copy);
     let cascades = tables(r, "cascades", faults);
     Some(DataSet {
         plain: r.texts("plain", faults),
@@ -99,6 +101,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
         events,
         conditions,
         periods,
+        copies,
         cascades,
     })
 }
@@ -308,6 +311,20 @@ fn period_column(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults)
         .required_text("unit", "\"years\", \"months\", \"weeks\" or \"days\"", faults)
         .and_then(|t| word(&t, &units, "a unit", faults));
     Some(PeriodColumn { name, title: title?, column: column?, unit: unit? })
+}
+
+fn copy(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<CopyElsewhere> {
+    let of = r.required_text("in", "the data set that holds the copies, as \"source.data_set\"", faults);
+    let of = of.and_then(|t| data_name(&t, faults));
+    let expected = "which column there equals which one here: { their_column = \"own_column\" }";
+    let matched_by = r.require("matched_by", expected, faults).map(|v| (r.place(v), pairs(v, r.at.file, faults)));
+    if let Some((at, pairs)) = &matched_by
+        && pairs.is_empty()
+    {
+        faults.error(at, "the columns by which a copy is found are missing").expected(expected);
+        return None;
+    }
+    Some(CopyElsewhere { name, of: of?, matched_by: matched_by?.1 })
 }
 
 fn filter(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Located<Expr>> {

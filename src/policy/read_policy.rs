@@ -4,7 +4,7 @@ use toml::de::DeValue;
 
 use super::located::{Faults, Located, Span};
 use super::period::{Period, UNITS};
-use super::purpose::{Cap, DataName, LegalBasis, Needs, OrderKind, Policy, Purpose, When};
+use super::purpose::{Cap, DataName, LegalBasis, Needs, OrderKind, Place, Policy, Purpose, When};
 use super::read_map::{name, title, word, zone};
 use super::reader::{self, Reader, Value, shown, text_of, texts_of};
 use super::start::{Combine, Rounding, Start};
@@ -107,7 +107,7 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
             .collect()
     });
     let then_delete = r.text("then", faults).and_then(|t| word(&t, &[("delete", ())], "a final disposition", faults)).is_some();
-    let archive = r.text("kept_in", faults).and_then(|t| kept_in(t, faults));
+    let kept_in = r.text("kept_in", faults).and_then(|t| kept_in(t, faults)).unwrap_or(Place::ActiveBase);
     if let (Some(k), None) = (&keeps, r.get("starts")) {
         faults.error(&k.at, "`keeps` without `starts`").expected("starts = \"event\": what the period counts from");
     }
@@ -116,7 +116,9 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
             .error(&r.place(s), "`starts` without `keeps`")
             .expected("keeps = \"3 years\", or neither for a purpose that ends by a condition, an order or a cap");
     }
-    let endless = r.get("keeps").is_none() && r.get("ends_when").is_none() && r.get("at_most").is_none();
+    // What a copy keeps ends where the copy is.
+    let by_copy = matches!(kept_in, Place::Copy(_));
+    let endless = !by_copy && r.get("keeps").is_none() && r.get("ends_when").is_none() && r.get("at_most").is_none();
     if let (true, Some(id)) = (endless, &id)
         && legal_basis.is_some_and(|b| ended_by.as_ref().map_or(b.ended_by().is_empty(), Vec::is_empty))
     {
@@ -140,25 +142,27 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
         done_within,
         ended_by: ended_by.unwrap_or_else(|| legal_basis.map(LegalBasis::ended_by).unwrap_or_default()),
         then_delete,
-        archive,
+        kept_in,
     })
 }
 
-/// The archive that a `kept_in` names; `None` for the active base.
-fn kept_in(text: Located<String>, faults: &mut Faults) -> Option<Located<String>> {
-    if text.value == "active_base" {
-        return None;
+/// The place that a `kept_in` names.
+fn kept_in(text: Located<String>, faults: &mut Faults) -> Option<Place> {
+    let named = |rest: &str| Located::new(rest.to_owned(), text.at.clone());
+    match text.value.split_once(':') {
+        None if text.value == "active_base" => Some(Place::ActiveBase),
+        Some(("archive", rest)) => name(named(rest), "the name of an archive", faults).map(Place::Archive),
+        Some(("copy", rest)) => name(named(rest), "the name of a copy", faults).map(Place::Copy),
+        _ => {
+            faults.error(&text.at, format!("`{}` is no place to keep anything in", shown(&text))).expected(
+                "kept_in = \"active_base\", or \"archive:\" and the name of an archive, or \"copy:\" and the name of a copy",
+            );
+            None
+        }
     }
-    let Some(archive) = text.value.strip_prefix("archive:") else {
-        faults
-            .error(&text.at, format!("`{}` is no place to keep anything in", shown(&text)))
-            .expected("kept_in = \"active_base\", or \"archive:\" and the name of an archive");
-        return None;
-    };
-    name(Located::new(archive.to_owned(), text.at.clone()), "the name of an archive", faults)
 }
 
-fn data_name(text: &Located<String>, faults: &mut Faults) -> Option<Located<DataName>> {
+pub(super) fn data_name(text: &Located<String>, faults: &mut Faults) -> Option<Located<DataName>> {
     match text.split_once('.') {
         Some((source, data_set)) if !source.is_empty() && !data_set.is_empty() && !data_set.contains('.') => {
             Some(Located::new(DataName { source: source.to_owned(), data_set: data_set.to_owned() }, text.at.clone()))

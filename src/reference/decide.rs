@@ -83,6 +83,8 @@ pub struct PurposeState<'w> {
     pub until: Option<NaiveDate>,
     /// Whether its end is not known and can be read once the record has left.
     pub open: bool,
+    /// Whether the copy by which it keeps is there; `None` for a purpose that does not keep by a copy.
+    pub copied: Option<bool>,
     /// The child row through which it reaches this record, and the row of this record that the child belongs to.
     pub through: Option<(RowId, RowId)>,
 }
@@ -150,6 +152,7 @@ impl<'w> View<'w> {
             state: self.state(policy, purpose, root, data),
             until: if purpose.is_active() { None } else { self.known_end(policy, purpose, root, data) },
             open: !purpose.is_active() && self.end_is_open(policy, purpose, root, data),
+            copied: purpose.copy().map(|name| self.has_copy(root, data, name)),
             through: None,
         };
         self.purposes(data).map(state).collect()
@@ -172,7 +175,7 @@ impl<'w> View<'w> {
                     all.extend(reaching.iter().map(|(policy, purpose)| {
                         let state = self.state(policy, purpose, below, child);
                         let state = if held && state.covers() && !state.keeps() { State::Held } else { state };
-                        PurposeState { purpose, state, until: None, open: false, through: Some((below, *row)) }
+                        PurposeState { purpose, state, until: None, open: false, copied: None, through: Some((below, *row)) }
                     }));
                 }
             }
@@ -228,7 +231,8 @@ impl<'w> View<'w> {
                 return Fate::KeepArchiveOnly(ids(&|_| true));
             }
             let keeping = ids(&|s| s.purpose.is_active() && s.state.keeps());
-            let waiting = ids(&|s| !s.purpose.is_active() && s.state.keeps() && s.until.is_none() && !s.open);
+            let known = |s: &PurposeState<'w>| s.copied.unwrap_or(s.until.is_some() || s.open);
+            let waiting = ids(&|s| !s.purpose.is_active() && s.state.keeps() && !known(s));
             let moves = needing.iter().filter(|s| s.until.is_some() || s.open);
             let archived: Vec<_> = moves.map(|s| (s.purpose.id.as_str(), s.until)).collect();
             match (keeping.is_empty(), waiting.is_empty(), archived.is_empty()) {

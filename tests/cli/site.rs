@@ -51,7 +51,7 @@ pub fn run_in(dir: &Path, args: &[&str], environment: &[(&str, &str)]) -> Answer
         .env_clear()
         .envs(environment.iter().copied())
         .args(args)
-        .timeout(std::time::Duration::from_secs(120))
+        .timeout(std::time::Duration::from_secs(600))
         .output()
         .expect("it ran");
     Answer {

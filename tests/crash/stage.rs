@@ -213,6 +213,7 @@ impl Inside {
             settings,
             full_census: true,
             archives: &self.archives,
+            copies: &retentiond::enforce::Copies::default(),
             watch: &Silent,
             trigger,
         })

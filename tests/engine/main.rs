@@ -6,6 +6,7 @@ mod archived_types;
 mod archives;
 mod ceilings;
 mod circles;
+mod copies;
 mod crash;
 mod fence;
 mod followers;

@@ -157,6 +157,9 @@ fn tables() -> Vec<Described> {
         (Map, "period_column", "title = { fr = \"t\", en = \"t\" }, column = \"c\", unit = \"days\"", |keys| {
             map(&format!("{DATA_SET}, periods = {{ p = {{ {keys} }} }}"))
         }),
+        (Map, "copy", "in = \"s.d\", matched_by = { c = \"c\" }", |keys| {
+            map(&format!("{DATA_SET}, copies = {{ p = {{ {keys} }} }}"))
+        }),
         (Settings, "", SETTINGS_ROOT, |keys| keys.replace(", ", "\n")),
         (Settings, "source", SOURCE, |keys| settings(&format!("sources = {{ c = {{ {keys} }} }}"))),
         (Settings, "archive", ARCHIVE, |keys| {

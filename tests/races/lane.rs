@@ -198,6 +198,7 @@ impl Lane<'_> {
             full_census: false,
             scope: retentiond::enforce::Scope::Everything,
             archives: &self.fixture.archives,
+            copies: &retentiond::enforce::Copies::default(),
             watch,
             trigger,
         };

@@ -9,7 +9,7 @@ use retentiond::clock::Clock;
 use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::{
-    self, Documents, EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence,
+    self, Copies, Documents, EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence,
 };
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
 use retentiond::plan::key::RecordKey;
@@ -68,6 +68,8 @@ pub struct Fixture<'d> {
     pub engine: Engine,
     /// The archives that policies of tests name.
     pub archives: Archives,
+    /// The data sets elsewhere that hold copies.
+    pub copies: Copies,
     /// Where the state is.
     pub _folder: tempfile::TempDir,
 }
@@ -91,7 +93,7 @@ impl<'d> Fixture<'d> {
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
         let archives = archives(folder.path());
-        Self { database, source, state, journal, clock, engine, archives, _folder: folder }
+        Self { database, source, state, journal, clock, engine, archives, copies: Copies::default(), _folder: folder }
     }
 
     /// Compiles the plan of now.
@@ -138,6 +140,7 @@ impl<'d> Fixture<'d> {
             settings,
             full_census: true,
             archives: &self.archives,
+            copies: &self.copies,
             watch,
             trigger: Trigger::Command,
         };

@@ -27,6 +27,7 @@ pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
             scope: Scope::Archives,
             full_census: false,
             archives: &archives,
+            copies: &crate::enforce::Copies::default(),
             watch: &Silent,
             trigger: Trigger::Command,
         })

@@ -155,6 +155,7 @@ async fn source(
         settings,
         full_census: true,
         archives: &archives,
+        copies: &crate::enforce::Copies::default(),
         watch: &Silent,
         trigger: Trigger::Command,
     };

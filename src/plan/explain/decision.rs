@@ -190,12 +190,12 @@ impl Teller<'_> {
 
     /// The purposes that keep a field: the record's own by its category, those of children only in the root itself.
     fn keepers(&self, field: &FieldColumn) -> Vec<Keeper> {
-        self.needing(field).filter(|p| p.keeps && p.archive.is_none()).map(keeper).collect()
+        self.needing(field).filter(|p| p.keeps && is_active(p)).map(keeper).collect()
     }
 
     /// The archive purposes that need a field and have not ended.
     fn archives(&self, field: &FieldColumn) -> Vec<Keeper> {
-        self.needing(field).filter(|p| p.keeps && p.archive.is_some()).map(keeper).collect()
+        self.needing(field).filter(|p| p.keeps && !is_active(p)).map(keeper).collect()
     }
 
     fn needing<'s>(&'s self, field: &'s FieldColumn) -> impl Iterator<Item = &'s PurposeStory> {
@@ -261,7 +261,7 @@ impl Teller<'_> {
             _ if self.goes(field, outcome) => Decision::Goes,
             _ if !kept_by.is_empty() => Decision::Kept,
             _ if archives.is_empty() => Decision::Uncovered,
-            _ if self.needing(field).any(|p| p.archive.is_none() && p.state.ended()) => Decision::WaitsForDate,
+            _ if self.needing(field).any(|p| is_active(p) && p.state.ended()) => Decision::WaitsForDate,
             _ => Decision::ArchiveOnly,
         };
         let archived = match decision {
@@ -334,8 +334,14 @@ impl Teller<'_> {
     }
 }
 
+/// Whether a purpose keeps in the active base.
+fn is_active(p: &PurposeStory) -> bool {
+    p.archive.is_none() && p.copy.is_none()
+}
+
 fn keeper(p: &PurposeStory) -> Keeper {
-    Keeper { purpose: p.id.clone(), title: p.title.clone(), archive: p.archive.clone(), ends: known_end(p) }
+    let (archive, copy) = (p.archive.clone(), p.copy.clone());
+    Keeper { purpose: p.id.clone(), title: p.title.clone(), archive, copy, ends: known_end(p) }
 }
 
 /// When a purpose that keeps will keep no longer; unknown while a condition keeps it.

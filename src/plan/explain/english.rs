@@ -212,11 +212,12 @@ fn purpose(p: &PurposeStory) -> String {
             n => format!(", through {n}\u{a0}item{} of {}", if n == 1 { "" } else { "s" }, quoted(&t.title.en)),
         });
     }
-    let place = match &p.archive {
-        Some(archive) => {
+    let place = match (&p.archive, &p.copy) {
+        (Some(archive), _) => {
             format!(" This purpose keeps in an intermediate archive ({}), outside the active base.", quoted(archive))
         }
-        None => String::new(),
+        (_, Some(copy)) => format!(" This purpose is served by a copy in {}, outside this base.", quoted(copy)),
+        _ => String::new(),
     };
     format!("{head}.{place} {}", state(p))
 }
@@ -345,18 +346,30 @@ fn keeper(k: &Keeper) -> String {
 
 /// The archives that data go into, or wait for.
 fn archives(c: &CategoryStory) -> String {
-    let all: Vec<String> = c
-        .archived
-        .iter()
-        .map(|k| format!("{} for the purpose {}", quoted(k.archive.as_deref().unwrap_or_default()), keeper(k)))
-        .collect();
-    format!("the {} {}", if all.len() < 2 { "archive" } else { "archives" }, joined(&all))
+    let in_archive = |k: &Keeper| Some(format!("{} for the purpose {}", quoted(k.archive.as_deref()?), keeper(k)));
+    let all: Vec<String> = c.archived.iter().filter_map(in_archive).collect();
+    let copies = copies(c).map(|copies| format!("the copy in {copies}"));
+    let archives =
+        (!all.is_empty()).then(|| format!("the {} {}", if all.len() < 2 { "archive" } else { "archives" }, joined(&all)));
+    joined(&archives.into_iter().chain(copies).collect::<Vec<_>>())
+}
+
+/// The data sets whose copy must have been seen.
+fn copies(c: &CategoryStory) -> Option<String> {
+    let copy = |k: &Keeper| Some(format!("{} for the purpose {}", quoted(k.copy.as_deref()?), keeper(k)));
+    let all: Vec<String> = c.archived.iter().filter_map(copy).collect();
+    (!all.is_empty()).then(|| joined(&all))
 }
 
 fn category(c: &CategoryStory) -> String {
     let mut text = what_becomes_of(c);
-    if c.decision == Decision::Goes && !c.archived.is_empty() {
-        text.push_str(&format!(" Before that, it is sealed into {}.", archives(c)));
+    if c.decision == Decision::Goes && c.archived.iter().any(|k| k.archive.is_some()) {
+        let sealed =
+            CategoryStory { archived: c.archived.iter().filter(|k| k.archive.is_some()).cloned().collect(), ..c.clone() };
+        text.push_str(&format!(" Before that, it is sealed into {}.", archives(&sealed)));
+    }
+    if let (Decision::Goes, Some(copies)) = (c.decision, copies(c)) {
+        text.push_str(&format!(" It goes only once its copy was seen in {copies}."));
     }
     if c.coarsened {
         text.push_str(" A generalised value of it (such as the year or a prefix) may stay.");

@@ -221,11 +221,12 @@ fn purpose(p: &PurposeStory) -> String {
             n => format!(", par {n}\u{a0}élément{} de {}", if n < 2 { "" } else { "s" }, quoted(&t.title.fr)),
         });
     }
-    let place = match &p.archive {
-        Some(archive) => {
+    let place = match (&p.archive, &p.copy) {
+        (Some(archive), _) => {
             format!(" Cette finalité conserve en archivage intermédiaire (archive {}), hors de la base active.", quoted(archive))
         }
-        None => String::new(),
+        (_, Some(copy)) => format!(" Cette finalité est servie par une copie dans {}, hors de cette base.", quoted(copy)),
+        _ => String::new(),
     };
     format!("{head}.{place} {}", state(p))
 }
@@ -363,19 +364,30 @@ fn keeper(k: &Keeper) -> String {
 
 /// Les archives où des données sont versées, ou attendues.
 fn archives(c: &CategoryStory) -> String {
-    let all: Vec<String> = c
-        .archived
-        .iter()
-        .map(|k| format!("{} pour la finalité {}", quoted(k.archive.as_deref().unwrap_or_default()), keeper(k)))
-        .collect();
+    let in_archive = |k: &Keeper| Some(format!("{} pour la finalité {}", quoted(k.archive.as_deref()?), keeper(k)));
+    let all: Vec<String> = c.archived.iter().filter_map(in_archive).collect();
     let plural = if all.len() < 2 { "l’archive" } else { "les archives" };
-    format!("{plural} {}", joined(&all, "et"))
+    let copies = copies(c).map(|copies| format!("la copie dans {copies}"));
+    let archives = (!all.is_empty()).then(|| format!("{plural} {}", joined(&all, "et")));
+    joined(&archives.into_iter().chain(copies).collect::<Vec<_>>(), "et")
+}
+
+/// Les jeux de données dont la copie doit avoir été vue.
+fn copies(c: &CategoryStory) -> Option<String> {
+    let copy = |k: &Keeper| Some(format!("{} pour la finalité {}", quoted(k.copy.as_deref()?), keeper(k)));
+    let all: Vec<String> = c.archived.iter().filter_map(copy).collect();
+    (!all.is_empty()).then(|| joined(&all, "et"))
 }
 
 fn category(c: &CategoryStory) -> String {
     let mut text = what_becomes_of(c);
-    if c.decision == Decision::Goes && !c.archived.is_empty() {
-        text.push_str(&format!(" Auparavant, elle est versée dans {}.", archives(c)));
+    if c.decision == Decision::Goes && c.archived.iter().any(|k| k.archive.is_some()) {
+        let sealed =
+            CategoryStory { archived: c.archived.iter().filter(|k| k.archive.is_some()).cloned().collect(), ..c.clone() };
+        text.push_str(&format!(" Auparavant, elle est versée dans {}.", archives(&sealed)));
+    }
+    if let (Decision::Goes, Some(copies)) = (c.decision, copies(c)) {
+        text.push_str(&format!(" Elle ne part qu’une fois vue sa copie dans {copies}."));
     }
     if c.coarsened {
         text.push_str(" Une valeur généralisée (par exemple l’année ou un préfixe) peut en rester.");

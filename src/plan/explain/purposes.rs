@@ -65,7 +65,11 @@ impl<'a> PurposeReader<'a> {
             legal_basis: purpose.legal_basis,
             article_6_1: purpose.legal_basis.letter(),
             reference: purpose.reference.clone(),
-            archive: purpose.archive.as_ref().map(|a| a.value.clone()),
+            archive: purpose.archive().map(|a| a.value.clone()),
+            copy: purpose.copy().and_then(|name| {
+                let copy = self.data.copies.iter().find(|c| c.name.value == name.value)?;
+                Some(copy.of.value.to_string())
+            }),
             through: None,
             state,
             keeps: state.keeps(),

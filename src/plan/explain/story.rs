@@ -178,8 +178,11 @@ pub struct PurposeStory {
     pub article_6_1: char,
     /// Where it was published.
     pub reference: Option<String>,
-    /// The archive in which it keeps; `None` in the active base.
+    /// The archive in which it keeps.
     pub archive: Option<String>,
+    /// The data set whose copy keeps for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<String>,
     /// For a purpose of child records: which, and how many.
     pub through: Option<Through>,
     /// Its state.
@@ -325,8 +328,11 @@ pub struct Keeper {
     pub purpose: String,
     /// Its title.
     pub title: Title,
-    /// The archive in which it keeps; `None` in the active base.
+    /// The archive in which it keeps.
     pub archive: Option<String>,
+    /// The data set whose copy keeps for it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub copy: Option<String>,
     /// From when on it keeps no longer, where that is known.
     pub ends: Option<Stamp>,
 }
