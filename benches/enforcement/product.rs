@@ -125,6 +125,7 @@ impl Product {
             settings,
             full_census: false,
             archives: &self.archives,
+            files: Default::default(),
             watch: &looking,
             trigger: Trigger::Command,
         };

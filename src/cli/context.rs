@@ -9,8 +9,9 @@ use super::exit::{About, Exit, Failure};
 use super::{Cli, Format, LangArg, faults};
 use crate::archive::Archives;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Lang, LoadError, SourceRules, Workspace, open_archives};
+use crate::config::{Lang, LoadError, SourceRules, Workspace, open_archives, open_files};
 use crate::enforce::{Prepared, Settings};
+use crate::files::Files;
 use crate::journal::{Journal, Name};
 use crate::policy::located::{Faults, nearest};
 use crate::policy::reader::shown;
@@ -125,6 +126,16 @@ impl Cx {
     pub fn archives(&self, workspace: &Workspace) -> Result<Archives, Failure> {
         open_archives(&workspace.settings.archives, &workspace.base)
             .map_err(|(name, e)| Failure::new(Exit::Config, format!("archive {name}: {e}")))
+    }
+
+    /// Opens the stores of files of the settings.
+    ///
+    /// # Errors
+    /// [`Exit::Config`].
+    pub fn files(&self, workspace: &Workspace) -> Result<Arc<Files>, Failure> {
+        open_files(&workspace.settings.files, &workspace.base)
+            .map(Arc::new)
+            .map_err(|(name, e)| Failure::new(Exit::Config, format!("files {name}: {e}")))
     }
 
     /// A failure that names what it is about: a source by its id, the state by its file.

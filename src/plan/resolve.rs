@@ -141,6 +141,15 @@ impl<'a> Resolved<'a> {
                     Test::Some(related) | Test::No(related) => self.check_related(data, related, faults),
                 }
             }
+            for file in &data.files {
+                if let Some(column) = require_column(table, &file.column, faults)
+                    && column.class != super::schema::TypeClass::Text
+                {
+                    faults
+                        .error(&file.column.at, format!("column `{}` holds {}", shown(&file.column), column.sql_type))
+                        .expected("texts: paths below the store's root");
+                }
+            }
             for period in &data.periods {
                 if let Some(column) = require_column(table, &period.column, faults)
                     && column.class != super::schema::TypeClass::Integer

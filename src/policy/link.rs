@@ -49,6 +49,7 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
 
 fn check_map(map: &DataMap, faults: &mut Faults) {
     for data in &map.data_sets {
+        super::link_files::check(data, faults);
         if !has_parent(map, data, faults) {
             faults.spoil(&data.id);
         }
@@ -307,6 +308,9 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
     check_needs(purpose, map, data, faults);
     if let Some(archive) = &purpose.archive {
         super::link_archive::check(purpose, archive, faults);
+        if let Some(map) = maps.iter().find(|m| m.source.value == purpose.data.source) {
+            super::link_files::check_archived(purpose, map, faults);
+        }
     }
     check_floors(purpose, data, faults);
 }

@@ -6,7 +6,7 @@ use toml::de::DeValue;
 use super::expression::{self, Expr};
 use super::located::{Faults, Located, Span};
 use super::map::{
-    Category, Condition, DataMap, DataSet, DateFormat, Disposition, Event, Missing, Parent, PeriodColumn, PeriodUnit,
+    Category, Condition, DataMap, DataSet, DateFormat, Disposition, Event, FileColumn, Missing, Parent, PeriodColumn, PeriodUnit,
     PersonalColumn, Related, RelatedTo, TableRef, Test, Title,
 };
 use super::read_mask;
@@ -80,6 +80,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     let events = named(r, "events", faults, event);
     let conditions = named(r, "conditions", faults, condition);
     let periods = named(r, "periods", faults, period_column);
+    let files = named(r, "files", faults, file_column);
     let cascades = tables(r, "cascades", faults);
     Some(DataSet {
         plain: r.texts("plain", faults),
@@ -99,6 +100,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
         events,
         conditions,
         periods,
+        files,
         cascades,
     })
 }
@@ -308,6 +310,12 @@ fn period_column(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults)
         .required_text("unit", "\"years\", \"months\", \"weeks\" or \"days\"", faults)
         .and_then(|t| word(&t, &units, "a unit", faults));
     Some(PeriodColumn { name, title: title?, column: column?, unit: unit? })
+}
+
+fn file_column(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<FileColumn> {
+    let column = r.required_text("column", "the column that holds the file's path", faults);
+    let store = r.required_text("store", "the name of [files.<name>] in the settings", faults);
+    Some(FileColumn { name, column: column?, store: store? })
 }
 
 fn filter(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Located<Expr>> {

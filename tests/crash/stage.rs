@@ -213,6 +213,7 @@ impl Inside {
             settings,
             full_census: true,
             archives: &self.archives,
+            files: Default::default(),
             watch: &Silent,
             trigger,
         })

@@ -105,6 +105,7 @@ fn child_that_enforces_until_it_is_killed() {
             settings,
             full_census: false,
             archives: &Archives::default(),
+            files: Default::default(),
             watch: &Silent,
             trigger,
         })

@@ -8,6 +8,7 @@ mod ceilings;
 mod circles;
 mod crash;
 mod fence;
+mod files;
 mod followers;
 mod held;
 mod keys;

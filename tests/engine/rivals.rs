@@ -28,6 +28,7 @@ impl<'d> Fixture<'d> {
             clock,
             engine: other.engine,
             archives: Archives::default(),
+            files: Default::default(),
             _folder: folder,
         }
     }
@@ -47,6 +48,7 @@ impl<'d> Fixture<'d> {
             clock,
             engine: self.engine,
             archives: Archives::default(),
+            files: Default::default(),
             _folder: folder,
         }
     }
@@ -66,6 +68,16 @@ impl<'d> Fixture<'d> {
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::open(&state, clock.clone()).await.unwrap();
         let source = Source::connect(&Target::new(database.url.clone())).await.unwrap();
-        Self { database, source, state, journal, clock, engine, archives: Archives::default(), _folder: folder }
+        Self {
+            database,
+            source,
+            state,
+            journal,
+            clock,
+            engine,
+            archives: Archives::default(),
+            files: Default::default(),
+            _folder: folder,
+        }
     }
 }

@@ -198,6 +198,7 @@ impl Lane<'_> {
             full_census: false,
             scope: retentiond::enforce::Scope::Everything,
             archives: &self.fixture.archives,
+            files: Default::default(),
             watch,
             trigger,
         };

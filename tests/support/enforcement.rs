@@ -11,6 +11,7 @@ use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::{
     self, Documents, EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence,
 };
+use retentiond::files::Files;
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
 use retentiond::plan::key::RecordKey;
 use retentiond::plan::resolve::Resolved;
@@ -68,6 +69,8 @@ pub struct Fixture<'d> {
     pub engine: Engine,
     /// The archives that policies of tests name.
     pub archives: Archives,
+    /// The stores of files that maps of tests name.
+    pub files: Arc<Files>,
     /// Where the state is.
     pub _folder: tempfile::TempDir,
 }
@@ -91,7 +94,7 @@ impl<'d> Fixture<'d> {
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
         let archives = archives(folder.path());
-        Self { database, source, state, journal, clock, engine, archives, _folder: folder }
+        Self { database, source, state, journal, clock, engine, archives, files: Arc::default(), _folder: folder }
     }
 
     /// Compiles the plan of now.
@@ -138,6 +141,7 @@ impl<'d> Fixture<'d> {
             settings,
             full_census: true,
             archives: &self.archives,
+            files: self.files.clone(),
             watch,
             trigger: Trigger::Command,
         };

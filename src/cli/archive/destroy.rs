@@ -27,6 +27,7 @@ pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
             scope: Scope::Archives,
             full_census: false,
             archives: &archives,
+            files: Default::default(),
             watch: &Silent,
             trigger: Trigger::Command,
         })

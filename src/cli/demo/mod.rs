@@ -155,6 +155,7 @@ async fn source(
         settings,
         full_census: true,
         archives: &archives,
+        files: Default::default(),
         watch: &Silent,
         trigger: Trigger::Command,
     };
