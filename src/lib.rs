@@ -8,6 +8,7 @@ pub mod clock;
 pub mod config;
 pub mod demo;
 pub mod enforce;
+pub mod files;
 pub mod journal;
 pub mod plan;
 pub mod policy;

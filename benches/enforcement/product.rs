@@ -126,6 +126,7 @@ impl Product {
             full_census: false,
             archives: &self.archives,
             copies: &retentiond::enforce::Copies::default(),
+            files: Default::default(),
             watch: &looking,
             trigger: Trigger::Command,
         };

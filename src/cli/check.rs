@@ -7,7 +7,7 @@ use super::exit::{Exit, Failure};
 use super::output;
 use super::words::{self, count, pick};
 use super::{Format, faults};
-use crate::config::{SourceRules, Workspace};
+use crate::config::{SourceRules, Workspace, open_files};
 use crate::enforce::check;
 use crate::plan::own_tables::OwnTable;
 use crate::plan::schema::Engine;
@@ -37,6 +37,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let mut lists = vec![(None, found)];
     if !args.offline && !lists[0].1.any_error() {
         archives(cx, &workspace, &mut lists[0].1).await?;
+        if let Err((name, e)) = open_files(&workspace.settings.files, &workspace.base) {
+            lists[0].1.unplaced(format!("store of files `{name}` cannot be used: {e}"));
+        }
         for id in cx.sources(&workspace, args.source.as_deref())? {
             let Some(rules) = workspace.sources.get(&id) else { continue };
             let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;

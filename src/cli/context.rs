@@ -10,8 +10,9 @@ use super::exit::{About, Exit, Failure};
 use super::{Cli, Format, LangArg, faults};
 use crate::archive::Archives;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Lang, LoadError, SourceRules, Workspace, open_archives};
+use crate::config::{Lang, LoadError, SourceRules, Workspace, open_archives, open_files};
 use crate::enforce::{Copies, CopyBase, Prepared, Settings};
+use crate::files::Files;
 use crate::journal::{Journal, Name};
 use crate::policy::located::{Faults, nearest};
 use crate::policy::purpose::DataName;
@@ -149,6 +150,16 @@ impl Cx {
         let source = self.connect(workspace, &name.source).await?;
         let base = CopyBase::open(source, &rules.map, &name.data_set).await?;
         base.ok_or_else(|| Failure::new(Exit::Config, format!("{name} has no table in its database")))
+    }
+
+    /// Opens the stores of files of the settings.
+    ///
+    /// # Errors
+    /// [`Exit::Config`].
+    pub fn files(&self, workspace: &Workspace) -> Result<Arc<Files>, Failure> {
+        open_files(&workspace.settings.files, &workspace.base)
+            .map(Arc::new)
+            .map_err(|(name, e)| Failure::new(Exit::Config, format!("files {name}: {e}")))
     }
 
     /// A failure that names what it is about: a source by its id, the state by its file.

@@ -11,7 +11,7 @@ use super::table::Table;
 use super::words::{self, count, number, pick};
 use super::{Format, ceiling, plan};
 use crate::config::{Lang, PaceWord, Settings};
-use crate::enforce::{ArchiveOutcome, RunOutcome, RunRequest, Stopped, run as enforce, take_census};
+use crate::enforce::{ArchiveOutcome, FileOutcome, RunOutcome, RunRequest, Stopped, run as enforce, take_census};
 use crate::journal::Trigger;
 
 /// Arguments.
@@ -85,7 +85,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 }
             }
         }
-        let archives = cx.archives(&workspace)?;
+        let (archives, files) = (cx.archives(&workspace)?, cx.files(&workspace)?);
         let copies = cx.copies(&workspace, rules).await;
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
         let progress = Progress::listening(cx.format == Format::Json, lang);
@@ -102,6 +102,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             full_census,
             archives: &archives,
             copies: &copies,
+            files,
             watch: &progress,
             trigger: Trigger::Command,
         };
@@ -158,6 +159,23 @@ pub fn archive(source: &str, a: &ArchiveOutcome, settings: &Settings, lang: Lang
         line.push_str(&format!(" ({error})"));
     }
     line + "\n"
+}
+
+/// What became of the files that rows pointed to.
+fn files(outcome: &RunOutcome, lang: Lang) -> String {
+    let mut all = FileOutcome::default();
+    outcome.actions.iter().for_each(|a| all.add(&a.files));
+    let lines = [
+        (all.removed, ("fichier supprimé", "fichiers supprimés"), ("file removed", "files removed")),
+        (all.missing, ("fichier manquait déjà", "fichiers manquaient déjà"), ("file was not there", "files were not there")),
+        (
+            all.shared,
+            ("fichier reste, une autre ligne y renvoie", "fichiers restent, d'autres lignes y renvoient"),
+            ("file stays, another row points to it", "files stay, other rows point to them"),
+        ),
+    ];
+    let told = lines.into_iter().filter(|(n, ..)| *n > 0);
+    told.map(|(n, fr, en)| format!("  {}\n", count(n, lang, fr, en))).collect()
 }
 
 /// What an archive purpose keeps until a day that nobody knows yet, or that nobody will tell.
@@ -277,6 +295,7 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
         let said = say("les copies n'ont pas pu être cherchées", "copies could not be looked for");
         out.push_str(&format!("  {name}{} {said} ({why})\n", words::colon(lang)));
     }
+    out.push_str(&files(outcome, lang));
     for a in outcome.archives.iter().filter(|a| a.due > 0) {
         out.push_str(&archive(source, a, settings, lang));
     }

@@ -4,12 +4,14 @@
 //! policies are documents of their own, because their hashes enter the journal; no secret may stand in them.
 
 mod archives;
+mod files;
 mod load;
 mod settings;
 mod shape;
 mod workspace;
 
 pub use archives::{ArchiveError, ArchiveSettings, open as open_archives};
+pub use files::{FileSettings, FilesError, open as open_files};
 pub use load::{LoadError, load};
 pub use settings::{CeilingSettings, Lang, PaceWord, Settings, SourceSettings, UrlError};
 pub use workspace::{File, SourceRules, Workspace};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::archives::ArchiveSettings;
+use super::files::FileSettings;
 use crate::enforce::{Ceilings, Settings as RunSettings};
 use crate::journal::Ceiling;
 use crate::source::{Target, TlsMode};
@@ -45,6 +46,9 @@ pub struct Settings {
     /// Archives by name: what a policy's `kept_in = "archive:<name>"` means.
     #[serde(default)]
     pub archives: BTreeMap<String, ArchiveSettings>,
+    /// Stores of files by name: what the `store` of a data map's file column means.
+    #[serde(default)]
+    pub files: BTreeMap<String, FileSettings>,
     /// Sources by id.
     pub sources: BTreeMap<String, SourceSettings>,
 }

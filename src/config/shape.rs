@@ -33,6 +33,8 @@ pub(super) struct Shape {
     pub policies: Vec<Located<String>>,
     /// Its archives.
     pub archives: Vec<Located<String>>,
+    /// Its stores of files.
+    pub files: Vec<Located<String>>,
     /// Its sources.
     pub sources: Vec<SourcePlace>,
 }
@@ -56,6 +58,7 @@ pub(super) fn read(text: &str, file: usize, set: &dyn Fn(&[&str]) -> bool, fault
     ceilings(&root, faults);
     numbers(&root, &[("full_census_days", 0..=366)], faults);
     shape.archives = super::archives::shape(&root, faults);
+    shape.files = super::files::shape(&root, faults);
     if missing("sources") {
         root.require("sources", "[sources.<id>], one table for each database", faults);
     }

@@ -10,7 +10,7 @@ use crate::enforce::{Documents, run_documents};
 use crate::policy::located::{Fault, Faults, Span};
 use crate::policy::map::DataMap;
 use crate::policy::purpose::Policy;
-use crate::policy::reader::LARGEST_FILE;
+use crate::policy::reader::{LARGEST_FILE, shown};
 use crate::policy::{link, read_map, read_policy};
 
 /// A file that was read.
@@ -93,6 +93,22 @@ impl Workspace {
                     .error(&archive.at, format!("the settings have no archive `{archive}`"))
                     .expected(format!("[archives.{archive}] in the settings"))
                     .nearest(archive, shape.archives.iter().map(|a| a.as_str()));
+            }
+        }
+        let mut users: BTreeMap<&str, &str> = BTreeMap::new();
+        let columns = maps.iter().flat_map(|m| m.data_sets.iter().flat_map(move |d| d.files.iter().map(move |f| (m, f))));
+        for (map, file) in columns {
+            if !shape.files.iter().any(|known| known.value == file.store.value) {
+                faults
+                    .error(&file.store.at, format!("the settings have no store of files `{}`", shown(&file.store)))
+                    .expected(format!("[files.{}] in the settings", shown(&file.store)))
+                    .nearest(&file.store, shape.files.iter().map(|s| s.as_str()));
+            }
+            let user = users.entry(&file.store.value).or_insert(&map.source.value);
+            if *user != map.source.value {
+                faults
+                    .error(&file.store.at, format!("source `{}` points into store `{}`, too", *user, shown(&file.store)))
+                    .expected("a store of its own for each source: who else points to a file is asked of one database");
             }
         }
         let mut sources = BTreeMap::new();

@@ -18,12 +18,12 @@ use crate::source::Row as Answer;
 
 /// Rows that change with others.
 pub(super) struct Along<'b> {
-    companion: &'b Companion,
-    rows: Rows,
+    pub(super) companion: &'b Companion,
+    pub(super) rows: Rows,
 }
 
 /// Which rows.
-enum Rows {
+pub(super) enum Rows {
     /// These, which are locked where the engine locks rows.
     Found(Vec<RecordKey>),
     /// Whichever belong to these rows of the table above when they are deleted: so many when they were counted.

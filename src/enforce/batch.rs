@@ -5,11 +5,15 @@ use super::copies::Copies;
 use super::destruction::forget;
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
+use super::files::Going;
 use super::keys::{Keys, keys_of};
 use super::together::Together;
 use super::watch::{Point, Watch};
 use crate::archive::Archives;
-use crate::journal::{Action as Word, Append, Code, Event, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, Sealed};
+use crate::files::{FilePath, Files};
+use crate::journal::{
+    Action as Word, Append, Code, Event, FileCount, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, Sealed,
+};
 use crate::plan::action::{Action, ActionKind, Shape};
 use crate::plan::companion::Companion;
 use crate::plan::dialect::Dialect;
@@ -40,6 +44,8 @@ pub struct Context<'a> {
     pub archives: &'a Archives,
     /// The data sets elsewhere that hold copies.
     pub copies: &'a Copies,
+    /// The stores of files of the settings.
+    pub files: std::sync::Arc<Files>,
     /// Who looks on.
     pub watch: &'a dyn Watch,
 }
@@ -71,6 +77,8 @@ pub struct Done {
     pub related: u64,
     /// Rows that went into archives.
     pub archived: u64,
+    /// What became of the files that the rows pointed to.
+    pub files: Vec<FileCount>,
     /// How long its transaction took.
     pub took: std::time::Duration,
 }
@@ -92,6 +100,8 @@ pub enum Failure {
     Unsealable,
     /// No copy was seen of these records, of the action's own or of those that go along.
     Uncopied(Vec<RecordKey>),
+    /// A file that goes with a row cannot: the code says why.
+    File(&'static str),
     /// It ends the run.
     Fatal(EnforceError),
 }
@@ -179,9 +189,25 @@ pub async fn run(
     let entries = std::mem::take(&mut pending.0);
     cx.journal.append(Append::new().events(entries).event(intent)).await.map_err(EnforceError::from)?;
     cx.watch.at(Point::Intended, &action.id).await;
+    // Taken before the transaction begins, whose snapshot must not be older than what the others have committed.
+    let knot = asked.together.map(|t| t.knot);
+    let takes_files = action.takes_files() || knot.is_some_and(|k| k.members.iter().any(|m| m.files.is_some()));
+    let files = std::sync::Arc::clone(&cx.files);
+    let _turn = if takes_files { Some(files.turn.lock().await) } else { None };
     let started = std::time::Instant::now();
-    let mut transaction =
-        Transaction { session, cx, asked, batch, related: Vec::new(), sealed: Vec::new(), open: Vec::new(), sealing: false };
+    let mut transaction = Transaction {
+        session,
+        cx,
+        asked,
+        batch,
+        related: Vec::new(),
+        sealed: Vec::new(),
+        open: Vec::new(),
+        sealing: false,
+        going: Vec::new(),
+        removed: Vec::new(),
+        files: Vec::new(),
+    };
     let done = transaction.carry_out(slot).await;
     if transaction.sealing && matches!(&done, Ok(None) | Err(_)) && !matches!(done, Err(Failure::Unknown(_))) {
         // The batch did not happen: what it moved is where it was. Where that fails, too, `archive verify` finds what lies there.
@@ -191,6 +217,7 @@ pub async fn run(
     }
     match done {
         Ok(Some(change)) => {
+            transaction.removed.iter().for_each(|(store, path)| files.forget(store, path));
             cx.watch.at(Point::Committed, &action.id).await;
             let related = change.related.iter().map(|r| r.rows).sum();
             let archived = change.sealed.iter().map(|s| s.rows).sum();
@@ -203,8 +230,9 @@ pub async fn run(
                 macs: change.macs,
                 recovered: false,
                 sealed: change.sealed,
+                files: change.files.clone(),
             });
-            Ok(Done { changed: change.keys, related, archived, took: started.elapsed() })
+            Ok(Done { changed: change.keys, related, archived, files: change.files, took: started.elapsed() })
         }
         Ok(None) => {
             pending.0.push(Event::Aborted { run: cx.run, batch, code: Code::parse("nothing_due").map_err(EnforceError::from)? });
@@ -220,6 +248,7 @@ pub async fn run(
                 Failure::Vetoed => VETOED.to_owned(),
                 Failure::Unsealable => UNSEALABLE.to_owned(),
                 Failure::Uncopied(_) => NO_COPY.to_owned(),
+                Failure::File(code) => (*code).to_owned(),
                 _ => "error".to_owned(),
             };
             let code = Code::parse(&code).or_else(|_| Code::parse("database")).map_err(EnforceError::from)?;
@@ -234,6 +263,7 @@ struct Change {
     macs: Macs,
     related: Vec<Related>,
     sealed: Vec<Sealed>,
+    files: Vec<FileCount>,
 }
 
 /// The batch's transaction, from the fence to the commit.
@@ -251,6 +281,12 @@ pub(super) struct Transaction<'t, 'c> {
     pub(super) open: Vec<PendingRow>,
     /// Whether anything may have been written into one.
     pub(super) sealing: bool,
+    /// The files that go with the rows.
+    pub(super) going: Vec<Going<'t>>,
+    /// The files that are removed.
+    pub(super) removed: Vec<(String, FilePath)>,
+    /// What became of them.
+    pub(super) files: Vec<FileCount>,
 }
 
 impl<'t> Transaction<'t, '_> {
@@ -275,6 +311,7 @@ impl<'t> Transaction<'t, '_> {
             self.session.rows("ROLLBACK").await?;
             return Ok(None);
         }
+        self.remove_files().await?;
         cx.watch.at(Point::Acted, &action.id).await;
         let macs = macs(cx, &action.data_set, &changed)?;
         let (log_size, log_root) = cx.journal.head().await.map_err(EnforceError::from)?;
@@ -291,6 +328,7 @@ impl<'t> Transaction<'t, '_> {
             n: changed.len() as u64,
             related: serde_json::to_string(&self.related).unwrap_or_else(|_| "[]".to_owned()),
             sealed: serde_json::to_string(&self.sealed).unwrap_or_else(|_| "[]".to_owned()),
+            files: serde_json::to_string(&self.files).unwrap_or_else(|_| "[]".to_owned()),
             key_id: cx.key_id.to_string(),
             macs: macs.as_bytes().to_vec(),
             log_size,
@@ -309,6 +347,7 @@ impl<'t> Transaction<'t, '_> {
                 macs,
                 related: std::mem::take(&mut self.related),
                 sealed: std::mem::take(&mut self.sealed),
+                files: std::mem::take(&mut self.files),
             })),
             Err(e) if e.class() == crate::source::Class::Lost => Err(Failure::Unknown(seq)),
             Err(e) => {
@@ -426,6 +465,8 @@ impl<'t> Transaction<'t, '_> {
             self.archive(archiving, &due).await?;
         }
         self.archive_along(&companions.rows).await?;
+        self.point(action.files.as_ref(), &due).await?;
+        self.point_along(&companions.rows).await?;
         let act = action.act_keys(d, &due, false);
         if action.kind == ActionKind::Delete {
             let act = Deletion::new(d, act, &above, action.circular);

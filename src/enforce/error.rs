@@ -41,6 +41,8 @@ pub enum EnforceError {
     NoPseudonymKey,
     /// The policy keeps something in an archive that the settings do not have.
     NoArchive(String),
+    /// The map names a store of files that the settings do not have.
+    NoFiles(String),
     /// An archive cannot be written or read; nothing more is destroyed then.
     Store(StoreError),
     /// An object cannot be sealed.
@@ -82,6 +84,7 @@ impl std::fmt::Display for EnforceError {
                 f.write_str("the source's database has no key for pseudonyms: run the script that `retentiond setup` prints, or restore the key")
             }
             Self::NoArchive(name) => write!(f, "the settings have no archive `{name}`"),
+            Self::NoFiles(name) => write!(f, "the settings have no store of files `{name}`"),
             Self::Store(e) => write!(f, "{e}"),
             Self::Seal(e) => write!(f, "{e}"),
             Self::Open(e) => write!(f, "{e}"),

@@ -1,6 +1,6 @@
 //! What a run did: plain data for whoever shows it.
 
-use crate::journal::{Ceiling, Id128};
+use crate::journal::{Ceiling, FileCount, Id128};
 use crate::plan::census::Counts;
 use crate::plan::due::DueCounts;
 use crate::state::SealedGroup;
@@ -21,6 +21,33 @@ fn as_word<S: serde::Serializer>(ceiling: &Ceiling, s: S) -> Result<S::Ok, S::Er
     s.serialize_str(ceiling.as_str())
 }
 
+/// What became of files that rows pointed to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
+pub struct FileOutcome {
+    /// Removed.
+    pub removed: u64,
+    /// Not there.
+    pub missing: u64,
+    /// Kept, because a row that stays points to them as well.
+    pub shared: u64,
+}
+
+impl FileOutcome {
+    /// Adds what a batch did.
+    pub(super) fn count(&mut self, counts: &[FileCount]) {
+        for c in counts {
+            self.add(&Self { removed: c.removed, missing: c.missing, shared: c.shared });
+        }
+    }
+
+    /// Adds another outcome.
+    pub fn add(&mut self, other: &Self) {
+        self.removed += other.removed;
+        self.missing += other.missing;
+        self.shared += other.shared;
+    }
+}
+
 /// What became of one action.
 #[derive(Debug, Clone, PartialEq, Eq, Default, serde::Serialize)]
 pub struct ActionOutcome {
@@ -36,6 +63,8 @@ pub struct ActionOutcome {
     pub related: u64,
     /// Rows that went into archives before anything changed, with those that follow; once for each archive.
     pub archived: u64,
+    /// What became of the files that the rows pointed to.
+    pub files: FileOutcome,
     /// Records that the database refused to change.
     pub failed: u64,
     /// Records that somebody else kept locked.
@@ -66,6 +95,7 @@ impl ActionOutcome {
         self.changed += part.changed;
         self.related += part.related;
         self.archived += part.archived;
+        self.files.add(&part.files);
         self.failed += part.failed;
         self.busy += part.busy;
         self.no_copy += part.no_copy;

@@ -6,7 +6,7 @@ use super::destruction::forget;
 use super::error::EnforceError;
 use super::fence::entries_of;
 use crate::archive::Archives;
-use crate::journal::{Append, Code, Event, Id128, Journal, KeyId, Macs, Name, Outcome, Related, Sealed};
+use crate::journal::{Append, Code, Event, FileCount, Id128, Journal, KeyId, Macs, Name, Outcome, Related, Sealed};
 use crate::plan::dialect::Dialect;
 use crate::source::Session;
 
@@ -65,6 +65,7 @@ pub async fn recover(
                     macs: row.macs.clone(),
                     recovered: true,
                     sealed: row.sealed.clone(),
+                    files: row.files.clone(),
                 },
                 None => {
                     // Before the journal says that it never happened: afterwards nobody would look.
@@ -176,6 +177,7 @@ struct LedgerEntry {
     key_id: KeyId,
     macs: Macs,
     sealed: Vec<Sealed>,
+    files: Vec<FileCount>,
 }
 
 async fn ledger(session: &mut Session, d: Dialect, batches: &[Id128]) -> Result<Vec<LedgerEntry>, EnforceError> {
@@ -190,6 +192,7 @@ async fn ledger(session: &mut Session, d: Dialect, batches: &[Id128]) -> Result<
             key_id: KeyId::parse(text(3))?,
             macs: Macs::from_bytes(hex::decode(text(4)).map_err(|_| EnforceError::Unknown("form of a ledger row"))?)?,
             sealed: serde_json::from_str(text(5)).map_err(|_| EnforceError::Unknown("form of a ledger row"))?,
+            files: serde_json::from_str(text(6)).map_err(|_| EnforceError::Unknown("form of a ledger row"))?,
         });
     }
     Ok(all)
@@ -216,6 +219,7 @@ pub async fn settle(session: &mut Session, d: Dialect, source: &str, batch: Id12
             macs: row.macs,
             recovered: true,
             sealed: row.sealed,
+            files: row.files,
         },
         None => Event::Aborted { run, batch, code: Code::parse("interrupted")? },
     })

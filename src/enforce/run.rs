@@ -25,6 +25,7 @@ use super::settings::Settings;
 use super::watch::Watch;
 use super::work::{Common, Worker};
 use crate::archive::Archives;
+use crate::files::Files;
 use crate::journal::{
     Append, Ceiling, DocumentKind, Event, Hash, Id128, Instant, Journal, Name, Outcome, Phase, Trigger, program_version,
 };
@@ -55,6 +56,8 @@ pub struct RunRequest<'a> {
     pub archives: &'a Archives,
     /// The data sets elsewhere that hold copies.
     pub copies: &'a Copies,
+    /// The stores of files of the settings.
+    pub files: std::sync::Arc<Files>,
     /// Who looks on.
     pub watch: &'a dyn Watch,
     /// What started it.
@@ -97,7 +100,8 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
 }
 
 async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash) -> Result<RunOutcome, EnforceError> {
-    let RunRequest { source, prepared, journal, fence, settings, scope, full_census, archives, copies, watch, .. } = request;
+    let RunRequest { source, prepared, journal, fence, settings, scope, full_census, archives, copies, files, watch, .. } =
+        request;
     let plan = &prepared.plan;
     let key_id = journal.current_mac_key().await?;
     let mut session = source.session().await?;
@@ -137,6 +141,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
         applied_at: rfc3339(plan.now),
         archives,
         copies,
+        files,
         watch,
     };
     let deadline = settings.ceilings.time.map(|t| Timer::now() + t);

@@ -85,6 +85,8 @@ impl<'t> Transaction<'t, '_> {
                 self.archive(archiving, &part.keys).await?;
             }
             self.archive_along(&part.companions).await?;
+            self.point(knot.members[part.member].files.as_ref(), &part.keys).await?;
+            self.point_along(&part.companions).await?;
         }
         if d.engine == Engine::Postgres {
             // At the end of one statement, foreign keys are looked at when all are gone.

@@ -409,9 +409,10 @@ impl<'a> Worker<'a> {
             let cx = &self.common.cx;
             let (d, run, id) = (cx.dialect, cx.run, cx.fence.source.clone());
             let event = settle(self.session().await?, d, &id, batch, run).await?;
-            if let Event::Applied { rows, related, sealed, .. } = &event {
+            if let Event::Applied { rows, related, sealed, files, .. } = &event {
                 out.archived += sealed.iter().map(|s| s.rows).sum::<u64>();
                 out.changed += rows;
+                out.files.count(files);
                 out.related += related.iter().map(|r| r.rows).sum::<u64>();
             } else {
                 forget(self.common.cx.archives, &self.common.cx.source, batch).await?;
@@ -447,6 +448,7 @@ impl<'a> Worker<'a> {
         out.changed += done.changed.len() as u64;
         out.related += done.related;
         out.archived += done.archived;
+        out.files.count(&done.files);
         self.common.cx.watch.changed(&action.id, done.changed.len() as u64);
     }
 
@@ -468,6 +470,7 @@ impl<'a> Worker<'a> {
             }
             Failure::Vetoed => (batch::VETOED, None),
             Failure::Unsealable => (batch::UNSEALABLE, None),
+            Failure::File(code) => (*code, None),
             _ => ("database", None),
         };
         let code = Code::parse(code).or_else(|_| Code::parse("database"))?;
@@ -534,7 +537,7 @@ pub(super) fn class_of(failure: &Failure) -> Class {
     match failure {
         Failure::Source(e) => e.class(),
         Failure::Moved => Class::Retry,
-        Failure::Vetoed | Failure::Unsealable | Failure::Uncopied(_) => Class::Row,
+        Failure::Vetoed | Failure::Unsealable | Failure::Uncopied(_) | Failure::File(_) => Class::Row,
         Failure::Unknown(_) | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
     }
 }

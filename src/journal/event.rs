@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sealed::{ObjectRef, Sealed};
+use super::sealed::{FileCount, ObjectRef, Sealed};
 use super::value::{Code, Day, Hash, Id128, Instant, KeyId, Mac, Macs, Name, Origin, Reference, VerifierKey, Version};
 use super::words::{
     Access, AccessReason, Action, Adoption, Ceiling, DestructionCause, FindingKind, OrderKind, OrderReason, OrderScope, Outcome,
@@ -130,6 +130,9 @@ pub enum Event {
         /// Objects of intermediate archives that took fields of these rows before they changed.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         sealed: Vec<Sealed>,
+        /// What became of the files that these rows pointed to, by store.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<FileCount>,
     },
     /// Objects of an archive are about to be destroyed.
     DestructionIntended {

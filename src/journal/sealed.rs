@@ -1,4 +1,4 @@
-//! Objects of intermediate archives, as entries and ledger rows name them.
+//! Objects of intermediate archives, and counts of files, as entries and ledger rows name them.
 
 use serde::{Deserialize, Serialize};
 
@@ -41,4 +41,27 @@ pub struct ObjectRef {
     pub batch: Id128,
     /// Its number among the objects of the batch.
     pub part: u32,
+}
+
+/// What became of the files of one store that a batch's rows pointed to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileCount {
+    /// The store.
+    pub store: Name,
+    /// Files removed.
+    pub removed: u64,
+    /// Files that were not there.
+    pub missing: u64,
+    /// Files that a row which stays points to as well, and which stay with it.
+    pub shared: u64,
+}
+
+impl FileCount {
+    /// Adds another count of the same store.
+    pub fn add(&mut self, other: &Self) {
+        self.removed += other.removed;
+        self.missing += other.missing;
+        self.shared += other.shared;
+    }
 }

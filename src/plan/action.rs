@@ -7,6 +7,7 @@ use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::gather::{gathered, returning};
 use super::key::RecordKey;
+use super::pointers::Pointers;
 use super::schema::{Column, Engine, TableName};
 
 /// What is done.
@@ -86,6 +87,8 @@ pub struct Action {
     pub companions: Vec<Companion>,
     /// What moves into archives before anything changes.
     pub archiving: Option<Archiving>,
+    /// Columns of the row that point to files which go.
+    pub files: Option<Pointers>,
     /// Tables that the predicate reads, with their join to the root: (column there, column of the root). Empty when it reads the row alone.
     pub reads: Vec<(TableName, Vec<(String, String)>)>,
     /// Whether foreign keys lead from its table, or from what goes with it, to what is deleted before that.
@@ -121,15 +124,24 @@ impl Action {
     pub fn shape(&self, d: Dialect) -> Shape {
         match d.engine {
             // The predicate reads only the row and the orders, which the fence holds still.
-            Engine::Postgres | Engine::Sqlite
-                if self.reads.is_empty() && self.companions.is_empty() && self.archiving.is_none() =>
-            {
+            Engine::Postgres | Engine::Sqlite if self.reads.is_empty() && self.companions.is_empty() && !self.takes_more() => {
                 Shape::Window
             }
             // MySQL cannot be told not to wait.
             Engine::MariaDb if self.repeats_predicate(d) => Shape::Keys,
             _ => Shape::LockFirst,
         }
+    }
+
+    /// Whether more happens to its rows than a statement says: fields of them go into archives, or files with them.
+    fn takes_more(&self) -> bool {
+        self.archiving.is_some() || self.files.is_some()
+    }
+
+    /// Whether files go with its rows, or with what goes with those.
+    #[must_use]
+    pub fn takes_files(&self) -> bool {
+        self.files.is_some() || self.companions.iter().any(Companion::takes_files)
     }
 
     /// Whether the acting statement can repeat the predicate. Not when what goes with the row is gone by then; not on MariaDB and MySQL when the
@@ -140,7 +152,7 @@ impl Action {
     pub fn repeats_predicate(&self, d: Dialect) -> bool {
         let reads_itself = || self.predicate.render().contains(&format!("FROM {} AS ", d.table(&self.table)));
         self.companions.is_empty()
-            && self.archiving.is_none()
+            && !self.takes_more()
             && match d.engine {
                 Engine::MySql => self.reads.is_empty() && !reads_itself(),
                 Engine::MariaDb => !reads_itself(),
@@ -274,7 +286,7 @@ impl Action {
         let locks = match d.engine {
             Engine::Postgres => true,
             // Whoever goes into an archive alone is locked by its predicate, and what goes along by its own statement.
-            Engine::MariaDb | Engine::MySql => self.archiving.is_some() && self.companions.is_empty(),
+            Engine::MariaDb | Engine::MySql => self.takes_more() && self.companions.is_empty(),
             Engine::Sqlite => false,
         };
         locks && row_alone && !self.repeats_predicate(d)

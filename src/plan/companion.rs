@@ -5,6 +5,7 @@ use super::archiving::Archiving;
 use super::boolean::B;
 use super::dialect::Dialect;
 use super::key::RecordKey;
+use super::pointers::Pointers;
 use super::schema::{Column, Engine, TableName};
 
 /// What happens to the rows of a companion table.
@@ -48,6 +49,8 @@ pub struct Companion {
     pub companions: Vec<Companion>,
     /// What of them moves into archives. Only of records with purposes of their own.
     pub archiving: Option<Archiving>,
+    /// Columns that point to files which go.
+    pub files: Option<Pointers>,
 }
 
 impl Companion {
@@ -112,6 +115,12 @@ impl Companion {
     #[must_use]
     pub fn decides_itself(&self) -> bool {
         (self.reads.is_empty() || self.unconditional()) && self.companions.iter().all(Self::decides_itself)
+    }
+
+    /// Whether files go with these rows, or with those that go with them.
+    #[must_use]
+    pub fn takes_files(&self) -> bool {
+        self.files.is_some() || self.companions.iter().any(Self::takes_files)
     }
 
     /// Whether these, or some of those that go with them, are deleted.

@@ -62,7 +62,13 @@ impl Writer<'_, '_> {
         if condition.is_false() && companions.is_empty() {
             return None;
         }
+        let cleared = |column: &str| match &operation {
+            Operation::Delete => true,
+            Operation::Mask(set) => set.iter().any(|(name, _)| name == column),
+        };
+        let files = self.pointers(follower, &cleared);
         Some(Companion {
+            files,
             data_set: Some(follower.id.value.clone()),
             table: self.table_name(follower),
             key: self.resolved.key_columns(follower),
@@ -92,6 +98,7 @@ impl Writer<'_, '_> {
             let columns: Vec<Column> = child.primary_key.iter().filter_map(|c| child.column(c)).cloned().collect();
             all.push(Companion {
                 data_set: None,
+                files: None,
                 table: child.name.clone(),
                 key: columns,
                 by_primary_key: true,
@@ -142,6 +149,7 @@ impl Writer<'_, '_> {
             let companions = [self.gone_with(child), self.going_children(child, &deeper)].concat();
             all.push(Companion {
                 data_set: Some(child.id.value.clone()),
+                files: self.pointers(child, &|_| true),
                 table: self.table_name(child),
                 key: self.resolved.key_columns(child),
                 by_primary_key: self.by_primary_key(child),

@@ -122,7 +122,10 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
     hash.update(today.to_string());
     for action in compiler.actions(first_instant(today, zone)) {
         let (predicate, archiving) = (action.predicate.render(), action.archiving.as_ref().map(Archiving::rule));
-        hash.update(format!("{}\n{predicate}\n{:?}\n{:?}\n{archiving:?}\n", action.id, action.set, action.companions));
+        hash.update(format!(
+            "{}\n{predicate}\n{:?}\n{:?}\n{archiving:?}\n{:?}\n",
+            action.id, action.set, action.companions, action.files
+        ));
     }
     let mut plan = Plan {
         source: map.source.value.clone(),

@@ -10,6 +10,7 @@ use super::companion::{Companion, Operation, lock_reads, refer_to_each_other, ro
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::key::RecordKey;
+use super::pointers::Pointers;
 use super::schema::{Column, Engine, TableName};
 
 /// Data sets whose records may keep each other in a circle.
@@ -34,6 +35,8 @@ pub struct Member {
     pub companions: Vec<Companion>,
     /// What of it moves into archives when it is deleted. Of roots.
     pub archiving: Option<Archiving>,
+    /// Its columns that point to files.
+    pub files: Option<Pointers>,
     /// Its place in the order in which rows can be deleted that refer to each other: who refers comes first.
     pub rank: usize,
     /// Its foreign keys to its own rows, as of [`Companion::itself`].

@@ -177,6 +177,7 @@ impl<'a, 'r> Knots<'a, 'r> {
             key: resolved.key_columns(data),
             companions: writer.gone_with(data),
             archiving: if is_root { writer.archiving(ActionKind::Delete, &Records::every_field) } else { None },
+            files: writer.pointers(data, &|_| true),
             rank: resolved.schema.rank(&writer.table_name(data)),
             itself: writer.itself(&writer.table_name(data)),
             ways,

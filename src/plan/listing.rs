@@ -8,6 +8,7 @@ use super::dialect::Dialect;
 use super::due::Of;
 use super::key::RecordKey;
 use super::knot::{Knot, Under};
+use super::pointers::Pointers;
 use super::schema::{Column, TypeClass};
 
 /// One statement of a plan.
@@ -37,6 +38,8 @@ pub enum Step {
     Confirm,
     /// Reads what goes into archives.
     Archive,
+    /// Read which files go, and which other rows point to.
+    Files,
     /// Finds rows that go with those of a batch.
     FindCompanions,
     /// Changes rows that go with those of a batch.
@@ -58,6 +61,7 @@ impl Step {
             Self::LockRead => "lock what is read",
             Self::Confirm => "ask again under all locks",
             Self::Archive => "read what goes into an archive",
+            Self::Files => "read which files go",
             Self::FindCompanions => "find companions",
             Self::ActOnCompanions => "act on companions",
             Self::FindKeepers => "find who keeps them",
@@ -105,6 +109,7 @@ fn circles(d: Dialect, knot: &Knot, n: usize, all: &mut Vec<Listed>) {
     locks.next().into_iter().for_each(|sql| list(Step::Lock, sql));
     locks.for_each(|sql| list(Step::LockRead, sql));
     archived(d, member.archiving.as_ref(), &keys, &mut list);
+    pointed(d, member.files.as_ref(), &keys, &mut list);
     companions(d, &member.companions, (&member.table, &member.key), &keys, &mut list);
     list(Step::Act, member.delete(d, &keys));
 }
@@ -123,6 +128,7 @@ fn batch(d: Dialect, action: &Action, list: &mut dyn FnMut(Step, String)) {
         list(Step::Confirm, action.confirm(d, &keys));
     }
     archived(d, action.archiving.as_ref(), &keys, list);
+    pointed(d, action.files.as_ref(), &keys, list);
     companions(d, &action.companions, (&action.table, &action.key), &keys, list);
     // An action on what follows its rows leaves the rows themselves as they are.
     if action.kind == ActionKind::Delete || !action.set.is_empty() {
@@ -134,6 +140,14 @@ fn archived(d: Dialect, archiving: Option<&Archiving>, keys: &[RecordKey], list:
     let Some(archiving) = archiving else { return };
     list(Step::Archive, archiving.ask(d, keys));
     (1..archiving.parts.len()).for_each(|part| list(Step::Archive, archiving.rows(d, part, keys)));
+}
+
+fn pointed(d: Dialect, files: Option<&Pointers>, keys: &[RecordKey], list: &mut dyn FnMut(Step, String)) {
+    let Some(files) = files else { return };
+    list(Step::Files, files.read(d, keys));
+    for pointer in &files.columns {
+        pointer.still(d, &["a", "b"]).into_iter().for_each(|sql| list(Step::Files, sql));
+    }
 }
 
 fn companions(
@@ -153,6 +167,7 @@ fn companions(
         let (Some(one), Some(two)) = (sample(d, &companion.key, 0), sample(d, &companion.key, 1)) else { continue };
         let keys = [one, two];
         archived(d, companion.archiving.as_ref(), &keys, list);
+        pointed(d, companion.files.as_ref(), &keys, list);
         companions(d, &companion.companions, (&companion.table, &companion.key), &keys, list);
         // Rows that only lead to others are not changed themselves.
         if !matches!(&companion.operation, Operation::Mask(set) if set.is_empty()) {

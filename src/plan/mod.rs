@@ -26,6 +26,7 @@ pub mod open_end;
 pub mod orders;
 pub mod own_statements;
 pub mod own_tables;
+pub mod pointers;
 pub mod probe;
 pub mod put_back;
 pub mod quote;

@@ -34,6 +34,8 @@ pub struct LedgerRow {
     pub related: String,
     /// Objects of archives that took fields of the rows, as compact JSON.
     pub sealed: String,
+    /// What became of the files that the rows pointed to, as compact JSON.
+    pub files: String,
     /// The MAC key.
     pub key_id: String,
     /// The MACs, one after the other.
@@ -234,7 +236,7 @@ impl Dialect {
         )
     }
 
-    /// The ledger rows of these batches: batch, n, related, key_id, macs (hexadecimal), sealed.
+    /// The ledger rows of these batches: batch, n, related, key_id, macs (hexadecimal), sealed, files.
     #[must_use]
     pub fn ledger_rows(self, batches: &[String]) -> String {
         let ledger = self.own(OwnTable::Ledger);
@@ -247,7 +249,10 @@ impl Dialect {
             Engine::Postgres => "encode(macs, 'hex')",
             _ => "LOWER(HEX(macs))",
         };
-        format!("SELECT batch, {}, related, key_id, {hex}, sealed FROM {ledger} WHERE batch IN ({list})", self.as_text("n"))
+        format!(
+            "SELECT batch, {}, related, key_id, {hex}, sealed, files FROM {ledger} WHERE batch IN ({list})",
+            self.as_text("n")
+        )
     }
 
     /// Writes a ledger row.
@@ -260,7 +265,7 @@ impl Dialect {
             _ => format!("x'{}'", hex::encode(&row.macs)),
         };
         format!(
-            "INSERT INTO {ledger} (batch, source, run, epoch, slot, seq, data_set, action, n, related, sealed, key_id, macs, log_size, log_root, applied_at) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {macs}, {}, {}, {})",
+            "INSERT INTO {ledger} (batch, source, run, epoch, slot, seq, data_set, action, n, related, sealed, files, key_id, macs, log_size, log_root, applied_at) VALUES ({}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {}, {macs}, {}, {}, {})",
             self.word(&row.batch),
             self.word(&row.source),
             self.word(&row.run),
@@ -272,6 +277,7 @@ impl Dialect {
             row.n,
             self.text(&row.related),
             self.text(&row.sealed),
+            self.text(&row.files),
             self.word(&row.key_id),
             row.log_size,
             self.word(&row.log_root),

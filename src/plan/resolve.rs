@@ -153,6 +153,15 @@ impl<'a> Resolved<'a> {
                         .expected("a column of a whole number, a decimal, a text, a date, a UUID or bytes");
                 }
             }
+            for file in &data.files {
+                if let Some(column) = require_column(table, &file.column, faults)
+                    && column.class != super::schema::TypeClass::Text
+                {
+                    faults
+                        .error(&file.column.at, format!("column `{}` holds {}", shown(&file.column), column.sql_type))
+                        .expected("texts: paths below the store's root");
+                }
+            }
             for period in &data.periods {
                 if let Some(column) = require_column(table, &period.column, faults)
                     && column.class != super::schema::TypeClass::Integer

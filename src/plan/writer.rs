@@ -135,8 +135,11 @@ impl Writer<'_, '_> {
             sweep::mark(&self.resolved, &self.table_name(data), &key, &mut companions);
         }
         let circular = kind == ActionKind::Delete && self.circular(data, &companions);
+        let cleared = |column: &str| kind == ActionKind::Delete || set.iter().any(|(name, _)| name == column);
+        let files = self.pointers(data, &cleared);
         Action {
             archiving,
+            files,
             circular,
             id,
             data_set: data.id.value.clone(),

@@ -51,6 +51,7 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
 
 fn check_map(map: &DataMap, faults: &mut Faults) {
     for data in &map.data_sets {
+        super::link_files::check(data, faults);
         if !has_parent(map, data, faults) {
             faults.spoil(&data.id);
         }
@@ -309,7 +310,12 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
     check_needs(purpose, map, data, faults);
     match &purpose.kept_in {
         Place::ActiveBase => {}
-        Place::Archive(archive) => link_archive::check(purpose, archive, faults),
+        Place::Archive(archive) => {
+            link_archive::check(purpose, archive, faults);
+            if let Some(map) = maps.iter().find(|m| m.source.value == purpose.data.source) {
+                super::link_files::check_archived(purpose, map, faults);
+            }
+        }
         Place::Copy(copy) => link_archive::check_copy(purpose, copy, data, faults),
     }
     check_floors(purpose, data, faults);

@@ -73,6 +73,8 @@ pub struct DataSet {
     pub periods: Vec<PeriodColumn>,
     /// Data sets elsewhere that hold copies of its records.
     pub copies: Vec<CopyElsewhere>,
+    /// Columns that point to files.
+    pub files: Vec<FileColumn>,
     /// Tables whose rows go with a deleted row, declared because they are no data sets.
     pub cascades: Vec<Located<TableRef>>,
     /// Triggers that were reviewed and may fire.
@@ -249,6 +251,17 @@ pub struct PeriodColumn {
     pub column: Located<String>,
     /// What one of them is worth.
     pub unit: PeriodUnit,
+}
+
+/// A column that points to files, each of which goes with the field.
+#[derive(Debug, Clone)]
+pub struct FileColumn {
+    /// Its name.
+    pub name: Located<String>,
+    /// The column, of texts: paths below the store's root.
+    pub column: Located<String>,
+    /// The store of the settings.
+    pub store: Located<String>,
 }
 
 /// Units of a per-record period.

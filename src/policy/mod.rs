@@ -5,6 +5,7 @@ pub mod bound;
 pub mod expression;
 pub mod link;
 mod link_archive;
+mod link_files;
 pub mod located;
 pub mod map;
 pub mod mask;

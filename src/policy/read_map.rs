@@ -6,8 +6,8 @@ use toml::de::DeValue;
 use super::expression::{self, Expr};
 use super::located::{Faults, Located, Span};
 use super::map::{
-    Category, Condition, CopyElsewhere, DataMap, DataSet, DateFormat, Disposition, Event, Missing, Parent, PeriodColumn,
-    PeriodUnit, PersonalColumn, Related, RelatedTo, TableRef, Test, Title,
+    Category, Condition, CopyElsewhere, DataMap, DataSet, DateFormat, Disposition, Event, FileColumn, Missing, Parent,
+    PeriodColumn, PeriodUnit, PersonalColumn, Related, RelatedTo, TableRef, Test, Title,
 };
 use super::read_mask;
 use super::read_policy::data_name;
@@ -82,6 +82,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     let conditions = named(r, "conditions", faults, condition);
     let periods = named(r, "periods", faults, period_column);
     let copies = named(r, "copies", faults, copy);
+    let files = named(r, "files", faults, file_column);
     let cascades = tables(r, "cascades", faults);
     Some(DataSet {
         plain: r.texts("plain", faults),
@@ -102,6 +103,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
         conditions,
         periods,
         copies,
+        files,
         cascades,
     })
 }
@@ -325,6 +327,12 @@ fn copy(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Optio
         return None;
     }
     Some(CopyElsewhere { name, of: of?, matched_by: matched_by?.1 })
+}
+
+fn file_column(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<FileColumn> {
+    let column = r.required_text("column", "the column that holds the file's path", faults);
+    let store = r.required_text("store", "the name of [files.<name>] in the settings", faults);
+    Some(FileColumn { name, column: column?, store: store? })
 }
 
 fn filter(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Located<Expr>> {

@@ -12,7 +12,7 @@ use std::{fs, path::Path};
 use text::{Named, code_of, paths};
 
 /// From the ground up.
-const ROOMS: [&str; 15] = [
+const ROOMS: [&str; 16] = [
     "clock",
     "policy",
     "reference",
@@ -21,6 +21,7 @@ const ROOMS: [&str; 15] = [
     "state",
     "journal",
     "archive",
+    "files",
     "enforce",
     "digest",
     "mail",

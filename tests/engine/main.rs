@@ -9,6 +9,7 @@ mod circles;
 mod copies;
 mod crash;
 mod fence;
+mod files;
 mod followers;
 mod held;
 mod keys;

@@ -29,6 +29,7 @@ impl<'d> Fixture<'d> {
             engine: other.engine,
             archives: Archives::default(),
             copies: retentiond::enforce::Copies::default(),
+            files: Default::default(),
             _folder: folder,
         }
     }
@@ -49,6 +50,7 @@ impl<'d> Fixture<'d> {
             engine: self.engine,
             archives: Archives::default(),
             copies: retentiond::enforce::Copies::default(),
+            files: Default::default(),
             _folder: folder,
         }
     }
@@ -77,6 +79,7 @@ impl<'d> Fixture<'d> {
             engine,
             archives: Archives::default(),
             copies: retentiond::enforce::Copies::default(),
+            files: Default::default(),
             _folder: folder,
         }
     }

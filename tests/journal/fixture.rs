@@ -145,7 +145,17 @@ pub fn intent(run: Id128, batch: Id128) -> Event {
 
 pub fn applied(run: Id128, batch: Id128, key_id: KeyId, macs: &[Mac]) -> Event {
     let (rows, macs) = (macs.len() as u64, macs.iter().copied().collect());
-    Event::Applied { run, batch, rows, related: Vec::new(), key_id, macs, recovered: false, sealed: Vec::new() }
+    Event::Applied {
+        run,
+        batch,
+        rows,
+        related: Vec::new(),
+        key_id,
+        macs,
+        recovered: false,
+        sealed: Vec::new(),
+        files: Vec::new(),
+    }
 }
 
 pub fn aborted(run: Id128, batch: Id128) -> Event {

@@ -51,7 +51,8 @@ async fn a_crash_between_intent_and_applied_leaves_an_open_batch_to_recover() {
     let Event::Applied { run, batch, rows, related, key_id, macs, .. } = applied(id(3), id(2), key, &[Mac([7; 16])]) else {
         unreachable!("applied() makes this");
     };
-    let recovered = Event::Applied { run, batch, rows, related, key_id, macs, recovered: true, sealed: Vec::new() };
+    let recovered =
+        Event::Applied { run, batch, rows, related, key_id, macs, recovered: true, sealed: Vec::new(), files: Vec::new() };
     let interrupted = Event::RunFinished { run: id(1), outcome: Outcome::Interrupted, changed: 1, failed: 0, busy: 0 };
     fixture.journal.append(start(id(3)).event(recovered).event(interrupted)).await.unwrap();
     fixture.journal.append(finished(id(3))).await.unwrap();
@@ -312,6 +313,7 @@ async fn entries_that_break_their_own_rules_are_not_written() {
         macs: [Mac([1; 16])].into_iter().collect(),
         recovered: false,
         sealed: Vec::new(),
+        files: Vec::new(),
     };
     let forbidden = Event::MacKeyDestroyed { key_id: key };
     let Event::RunStarted { run, source, trigger, now, plan_hash, map_hash, schema_hash, version, .. } = run_started().await

@@ -25,7 +25,17 @@ async fn a_record_is_found_by_its_key_and_each_entry_is_proven() {
     let Event::Applied { run, batch, rows, key_id, macs, recovered, .. } = applied(id(1), id(2), key_id, &people) else {
         unreachable!("applied() makes this");
     };
-    let change = Event::Applied { run, batch, rows, related: vec![related], key_id, macs, recovered, sealed: Vec::new() };
+    let change = Event::Applied {
+        run,
+        batch,
+        rows,
+        related: vec![related],
+        key_id,
+        macs,
+        recovered,
+        sealed: Vec::new(),
+        files: Vec::new(),
+    };
     fixture.journal.append(start(id(1)).event(intent(id(1), id(2))).event(change)).await.unwrap();
     let before = prove(&fixture.journal.reader(), fixture.journal.mac_keys(), &crm, &person, &record(42)).await.unwrap();
     assert_eq!((before.entries.len(), before.not_yet_signed.len()), (0, 2), "not signed, not proven");

@@ -128,6 +128,7 @@ fn tables() -> Vec<Described> {
         (Map, "", "source = {}, data = {}", |keys| keys.replace(", ", "\n")),
         (Map, "source", "id = \"s\"", |keys| format!("source = {{ {keys} }}\ndata = {{ d = {{ {DATA_SET} }} }}\n")),
         (Map, "data_set", DATA_SET, |keys| map(keys)),
+        (Map, "file_column", "column = \"c\", store = \"s\"", |keys| map(&format!("{DATA_SET}, files = {{ f = {{ {keys} }} }}"))),
         (Map, "title", "fr = \"t\", en = \"t\"", |keys| {
             map(&format!("table = \"t\", key = [\"id\"], disposition = \"delete\", title = {{ {keys} }}"))
         }),
@@ -162,6 +163,9 @@ fn tables() -> Vec<Described> {
         }),
         (Settings, "", SETTINGS_ROOT, |keys| keys.replace(", ", "\n")),
         (Settings, "source", SOURCE, |keys| settings(&format!("sources = {{ c = {{ {keys} }} }}"))),
+        (Settings, "files", "directory = \"d\"", |keys| {
+            settings(&format!("files = {{ a = {{ {keys} }} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
+        }),
         (Settings, "archive", ARCHIVE, |keys| {
             settings(&format!("archives = {{ a = {{ {keys} }} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
         }),
@@ -294,7 +298,7 @@ fn the_settings_page_names_every_key() {
         all.extend(keys(Kind::Settings, definition));
     }
     // These are headings of the page.
-    let headings = ["sources", "ceilings", "archives"].map(str::to_owned);
+    let headings = ["sources", "ceilings", "archives", "files"].map(str::to_owned);
     assert!(headings.iter().all(|h| page.contains(&format!("\n## `[{h}"))));
     all.retain(|k| !headings.contains(k));
     assert_eq!(named, all);

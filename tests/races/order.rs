@@ -32,6 +32,7 @@ async fn the_tenth_ledger_row_is_newer_than_the_ninth_and_slots_are_locked_in_th
                 n: 0,
                 related: "[]".to_owned(),
                 sealed: "[]".to_owned(),
+                files: "[]".to_owned(),
                 key_id: text[24..].to_owned(),
                 macs: Vec::new(),
                 log_size: seq * 10,

@@ -11,6 +11,7 @@ use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::{
     self, Copies, Documents, EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence,
 };
+use retentiond::files::Files;
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
 use retentiond::plan::key::RecordKey;
 use retentiond::plan::resolve::Resolved;
@@ -70,6 +71,8 @@ pub struct Fixture<'d> {
     pub archives: Archives,
     /// The data sets elsewhere that hold copies.
     pub copies: Copies,
+    /// The stores of files that maps of tests name.
+    pub files: Arc<Files>,
     /// Where the state is.
     pub _folder: tempfile::TempDir,
 }
@@ -93,7 +96,8 @@ impl<'d> Fixture<'d> {
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
         let archives = archives(folder.path());
-        Self { database, source, state, journal, clock, engine, archives, copies: Copies::default(), _folder: folder }
+        let (copies, files) = (Copies::default(), Arc::default());
+        Self { database, source, state, journal, clock, engine, archives, copies, files, _folder: folder }
     }
 
     /// Compiles the plan of now.
@@ -141,6 +145,7 @@ impl<'d> Fixture<'d> {
             full_census: true,
             archives: &self.archives,
             copies: &self.copies,
+            files: self.files.clone(),
             watch,
             trigger: Trigger::Command,
         };

@@ -120,8 +120,17 @@ async fn prepare(journal: &Journal, batches: u64, naming: &mut Series) -> Outcom
         let macs: Macs = macs.ok_or("no MAC key")?.into_iter().collect();
         seconds += begun.elapsed().as_secs_f64();
         let next = Id128::random()?;
-        let applied =
-            Event::Applied { run, batch, rows: BATCH, related: Vec::new(), key_id, macs, recovered: false, sealed: Vec::new() };
+        let applied = Event::Applied {
+            run,
+            batch,
+            rows: BATCH,
+            related: Vec::new(),
+            key_id,
+            macs,
+            recovered: false,
+            sealed: Vec::new(),
+            files: Vec::new(),
+        };
         all.push(Append::new().event(applied).event(intent(next)));
         batch = next;
     }

@@ -28,6 +28,7 @@ pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
             full_census: false,
             archives: &archives,
             copies: &crate::enforce::Copies::default(),
+            files: Default::default(),
             watch: &Silent,
             trigger: Trigger::Command,
         })

@@ -156,6 +156,7 @@ async fn source(
         full_census: true,
         archives: &archives,
         copies: &crate::enforce::Copies::default(),
+        files: Default::default(),
         watch: &Silent,
         trigger: Trigger::Command,
     };

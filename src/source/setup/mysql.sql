@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_ledger (
     n           bigint NOT NULL,
     related     longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     sealed      longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    files       longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     key_id      varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     macs        longblob NOT NULL,
     log_size    bigint NOT NULL,

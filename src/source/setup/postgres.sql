@@ -35,6 +35,7 @@ CREATE TABLE IF NOT EXISTS retentiond.ledger (
     n           bigint NOT NULL CHECK (n >= 0),
     related     text COLLATE "C" NOT NULL,
     sealed      text COLLATE "C" NOT NULL,
+    files       text COLLATE "C" NOT NULL,
     key_id      text COLLATE "C" NOT NULL,
     macs        bytea NOT NULL,
     log_size    bigint NOT NULL,

@@ -30,6 +30,7 @@ CREATE TABLE IF NOT EXISTS retentiond_ledger (
     n           INTEGER NOT NULL CHECK (n >= 0),
     related     TEXT NOT NULL,
     sealed      TEXT NOT NULL,
+    files       TEXT NOT NULL,
     key_id      TEXT NOT NULL,
     macs        BLOB NOT NULL,
     log_size    INTEGER NOT NULL,

@@ -29,8 +29,7 @@ fn refused(result: Result<(), u16>) -> bool {
     result.is_err_and(|number| NO_PRIVILEGE.contains(&number))
 }
 
-const INSERT_LEDGER: &str =
-    "INSERT INTO retentiond_ledger VALUES ('b', 'crm', 'r', 1, 0, 1, 'person', 'mask', 1, '{}', '[]', 'k', x'00', 1, 'h', 't')";
+const INSERT_LEDGER: &str = "INSERT INTO retentiond_ledger VALUES ('b', 'crm', 'r', 1, 0, 1, 'person', 'mask', 1, '{}', '[]', '[]', 'k', x'00', 1, 'h', 't')";
 const INSERT_HOLD: &str =
     "INSERT INTO retentiond_hold VALUES ('o', 'crm', 'person', 'hold', 'record', '1', '2026-01-01', NULL, NULL)";
 

@@ -17,8 +17,7 @@ use crate::fixture::{HOSTILE, request, unique};
 const NO_PRIVILEGE: &str = "42501";
 const LOCKED: &str = "55P03";
 
-const INSERT_LEDGER: &str =
-    "INSERT INTO retentiond.ledger VALUES ('b', 'crm', 'r', 1, 0, 1, 'person', 'mask', 1, '{}', '[]', 'k', '\\x00', 1, 'h', 't')";
+const INSERT_LEDGER: &str = "INSERT INTO retentiond.ledger VALUES ('b', 'crm', 'r', 1, 0, 1, 'person', 'mask', 1, '{}', '[]', '[]', 'k', '\\x00', 1, 'h', 't')";
 const INSERT_HOLD: &str =
     "INSERT INTO retentiond.hold VALUES ('o', 'crm', 'person', 'hold', 'record', '1', '2026-01-01', NULL, NULL)";
 

@@ -1,0 +1,140 @@
+//! The part of a batch that removes files: what rows point to is read and looked at before anything changes, and removed when the rows have changed
+//! and before that is committed.
+
+use std::collections::BTreeSet;
+
+use super::along::{Along, Rows};
+use super::batch::{Failure, Transaction};
+use super::error::EnforceError;
+use crate::files::{FileError, FilePath, Root};
+use crate::journal::{FileCount, Name};
+use crate::plan::key::RecordKey;
+use crate::plan::pointers::{Pointer, Pointers};
+
+/// The code of a record whose file's name leaves its root.
+pub const OUTSIDE: &str = "file_outside";
+/// The code of a record that points to something that is no file.
+pub const FOREIGN: &str = "file_foreign";
+/// The code of a record whose file cannot be removed.
+pub const KEPT: &str = "file_kept";
+/// The code of a record whose store is not there.
+pub const NO_STORE: &str = "file_store";
+
+/// After how long a server is told that its transaction is still alive.
+const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
+/// How many files are removed between two looks at the clock.
+const PAGE: usize = 64;
+/// How many values are asked for at once.
+const VALUES: usize = 500;
+
+/// The files of one column that go.
+pub(super) struct Going<'t> {
+    pointer: &'t Pointer,
+    paths: BTreeSet<FilePath>,
+}
+
+fn failure(e: &FileError) -> Failure {
+    tracing::warn!(error = %e, "a file stays, and its row with it");
+    Failure::File(match e {
+        FileError::Foreign => FOREIGN,
+        FileError::Kept(_) => KEPT,
+        _ => NO_STORE,
+    })
+}
+
+async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, FileError> + Send + 'static) -> Result<T, Failure> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(done) => done.map_err(|e| failure(&e)),
+        Err(_) => Err(Failure::Fatal(EnforceError::Unknown("end of a file operation"))),
+    }
+}
+
+impl<'t> Transaction<'t, '_> {
+    fn root(&self, store: &str) -> Result<Root, Failure> {
+        self.cx.files.get(store).cloned().ok_or_else(|| EnforceError::NoFiles(store.to_owned()).into())
+    }
+
+    /// Notes the files that these rows point to. The rows are locked, and due.
+    pub(super) async fn point(&mut self, pointers: Option<&'t Pointers>, keys: &[RecordKey]) -> Result<(), Failure> {
+        let Some(pointers) = pointers.filter(|_| !keys.is_empty()) else { return Ok(()) };
+        let rows = self.session.rows(&pointers.read(self.cx.dialect, keys)).await?;
+        for (at, pointer) in pointers.columns.iter().enumerate() {
+            let mut paths = BTreeSet::new();
+            for value in rows.iter().filter_map(|row| row.get(at)?.as_deref()).filter(|v| !v.is_empty()) {
+                paths.insert(FilePath::new(value).map_err(|_| Failure::File(OUTSIDE))?);
+            }
+            let root = self.root(&pointer.store)?;
+            let looked: Vec<FilePath> = paths.iter().filter(|p| !self.cx.files.was_ours(&pointer.store, p)).cloned().collect();
+            blocking(move || looked.iter().try_for_each(|path| root.look(path).map(drop))).await?;
+            if !paths.is_empty() {
+                self.going.push(Going { pointer, paths });
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes the files of rows that go along.
+    pub(super) async fn point_along(&mut self, all: &[Along<'t>]) -> Result<(), Failure> {
+        for Along { companion, rows } in all {
+            if let Rows::Found(keys) = rows {
+                self.point(companion.files.as_ref(), keys).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes the files that were noted and that no row points to any more.
+    pub(super) async fn remove_files(&mut self) -> Result<(), Failure> {
+        let going = std::mem::take(&mut self.going);
+        if going.is_empty() {
+            return Ok(());
+        }
+        // What a deferred constraint refuses keeps its files.
+        if let Some(now) = self.cx.dialect.constraints_now() {
+            self.session.rows(now).await?;
+        }
+        let mut done: BTreeSet<(String, FilePath)> = BTreeSet::new();
+        let mut heard = std::time::Instant::now();
+        for Going { pointer, paths } in going {
+            let store = pointer.store.clone();
+            let paths: Vec<FilePath> = paths.into_iter().filter(|p| done.insert((store.clone(), p.clone()))).collect();
+            let shared = self.shared(pointer, &paths).await?;
+            let (stay, go): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| shared.contains(p.as_str()));
+            let name = Name::parse(&store).map_err(EnforceError::from)?;
+            let mut count = FileCount { store: name, removed: 0, missing: 0, shared: stay.len() as u64 };
+            let (gone, go): (Vec<_>, Vec<_>) = go.into_iter().partition(|p| self.cx.files.was_ours(&store, p));
+            count.removed += gone.len() as u64;
+            for page in go.chunks(PAGE) {
+                let (root, page) = (self.root(&store)?, page.to_vec());
+                let noted = std::sync::Arc::clone(&self.cx.files);
+                let of = store.clone();
+                let found = blocking(move || root.remove(&page, |path| noted.note(&of, path))).await?;
+                let removed = found.iter().filter(|f| **f).count() as u64;
+                count.removed += removed;
+                count.missing += found.len() as u64 - removed;
+                if heard.elapsed() > HEARTBEAT {
+                    self.session.rows("SELECT 1").await?;
+                    heard = std::time::Instant::now();
+                }
+            }
+            self.removed.extend(gone.into_iter().chain(go).map(|p| (store.clone(), p)));
+            match self.files.iter_mut().find(|c| c.store == count.store) {
+                Some(all) => all.add(&count),
+                None => self.files.push(count),
+            }
+        }
+        Ok(())
+    }
+
+    /// Which of these files rows that stay still point to.
+    async fn shared(&mut self, pointer: &Pointer, paths: &[FilePath]) -> Result<BTreeSet<String>, Failure> {
+        let mut shared = BTreeSet::new();
+        for page in paths.chunks(VALUES) {
+            let values: Vec<&str> = page.iter().map(FilePath::as_str).collect();
+            for sql in pointer.still(self.cx.dialect, &values) {
+                shared.extend(self.session.rows(&sql).await?.into_iter().flatten().flatten());
+            }
+        }
+        Ok(shared)
+    }
+}
