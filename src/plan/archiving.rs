@@ -296,8 +296,8 @@ fn question(records: &Records<'_>, data: &DataSet, wanted: Wanted<'_>) -> (Colum
         };
         let there = records.todo(data, ROW, &needed);
         let keeping = match &purpose.kept_in {
-            _ if there.is_false() => continue,
             Place::ActiveBase => continue,
+            Place::Archive(_) if there.is_false() => continue,
             Place::Archive(archive) => Keeping::Archive(archive.value.clone()),
             Place::Copy(name) => match data.copies.iter().find(|c| c.name.value == name.value) {
                 Some(copy) => Keeping::Copy(copy.clone()),
@@ -308,12 +308,16 @@ fn question(records: &Records<'_>, data: &DataSet, wanted: Wanted<'_>) -> (Colum
         let d = records.terms.resolved.dialect;
         let keeps = B::and([records.terms.covers(purpose, data, ROW), records.ended(i, data, ROW).negate()]);
         let opens = match &keeping {
-            Keeping::Archive(_) => records.link(i, data).map(|link| (records.end_open(i, data, ROW), link)),
+            Keeping::Archive(_) => {
+                let open = || B::and([records.end_open(i, data, ROW), there.clone()]);
+                records.link(i, data).map(|link| (open(), link))
+            }
+            // Also of a row without anything that could be sealed.
             // Whose columns cannot be compared has no copy that anybody could see.
             Keeping::Copy(copy) => Some((keeps.clone(), records.columns_of(copy, data).unwrap_or_default())),
         };
         let opens = opens.map(|(open, link)| Opens {
-            at: columns.bit(&B::and([open, there.clone()])),
+            at: columns.bit(&open),
             link: link.into_iter().map(|c| (c.clone(), columns.text(d.key_text(ROW, &c)))).collect(),
         });
         let owed = columns.bit(&B::and([keeps, there]));

@@ -248,7 +248,9 @@ impl<'w> View<'w> {
         let active_keeps = states.iter().any(|s| s.purpose.is_active() && s.state.keeps());
         // What archives alone cover is a finding: it never moves, and its row stays with it.
         let archives_alone = covered && !covered_here;
-        let kept = archives_alone || active_keeps || fields.iter().any(|f| !f.fate.clears());
+        // Also one without a field left waits for its copy.
+        let waits = states.iter().any(|s| s.copied == Some(false) && s.state.keeps());
+        let kept = archives_alone || active_keeps || waits || fields.iter().any(|f| !f.fate.clears());
         let disposition = match data.disposition {
             Disposition::Anonymise if !then_delete => Outcome::Anonymise,
             _ => Outcome::Delete,
