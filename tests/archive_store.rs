@@ -196,6 +196,38 @@ async fn a_locked_object_is_not_removed_and_stays_whole() {
 }
 
 #[tokio::test]
+async fn an_object_whose_end_is_known_later_is_locked_to_it_then() {
+    for mode in [LockMode::Compliance, LockMode::Governance] {
+        let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(mode), "kept").await else { return };
+        let (store, object) = (fresh.store(), name("crm/b/open-0.jsonl.zst.age"));
+        store.put(&object, b"sealed".to_vec(), None).await.unwrap();
+        // Once more is no matter, nor an earlier day; a later one counts.
+        for (day, until) in [
+            ("2090-01-01", "2090-01-02"),
+            ("2090-01-01", "2090-01-02"),
+            ("2089-01-01", "2090-01-02"),
+            ("2091-02-28", "2091-03-01"),
+        ] {
+            store.keep(&object, day.parse().unwrap()).await.unwrap();
+            match store.remove(&object).await {
+                Err(StoreError::Locked { until: found, .. }) => {
+                    assert_eq!(found.unwrap().to_rfc3339(), format!("{until}T00:00:00+00:00"), "{day}");
+                }
+                other => panic!("{day}: {other:?}"),
+            }
+        }
+        assert_eq!(store.read(&object).await.unwrap(), b"sealed");
+        assert!(store.keep(&name("crm/b/open-1.jsonl.zst.age"), far()).await.is_err(), "it is not there");
+    }
+    // Nothing was asked for, and nothing is locked.
+    let Some(fresh) = Fresh::new(Kind::ObjectLock, None, "kept").await else { return };
+    fresh.store().put(&name("crm/1"), b"sealed".to_vec(), None).await.unwrap();
+    fresh.store().keep(&name("crm/1"), far()).await.unwrap();
+    fresh.store().remove(&name("crm/1")).await.unwrap();
+    assert_eq!(fresh.counts().await, (0, 0));
+}
+
+#[tokio::test]
 async fn objects_of_different_days_are_locked_each_to_its_own() {
     let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(LockMode::Compliance), "").await else { return };
     let store = fresh.store();
