@@ -214,7 +214,7 @@ fn census_due(last: Option<DateTime<Utc>>, now: DateTime<Utc>, settings: &Settin
 pub fn exit_of(outcome: &RunOutcome) -> Exit {
     if outcome.stopped() || outcome.interrupted {
         Exit::Stopped
-    } else if outcome.failed() > 0 {
+    } else if outcome.failed() > 0 || !outcome.unasked.is_empty() {
         Exit::Failed
     } else {
         Exit::Ok
