@@ -27,12 +27,18 @@ impl Archives {
     }
 }
 
+/// The segment of a source in names of objects: its id, with `.`, which no id has, for the `:` of a tenant's.
+fn segment(source: &str) -> String {
+    source.replace(':', ".")
+}
+
 /// The name of an object: `source/batch/until-part.jsonl.zst.age`, with `open` instead of a day that is not known when it is sealed.
 ///
 /// # Errors
 /// [`InvalidName`] for a source or a batch that is no segment of a name.
 pub fn object_name(source: &str, batch: &str, until: Option<NaiveDate>, part: u32) -> Result<ObjectName, InvalidName> {
     let until = until.map_or_else(|| "open".to_owned(), |day| day.to_string());
+    let source = segment(source);
     ObjectName::new(&format!("{source}/{batch}/{until}-{part}.jsonl.zst.age"))
 }
 
@@ -41,5 +47,19 @@ pub fn object_name(source: &str, batch: &str, until: Option<NaiveDate>, part: u3
 /// # Errors
 /// [`InvalidName`] for a source or a batch that is no segment of a name.
 pub fn objects_of(source: &str, batch: &str) -> Result<ObjectName, InvalidName> {
-    ObjectName::new(&format!("{source}/{batch}"))
+    ObjectName::new(&format!("{}/{batch}", segment(source)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_objects_of_a_tenant_have_a_segment_of_their_own() {
+        let names =
+            ["crm:north", "crm:north-1", "crm-north", "crm_north", "crm"].map(|s| objects_of(s, "0f").unwrap().to_string());
+        assert_eq!(names, ["crm.north/0f", "crm.north-1/0f", "crm-north/0f", "crm_north/0f", "crm/0f"]);
+        let name = object_name("crm:north", "0f", None, 0).unwrap();
+        assert_eq!(name.to_string(), "crm.north/0f/open-0.jsonl.zst.age");
+    }
 }

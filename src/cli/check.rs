@@ -6,8 +6,8 @@ use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::output;
 use super::words::{self, count, pick};
-use super::{Format, faults};
-use crate::config::{SourceRules, Workspace, open_files};
+use super::{Format, faults, tenants};
+use crate::config::{Lang, SourceRules, Workspace, family_of, open_files};
 use crate::enforce::check;
 use crate::plan::own_tables::OwnTable;
 use crate::plan::schema::Engine;
@@ -40,16 +40,24 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         if let Err((name, e)) = open_files(&workspace.settings.files, &workspace.base) {
             lists[0].1.unplaced(format!("store of files `{name}` cannot be used: {e}"));
         }
+        for family in tenants::families(&workspace, args.source.as_deref()) {
+            for what in &workspace.families[family].unusable {
+                lists[0].1.unplaced(format!("family `{family}`: {what}"));
+            }
+            if workspace.families[family].tenants.is_empty() {
+                lists[0].1.unplaced(format!("family `{family}` has no tenant"));
+            }
+        }
         for id in cx.sources(&workspace, args.source.as_deref())? {
             let Some(rules) = workspace.sources.get(&id) else { continue };
-            let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;
             let mut found = Faults::default();
-            check(&source, &rules.map, &rules.policies, cx.clock.now(), !args.no_probe, &mut found).await?;
-            if !found.any_error() {
-                own_tables(&source, rules, &mut found).await?;
+            match one(cx, &workspace, &id, rules, &args, &mut found).await {
+                // One tenant that cannot be asked does not keep the others from being asked.
+                Err(failure) if family_of(&id).is_some() => {
+                    found.unplaced(tenants::broken_text(&id, &failure, Lang::En).trim().to_owned());
+                }
+                other => other?,
             }
-            source.close().await;
-            copies(cx, &workspace, rules, &mut found).await?;
             lists.push((Some(id), found));
         }
     }
@@ -84,6 +92,24 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
     }
     Ok(if wrong { Exit::Config } else { Exit::Ok })
+}
+
+/// Compares one source with its database.
+async fn one(
+    cx: &Cx,
+    workspace: &Workspace,
+    id: &str,
+    rules: &SourceRules,
+    args: &Args,
+    found: &mut Faults,
+) -> Result<(), Failure> {
+    let source = cx.connect_as(workspace, id, args.url_file.as_deref()).await?;
+    check(&source, &rules.map, &rules.policies, cx.clock.now(), !args.no_probe, found).await?;
+    if !found.any_error() {
+        own_tables(&source, rules, found).await?;
+    }
+    source.close().await;
+    copies(cx, workspace, rules, found).await
 }
 
 /// Whether each archive can be written, read back and cleared now.

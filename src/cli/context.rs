@@ -210,11 +210,7 @@ impl Cx {
         now: DateTime<Utc>,
     ) -> Result<Prepared, Failure> {
         let mut found = Faults::default();
-        let mut session = source.session().await?;
-        let prepared =
-            Prepared::read(source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, &mut found).await?;
-        session.done().await?;
-        match prepared {
+        match self.prepare_with(source, rules, now, &mut found).await? {
             Some(prepared) => Ok(prepared),
             None => {
                 faults::print(&found, &workspace.files, self.format)?;
@@ -223,14 +219,35 @@ impl Cx {
         }
     }
 
-    /// The ids of the sources that a command is about: the one named, or all.
+    /// Compiles the plan of a source as of `now`; `None` when faults against the live schema were found.
+    ///
+    /// # Errors
+    /// [`Exit::Unavailable`].
+    pub async fn prepare_with(
+        &self,
+        source: &Source,
+        rules: &SourceRules,
+        now: DateTime<Utc>,
+        found: &mut Faults,
+    ) -> Result<Option<Prepared>, Failure> {
+        let mut session = source.session().await?;
+        let prepared =
+            Prepared::read(source, &mut session, &rules.map, &rules.policies, rules.documents.clone(), now, found).await?;
+        session.done().await?;
+        Ok(prepared)
+    }
+
+    /// The ids of the sources that a command is about: the one named, the tenants of the family named, or all.
     ///
     /// # Errors
     /// [`Exit::Usage`].
     pub fn sources(&self, workspace: &Workspace, named: Option<&str>) -> Result<Vec<String>, Failure> {
         match named {
             Some(id) if workspace.sources.contains_key(id) => Ok(vec![id.to_owned()]),
-            Some(id) => Err(unknown_source(workspace, id)),
+            Some(id) => match workspace.families.get(id) {
+                Some(family) => Ok(family.tenants.clone()),
+                None => Err(unknown_source(workspace, id)),
+            },
             None => Ok(workspace.sources.keys().cloned().collect()),
         }
     }
@@ -272,7 +289,12 @@ impl Cx {
     }
 }
 
-fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
+/// A source that is none, or a family where one source is needed.
+pub(super) fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
+    if let Some(family) = workspace.families.get(id) {
+        let such = family.tenants.first().map_or(String::new(), |t| format!(", such as `{t}`"));
+        return Failure::new(Exit::Usage, format!("`{}` is a family: name one of its tenants{such}", shown(id)));
+    }
     let known = workspace.sources.keys().map(String::as_str);
     Failure::new(Exit::Usage, format!("unknown source `{}`; {}", shown(id), nearest(id, known)))
 }

@@ -9,8 +9,8 @@ use super::output;
 use super::progress::Progress;
 use super::table::Table;
 use super::words::{self, count, number, pick};
-use super::{Format, ceiling, plan};
-use crate::config::{Lang, PaceWord, Settings};
+use super::{Format, ceiling, plan, tenants};
+use crate::config::{Lang, PaceWord, Settings, family_of};
 use crate::enforce::{ArchiveOutcome, FileOutcome, RunOutcome, RunRequest, Stopped, run as enforce, take_census};
 use crate::journal::Trigger;
 
@@ -24,17 +24,19 @@ pub struct Args {
     ///
     /// The hash stands for the policies, the map, the live schema, the statements and the day. It does not stand for the counts that were shown,
     /// nor for orders and ceilings: the run does what is due when it runs, leaves what an order holds by then, and stops at the ceilings of then.
+    ///
+    /// The tenants of a family have a plan each, most of them the same: give every hash that was shown.
     #[arg(long, value_name = "HASH")]
-    plan: Option<String>,
+    pub(super) plan: Vec<String>,
     /// How hard the run works; the settings decide without it.
     #[arg(long, value_enum)]
-    pace: Option<PaceWord>,
+    pub(super) pace: Option<PaceWord>,
     /// Connections that act at once at full pace, at most as many as the setup made slots for.
     #[arg(long, value_parser = clap::value_parser!(u8).range(1..=64))]
-    workers: Option<u8>,
+    pub(super) workers: Option<u8>,
     /// End with a full census, whenever the last one was.
     #[arg(long)]
-    full_census: bool,
+    pub(super) full_census: bool,
 }
 
 /// Does one run.
@@ -42,18 +44,35 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
     let lang = cx.lang(&workspace);
     let ids = cx.sources(&workspace, args.source.as_deref())?;
-    if args.plan.is_some() && ids.len() != 1 {
-        return Err(Failure::new(Exit::Usage, "`--plan` is about one source: name it with `--source`"));
+    let named = args.source.as_deref().is_some_and(|id| workspace.families.contains_key(id));
+    if !args.plan.is_empty() && !named && ids.len() != 1 {
+        return Err(Failure::new(Exit::Usage, "`--plan` is about one source or one family: name it with `--source`"));
+    }
+    let families = tenants::families(&workspace, args.source.as_deref());
+    if !families.is_empty() && args.plan.is_empty() {
+        return Err(Failure::new(
+            Exit::Denied,
+            pick(
+                lang,
+                "une famille demande `--source <famille>` et `--plan <empreinte>` pour chaque plan affiché par `retentiond plan`",
+                "a family needs `--source <family>` and `--plan <hash>` for each plan that `retentiond plan` showed",
+            ),
+        ));
     }
     let (state, journal) = cx.state(&workspace).await?;
     let mut worst = Exit::Ok;
     let mut results = Vec::new();
-    for id in ids {
+    for family in families {
+        let done = tenants::enforce(cx, &workspace, (&state, &journal), family, &args).await?;
+        worst = worst_of(worst, done.0);
+        results.extend(done.1);
+    }
+    for id in ids.into_iter().filter(|id| !named && family_of(id).is_none_or(|_| args.source.is_some())) {
         let Some(rules) = workspace.sources.get(&id) else { continue };
         let source = cx.connect(&workspace, &id).await?;
         let prepared = cx.prepare(&workspace, &source, rules, cx.clock.now()).await?;
-        match &args.plan {
-            Some(hash) if *hash == prepared.plan.hash => {}
+        match args.plan.first() {
+            Some(_) if args.plan.contains(&prepared.plan.hash) => {}
             Some(hash) => {
                 return Err(crate::enforce::EnforceError::PlanChanged {
                     approved: hash.clone(),
@@ -203,7 +222,7 @@ fn open_ends(a: &ArchiveOutcome, lang: Lang) -> String {
 }
 
 /// Whether a run should end with a full census.
-fn census_due(last: Option<DateTime<Utc>>, now: DateTime<Utc>, settings: &Settings) -> bool {
+pub(super) fn census_due(last: Option<DateTime<Utc>>, now: DateTime<Utc>, settings: &Settings) -> bool {
     // Half an hour of grace: a nightly run does not begin at the same second every night.
     let every = TimeDelta::days(i64::from(settings.full_census_days)) - TimeDelta::minutes(30);
     last.is_none_or(|last| now - last >= every)
@@ -221,7 +240,8 @@ pub fn exit_of(outcome: &RunOutcome) -> Exit {
     }
 }
 
-fn worst_of(a: Exit, b: Exit) -> Exit {
+/// The exit code of a command whose parts end with these.
+pub fn worst_of(a: Exit, b: Exit) -> Exit {
     match (a, b) {
         (Exit::Stopped, _) | (_, Exit::Stopped) => Exit::Stopped,
         (Exit::Failed, _) | (_, Exit::Failed) => Exit::Failed,
@@ -242,7 +262,7 @@ fn confirmed(lang: Lang) -> Result<bool, Failure> {
 }
 
 /// The actions that a ceiling stopped.
-fn stops(outcome: &RunOutcome) -> Vec<(&str, Stopped)> {
+pub(super) fn stops(outcome: &RunOutcome) -> Vec<(&str, Stopped)> {
     outcome.actions.iter().filter_map(|a| Some((a.action.as_str(), a.stopped?))).collect()
 }
 

@@ -23,6 +23,7 @@ mod progress;
 mod schema;
 mod setup;
 mod table;
+mod tenants;
 mod words;
 
 use std::io::IsTerminal as _;

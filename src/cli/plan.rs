@@ -7,8 +7,9 @@ use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
 use super::output;
 use super::table::Table;
+use super::tenants;
 use super::words::{self, count, number, pick};
-use crate::config::{Lang, Settings, SourceRules};
+use crate::config::{Lang, Settings, SourceRules, Workspace, family_of};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
 use crate::plan::archiving::{ArchivePurpose, Keeping};
@@ -33,9 +34,33 @@ pub struct Args {
 /// Shows what a run would do. Reads only.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
-    let mut all = Vec::new();
+    let (mut all, mut worst) = (Vec::new(), Exit::Ok);
+    for family in tenants::families(&workspace, args.source.as_deref()) {
+        worst = tenants::say_unusable(&workspace, family, cx.lang(&workspace), worst);
+    }
     for id in cx.sources(&workspace, args.source.as_deref())? {
         let Some(rules) = workspace.sources.get(&id) else { continue };
+        let lang = cx.lang(&workspace);
+        if family_of(&id).is_some() && !args.sql {
+            let shown = one(cx, &workspace, &id, rules, args.at).await;
+            let (value, words) = match shown {
+                Ok((prepared, counts)) => match cx.format {
+                    super::Format::Json => (json(&prepared, &counts, &workspace.settings), String::new()),
+                    super::Format::Text => {
+                        (serde_json::Value::Null, text(&prepared, rules, &counts, &workspace.settings, lang) + "\n")
+                    }
+                },
+                Err(failure) => {
+                    worst = Exit::Failed;
+                    (tenants::broken_json(&id, &failure), tenants::broken_text(&id, &failure, lang))
+                }
+            };
+            match cx.format {
+                super::Format::Json => all.push(value),
+                super::Format::Text => output::say(words)?,
+            }
+            continue;
+        }
         let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
         let source = cx.connect(&workspace, &id).await?;
         let prepared = cx.prepare(&workspace, &source, rules, now).await?;
@@ -62,7 +87,25 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     if cx.format == super::Format::Json {
         output::json(&serde_json::Value::from(all))?;
     }
-    Ok(Exit::Ok)
+    Ok(worst)
+}
+
+/// The plan and the counts of one tenant.
+async fn one(
+    cx: &Cx,
+    workspace: &Workspace,
+    id: &str,
+    rules: &SourceRules,
+    at: Option<NaiveDate>,
+) -> Result<(Prepared, Vec<(String, Counts)>), Failure> {
+    let now = at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
+    let source = cx.connect(workspace, id).await?;
+    let prepared = tenants::prepare(cx, &source, rules, now).await?;
+    let mut session = source.session().await?;
+    let counts = take_census(&mut session, &prepared.plan).await?;
+    session.done().await?;
+    source.close().await;
+    Ok((prepared, counts))
 }
 
 /// The statements as a script with comments.

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use super::context::Cx;
+use super::context::{Cx, unknown_source};
 use super::exit::{Exit, Failure};
 use super::output;
 use super::{Format, faults};
@@ -30,8 +30,7 @@ pub struct Args {
 /// Prints the script. Runs nothing.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
-    cx.sources(&workspace, Some(&args.source))?;
-    let Some(rules) = workspace.sources.get(&args.source) else { return Err(Failure::new(Exit::Usage, "unknown source")) };
+    let rules = workspace.sources.get(&args.source).ok_or_else(|| unknown_source(&workspace, &args.source))?;
     let source = cx.connect_as(&workspace, &args.source, args.url_file.as_deref()).await?;
     // What this role lacks is what the script is for: of the faults, only those that leave no plan matter here.
     let mut found = Faults::default();

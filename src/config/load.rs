@@ -85,7 +85,7 @@ fn check(shape: &Shape, file: usize, path: &Path, set: &dyn Fn(&[&str]) -> bool,
         }
     }
     let mode = std::fs::metadata(path).map_or(0, |m| m.permissions().mode());
-    for url in shape.sources.iter().filter_map(|s| s.url.as_ref()) {
+    for url in shape.sources.iter().flat_map(|s| &s.urls) {
         if has_password(url) && mode & 0o077 != 0 {
             faults
                 .error(&url.at, format!("a password in settings that others may read (mode {:04o})", mode & 0o7777))

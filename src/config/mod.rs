@@ -4,6 +4,8 @@
 //! policies are documents of their own, because their hashes enter the journal; no secret may stand in them.
 
 mod archives;
+mod family;
+mod family_shape;
 mod files;
 mod load;
 mod settings;
@@ -11,6 +13,7 @@ mod shape;
 mod workspace;
 
 pub use archives::{ArchiveError, ArchiveSettings, open as open_archives};
+pub use family::{Family, FamilySettings, family_of};
 pub use files::{FileSettings, FilesError, open as open_files};
 pub use load::{LoadError, load};
 pub use settings::{CeilingSettings, Lang, PaceWord, Settings, SourceSettings, UrlError};

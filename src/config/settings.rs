@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::archives::ArchiveSettings;
+use super::family::{FamilySettings, family_of};
 use super::files::FileSettings;
 use crate::enforce::{Ceilings, Settings as RunSettings};
 use crate::journal::Ceiling;
@@ -81,6 +82,8 @@ pub struct SourceSettings {
     pub url_file: Option<PathBuf>,
     /// The name of a systemd credential that holds the URL.
     pub credential: Option<String>,
+    /// In place of one database: one for each tenant.
+    pub family: Option<FamilySettings>,
     /// Demands on TLS: `default`, `verify-full`, `verify-ca`, `off`.
     #[serde(default)]
     pub tls: Tls,
@@ -151,6 +154,7 @@ impl Settings {
             Ceiling::Time => ("minutes", own.minutes.is_some()),
             Ceiling::Multiple => return None,
         };
+        let source = family_of(source).unwrap_or(source);
         Some(if is_own { format!("sources.{source}.ceilings.{key}") } else { format!("ceilings.{key}") })
     }
 

@@ -13,8 +13,8 @@ pub(super) struct SourcePlace {
     pub id: Located<String>,
     /// Its data map.
     pub map: Option<Located<String>>,
-    /// Its URL, where it is written.
-    pub url: Option<Located<String>>,
+    /// Its URLs, where they are written: its own, or those of its tenants.
+    pub urls: Vec<Located<String>>,
 }
 
 impl Shape {
@@ -65,9 +65,9 @@ pub(super) fn read(text: &str, file: usize, set: &dyn Fn(&[&str]) -> bool, fault
     if let Some(sources) = root.table("sources", faults) {
         for (id, value) in sources.entries() {
             let Some(source) = Reader::of(value, file, faults) else { continue };
-            let (map, url) = source_keys(&id, &source, set, faults);
+            let (map, urls) = source_keys(&id, &source, set, faults);
             source.finish(faults);
-            shape.sources.push(SourcePlace { id, map, url });
+            shape.sources.push(SourcePlace { id, map, urls });
         }
     }
     root.finish(faults);
@@ -79,11 +79,12 @@ fn source_keys(
     r: &Reader<'_, '_>,
     set: &dyn Fn(&[&str]) -> bool,
     faults: &mut Faults,
-) -> (Option<Located<String>>, Option<Located<String>>) {
+) -> (Option<Located<String>>, Vec<Located<String>>) {
     if r.get("map").is_none() && !set(&["sources", id, "map"]) {
         r.require("map", "\"map.toml\", the file of its data map", faults);
     }
-    let (map, url) = (r.text("map", faults), r.text("url", faults));
+    let map = r.text("map", faults);
+    let mut urls: Vec<Located<String>> = r.text("url", faults).into_iter().collect();
     for key in ["url_file", "credential", "ca_file", "role"] {
         r.text(key, faults);
     }
@@ -96,13 +97,19 @@ fn source_keys(
     }
     numbers(r, &[("workers", 1..=64)], faults);
     ceilings(r, faults);
-    let ways = ["url", "url_file", "credential"].into_iter().filter(|k| r.get(k).is_some() || set(&["sources", id, k]));
+    if let Some(family) = r.table("family", faults) {
+        urls.extend(super::family_shape::read(id, family, faults));
+    }
+    let ways = ["url", "url_file", "credential", "family"].into_iter().filter(|k| r.get(k).is_some() || set(&["sources", id, k]));
     if ways.count() != 1 {
         faults
-            .error(&id.at, format!("source `{}` does not have exactly one of `url`, `url_file` and `credential`", shown(id)))
+            .error(
+                &id.at,
+                format!("source `{}` does not have exactly one of `url`, `url_file`, `credential` and `family`", shown(id)),
+            )
             .expected("url_file = \"…\": a file with the URL that only its owner may read");
     }
-    (map, url)
+    (map, urls)
 }
 
 fn ceilings(r: &Reader<'_, '_>, faults: &mut Faults) {
@@ -111,7 +118,7 @@ fn ceilings(r: &Reader<'_, '_>, faults: &mut Faults) {
     c.finish(faults);
 }
 
-fn numbers(r: &Reader<'_, '_>, keys: &[(&'static str, RangeInclusive<i64>)], faults: &mut Faults) {
+pub(super) fn numbers(r: &Reader<'_, '_>, keys: &[(&'static str, RangeInclusive<i64>)], faults: &mut Faults) {
     for (key, range) in keys {
         if let Some(value) = r.get(key) {
             integer_of(value, r.at.file, range.clone(), faults);

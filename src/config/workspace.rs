@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::family::{self, Family};
 use super::load::{LoadError, load_located};
 use super::settings::Settings;
 use crate::enforce::{Documents, run_documents};
@@ -33,6 +34,19 @@ pub struct SourceRules {
     pub documents: Documents,
 }
 
+impl SourceRules {
+    /// The same rules for the source of one tenant.
+    #[must_use]
+    pub(super) fn for_tenant(&self, source: &str) -> Self {
+        let mut rules = self.clone();
+        let family = std::mem::replace(&mut rules.map.source.value, source.to_owned());
+        for purpose in rules.policies.iter_mut().flat_map(|p| &mut p.purposes).filter(|p| p.data.source == family) {
+            purpose.data.value.source = source.to_owned();
+        }
+        rules
+    }
+}
+
 /// All files, read and linked.
 #[derive(Debug)]
 pub struct Workspace {
@@ -44,6 +58,8 @@ pub struct Workspace {
     pub files: Vec<File>,
     /// What applies to each source. Complete only when there was no fault.
     pub sources: BTreeMap<String, SourceRules>,
+    /// The families, whose tenants are among the sources in their place.
+    pub families: BTreeMap<String, Family>,
 }
 
 impl Workspace {
@@ -58,7 +74,7 @@ impl Workspace {
         }
         let text = read_bounded(path).map_err(LoadError::Unreadable)?;
         files.push(File { path: path.to_owned(), text });
-        let (settings, shape) = load_located(&files[0].text, 0, path, faults)?;
+        let (mut settings, shape) = load_located(&files[0].text, 0, path, faults)?;
         let base = path.parent().unwrap_or(Path::new(".")).to_owned();
         let mut maps = Vec::new();
         let mut map_texts = BTreeMap::new();
@@ -111,6 +127,7 @@ impl Workspace {
                     .expected("a store of its own for each source: who else points to a file is asked of one database");
             }
         }
+        family::check(&settings, &maps, faults);
         let mut sources = BTreeMap::new();
         for map in maps {
             let id = map.source.value.clone();
@@ -123,7 +140,8 @@ impl Workspace {
             policies.sort_by(|a, b| a.id.value.cmp(&b.id.value));
             sources.insert(id, SourceRules { map, policies, documents });
         }
-        Ok(Self { base, settings, files: files.clone(), sources })
+        let families = family::expand(&mut settings, &mut sources, &base);
+        Ok(Self { base, settings, files: files.clone(), sources, families })
     }
 }
 

@@ -28,6 +28,15 @@ impl State {
         row.map(|r| Ok(KnownSource { server_id: r.try_get(0)?, token: r.try_get(1)?, pending: r.try_get(2)? })).transpose()
     }
 
+    /// The ids of all sources that a run or an `adopt` ever took over, in order.
+    ///
+    /// # Errors
+    /// [`StateError`] of the store.
+    pub async fn known_sources(&self) -> Result<Vec<String>, StateError> {
+        let rows = sqlx::query("SELECT id FROM source ORDER BY id").fetch_all(self.pool()).await?;
+        Ok(rows.iter().map(|r| r.try_get(0)).collect::<Result<_, _>>()?)
+    }
+
     /// Remembers, durably and before the fence is changed, the token that it is about to carry.
     ///
     /// # Errors

@@ -21,5 +21,6 @@ mod settings;
 mod site;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 mod tour;
 mod words;

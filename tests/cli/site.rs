@@ -173,6 +173,12 @@ impl Site {
         self.runtime.block_on(self.database.run_sql(sql));
     }
 
+    /// Gives another database the tables and rows that the site's own has.
+    pub fn fill(&self, database: &TestDatabase) {
+        self.runtime.block_on(database.run_sql(SCHEMA));
+        self.runtime.block_on(database.run_sql(&rows(SystemClock.now().date_naive())));
+    }
+
     /// The hash of the plan of now.
     pub fn hash(&self) -> String {
         self.json(&["plan"])[0]["plan"].as_str().expect("a hash").to_owned()

@@ -18,8 +18,9 @@ const MAP: &str = include_str!("../../config/schema/map.schema.json");
 const SETTINGS: &str = include_str!("../../config/schema/settings.schema.json");
 
 /// Where every string literal of the reader stands: a key that it knows is one of them.
-const READER: [&str; 5] = [
+const READER: [&str; 6] = [
     include_str!("../../src/config/archives.rs"),
+    include_str!("../../src/config/family_shape.rs"),
     include_str!("../../src/config/shape.rs"),
     include_str!("../../src/policy/read_map.rs"),
     include_str!("../../src/policy/read_policy.rs"),
@@ -163,6 +164,9 @@ fn tables() -> Vec<Described> {
         }),
         (Settings, "", SETTINGS_ROOT, |keys| keys.replace(", ", "\n")),
         (Settings, "source", SOURCE, |keys| settings(&format!("sources = {{ c = {{ {keys} }} }}"))),
+        (Settings, "family", "glob = \"t/*.db\"", |keys| {
+            settings(&format!("sources = {{ c = {{ map = \"m\", family = {{ {keys} }} }} }}"))
+        }),
         (Settings, "files", "directory = \"d\"", |keys| {
             settings(&format!("files = {{ a = {{ {keys} }} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
         }),

@@ -146,6 +146,12 @@ fn reader_and_schemas_agree_on_values() {
         general("language = \"fr\"\nfull_census_days = 0"),
         general("ceilings = { share_percent = 100 }\nfull_census_days = 366"),
     ]);
+    let family = |keys: &str| source(&format!("map = \"m\", family = {{ {keys} }}"));
+    right.extend([
+        family("glob = \"*.db\""),
+        family("glob = \"/srv/t/crm-*.db\", at_once = 64"),
+        family("list = { north = \"sqlite:n\", 0-south_2 = \"sqlite:s\" }, at_once = 1"),
+    ]);
     let archive = |keys: &str| general(&format!("archives = {{ evidence = {{ {keys} }} }}"));
     let bucket = |more: &str| archive(&format!("{RECIPIENTS}, bucket = {{ {BUCKET}, {more} }}"));
     right.extend([
@@ -169,6 +175,17 @@ fn reader_and_schemas_agree_on_values() {
         source("url = \"sqlite:x\""),
         source("map = \"m\""),
         source(&format!("{SOURCE}, url_file = \"u\"")),
+        source(&format!("{SOURCE}, family = {{ glob = \"*.db\" }}")),
+        family("at_once = 1"),
+        family("list = {}"),
+        family("list = { North = \"sqlite:n\" }"),
+        family("list = { north = 1 }"),
+        family("list = { north = \"sqlite:n\" }, glob = \"*.db\""),
+        family("glob = \"crm.db\""),
+        family("glob = \"*/crm.db\""),
+        family("glob = \"*-*.db\""),
+        family("glob = \"*.db\", at_once = 0"),
+        family("glob = \"*.db\", at_once = 65"),
         source(&format!("{SOURCE}, tls = \"prefer\"")),
         source(&format!("{SOURCE}, pace = \"fast\"")),
         source(&format!("{SOURCE}, workers = 0")),

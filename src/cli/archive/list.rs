@@ -5,6 +5,7 @@ use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::table::Table;
+use crate::config::family_of;
 use crate::journal::{Day, Reader};
 
 /// Prints what each archive keeps.
@@ -14,7 +15,7 @@ pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
     let reader = Reader::new(&cx.state_to_read(&workspace).await?);
     let today = Day::try_from(cx.clock.now().date_naive())?;
     let mut groups = reader.sealed_groups(today).await?;
-    groups.retain(|g| source.as_ref().is_none_or(|s| *s == g.source));
+    groups.retain(|g| source.as_ref().is_none_or(|s| *s == g.source || family_of(&g.source) == Some(s)));
     match cx.format {
         Format::Json => {
             let all = groups.iter().map(|g| {

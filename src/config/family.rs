@@ -1,0 +1,205 @@
+//! Families of sources: one database per tenant, with the same map and the same policies.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use super::settings::{Settings, SourceSettings};
+use super::workspace::SourceRules;
+use crate::policy::located::Faults;
+use crate::policy::map::DataMap;
+use crate::policy::reader::shown;
+
+/// What stands between the id of a family and the name of a tenant in the id of the tenant's source; no id of a source has it.
+pub const BETWEEN: char = ':';
+
+/// How many tenants are worked on at a time where the settings do not say it.
+const AT_ONCE: u8 = 1;
+
+/// What SQLite keeps beside a database, under its name.
+const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
+
+/// Where the tenants of a family are: exactly one of `list` and `glob`.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FamilySettings {
+    /// URLs by the names of the tenants.
+    pub list: Option<BTreeMap<String, String>>,
+    /// SQLite files: a path with one `*` in its last part, which stands for the name of the tenant.
+    pub glob: Option<String>,
+    /// How many tenants are worked on at a time.
+    pub at_once: Option<u8>,
+}
+
+/// A family whose tenants are known.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Family {
+    /// The ids of the tenants' sources, `family:tenant`.
+    pub tenants: Vec<String>,
+    /// What should be a tenant and cannot be one, in words.
+    pub unusable: Vec<String>,
+    /// How many tenants are worked on at a time.
+    pub at_once: usize,
+}
+
+/// Whether this can be the name of a tenant: it becomes part of a source's id, in the journal for good.
+#[must_use]
+pub fn is_tenant_name(name: &str) -> bool {
+    let allowed = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-';
+    let bytes = name.as_bytes();
+    (1..=63).contains(&bytes.len()) && bytes.iter().all(|b| allowed(*b)) && bytes[0].is_ascii_alphanumeric()
+}
+
+/// The family of a source's id, if it is a tenant's.
+#[must_use]
+pub fn family_of(source: &str) -> Option<&str> {
+    source.split_once(BETWEEN).map(|(family, _)| family)
+}
+
+/// Whether a path can be a glob: one `*`, in its last part.
+pub(super) fn is_glob(pattern: &str) -> bool {
+    let (dir, file) = pattern.rsplit_once('/').unwrap_or(("", pattern));
+    !dir.contains('*') && file.matches('*').count() == 1
+}
+
+/// What maps say that no tenant can have: files, since who else points to one would have to be asked of all tenants, and copies in a family or of its
+/// records, since nobody says in which tenant's database they are.
+pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) {
+    let is_family = |id: &str| settings.sources.get(id).is_some_and(|s| s.family.is_some());
+    for (map, data) in maps.iter().flat_map(|m| m.data_sets.iter().map(move |d| (m, d))) {
+        let own = is_family(&map.source);
+        for file in data.files.iter().filter(|_| own) {
+            faults
+                .error(&file.store.at, format!("the tenants of the family `{}` would share this store of files", map.source))
+                .expected("no files in the map of a family: who else points to a file is asked of one database");
+        }
+        for copy in data.copies.iter().filter(|c| own || is_family(&c.of.source)) {
+            faults
+                .error(&copy.of.at, format!("`{}` is a copy in a family, or of a family's records", copy.of.value))
+                .expected("copies between single databases: it is not known in which tenant's this one is");
+        }
+    }
+}
+
+/// Puts in the place of each family its tenants, in the settings and among the rules, and returns the families.
+pub(super) fn expand(
+    settings: &mut Settings,
+    sources: &mut BTreeMap<String, SourceRules>,
+    base: &Path,
+) -> BTreeMap<String, Family> {
+    let ids: Vec<String> = settings.sources.iter().filter(|(_, s)| s.family.is_some()).map(|(id, _)| id.clone()).collect();
+    let mut families = BTreeMap::new();
+    for id in ids {
+        let Some(mut own) = settings.sources.remove(&id) else { continue };
+        let (Some(rules), Some(from)) = (sources.remove(&id), own.family.take()) else { continue };
+        let mut family = Family { at_once: usize::from(from.at_once.unwrap_or(AT_ONCE).clamp(1, 64)), ..Family::default() };
+        for (tenant, url) in tenants(&from, base, &mut family.unusable) {
+            let source = format!("{id}{BETWEEN}{tenant}");
+            settings.sources.insert(source.clone(), SourceSettings { url: Some(url), ..own.clone() });
+            sources.insert(source.clone(), rules.for_tenant(&source));
+            family.tenants.push(source);
+        }
+        families.insert(id, family);
+    }
+    families
+}
+
+/// The tenants with their URLs, in the order of their names.
+fn tenants(from: &FamilySettings, base: &Path, unusable: &mut Vec<String>) -> BTreeMap<String, String> {
+    // The file was looked at for this; a variable of the environment was not.
+    let glob = match (&from.list, &from.glob) {
+        (Some(list), None) => {
+            let (right, wrong): (BTreeMap<_, _>, BTreeMap<_, _>) =
+                list.clone().into_iter().partition(|(name, _)| is_tenant_name(name));
+            unusable.extend(wrong.keys().map(|name| format!("`{}` cannot be the name of a tenant", shown(name))));
+            return right;
+        }
+        (None, Some(glob)) if is_glob(glob) => glob,
+        _ => {
+            unusable.push("it does not have exactly one of `list` and `glob`, or no `*` in the last part of `glob`".to_owned());
+            return BTreeMap::new();
+        }
+    };
+    let path = base.join(glob);
+    let dir = path.parent().unwrap_or(base).to_owned();
+    let pattern = path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
+    let (before, after) = pattern.split_once('*').unwrap_or((&pattern, ""));
+    let mut names: Vec<String> = Vec::new();
+    match std::fs::read_dir(&dir) {
+        Ok(entries) => {
+            for entry in entries {
+                match entry {
+                    Ok(entry) => names.push(entry.file_name().to_string_lossy().into_owned()),
+                    Err(e) => unusable.push(format!("{} cannot be read to its end: {e}", shown(&dir.display().to_string()))),
+                }
+            }
+        }
+        Err(e) => unusable.push(format!("{} cannot be read: {e}", shown(&dir.display().to_string()))),
+    }
+    names.sort();
+    let (mut found, mut files) = (BTreeMap::new(), BTreeSet::<PathBuf>::new());
+    for file in names.iter().filter(|f| !COMPANIONS.iter().any(|c| f.ends_with(c))) {
+        let Some(tenant) = file.strip_prefix(before).and_then(|rest| rest.strip_suffix(after)) else { continue };
+        if !is_tenant_name(tenant) {
+            unusable.push(format!("the file `{}` names no tenant (lower-case letters, digits, `_`, `-`)", shown(file)));
+            continue;
+        }
+        // A broken link is a tenant that cannot be reached, and is told as one.
+        let real = std::fs::canonicalize(dir.join(file)).unwrap_or_else(|_| dir.join(file));
+        if files.insert(real) {
+            found.insert(tenant.to_owned(), format!("sqlite:{}", dir.join(file).display()));
+        } else {
+            unusable.push(format!("the file `{}` is the database of another tenant as well", shown(file)));
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_tenant_is_safe_everywhere() {
+        for name in ["a", "north", "0042", "a-b_c", &"x".repeat(63)] {
+            assert!(is_tenant_name(name), "{name}");
+        }
+        for name in ["", "North", "a.b", "a:b", "a b", "é", "-a", "../a", &"x".repeat(64)] {
+            assert!(!is_tenant_name(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_glob_has_one_star_in_its_last_part() {
+        for glob in ["*.db", "/srv/tenants/*.db", "t/crm-*.sqlite"] {
+            assert!(is_glob(glob), "{glob}");
+        }
+        for glob in ["a.db", "*/a.db", "t/*-*.db", "*/*.db", ""] {
+            assert!(!is_glob(glob), "{glob}");
+        }
+    }
+
+    #[test]
+    fn files_are_tenants_by_what_the_star_stands_for_and_each_database_once() {
+        let dir = tempfile::tempdir().unwrap();
+        for file in ["crm-north.db", "crm-north.db-wal", "crm-South.db", "other.db", "crm-.db"] {
+            std::fs::write(dir.path().join(file), "").unwrap();
+        }
+        std::os::unix::fs::symlink("crm-north.db", dir.path().join("crm-twin.db")).unwrap();
+        std::os::unix::fs::symlink("gone", dir.path().join("crm-lost.db")).unwrap();
+        let from = FamilySettings { list: None, glob: Some("crm-*.db".to_owned()), at_once: None };
+        let mut unusable = Vec::new();
+        let found = tenants(&from, dir.path(), &mut unusable);
+        assert_eq!(found.keys().collect::<Vec<_>>(), ["lost", "north"]);
+        assert_eq!(unusable.len(), 3, "{unusable:?}");
+        let nowhere = FamilySettings { glob: Some("nowhere/*.db".to_owned()), ..from.clone() };
+        unusable.clear();
+        let both = FamilySettings { list: Some(BTreeMap::from([("North".to_owned(), "sqlite:n".to_owned())])), ..from.clone() };
+        assert!(tenants(&both, dir.path(), &mut unusable).is_empty() && unusable.len() == 1);
+        let named = FamilySettings { glob: None, ..both };
+        assert!(tenants(&named, dir.path(), &mut unusable).is_empty() && unusable.len() == 2);
+        unusable.clear();
+        assert!(tenants(&nowhere, dir.path(), &mut unusable).is_empty() && unusable.len() == 1);
+    }
+}

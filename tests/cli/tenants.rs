@@ -1,0 +1,230 @@
+//! Families of tenants: each tenant is a source of its own, and one that is broken is named and stands in nobody's way.
+
+use std::collections::BTreeMap;
+
+use retentiond::plan::schema::Engine;
+use serde_json::Value;
+use sqlx::{Connection as _, Executor as _, SqliteConnection};
+
+use crate::site::{Answer, Site, run_in};
+use crate::support::{TestDatabase, database};
+
+/// A key of nobody, made up for tests.
+const RECIPIENT: &str = "age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8";
+
+/// Customers' wishes move into an archive, each tenant's into the same.
+const EVIDENCE: &str = r#"
+[[purpose]]
+id = "evidence"
+title = { fr = "Preuve", en = "Evidence" }
+legal_basis = "legitimate_interest"
+data = "crm.person"
+when = "is_client"
+needs = ["identity", "wishes"]
+kept_in = "archive:evidence"
+starts = "created"
+keeps = "30 years"
+"#;
+
+/// Two more records that are due, of a customer and of a prospect.
+const MORE: &str = "INSERT INTO person VALUES (11, 'C', 'CanaryAgencyA', '2001-01-01', 'CanaryF', 'CanaryL', NULL, NULL),
+    (12, 'P', 'CanaryAgencyA', '2001-01-01', 'CanaryF', 'CanaryL', NULL, NULL)";
+
+/// The settings with this family.
+fn settings(site: &Site, family: &str) {
+    let archive = format!("[archives.evidence]\ndirectory = \"vault\"\nrecipients = [\"{RECIPIENT}\"]");
+    let text = format!(
+        "state = \"state\"\nactors = [\"dpo\"]\npolicies = [\"policy.toml\"]\n\n[ceilings]\nshare_percent = 100\n\n{archive}\n\n\
+         [sources.crm]\nmap = \"map.toml\"\n\n[sources.crm.family]\n{family}\n"
+    );
+    site.write("retentiond.toml", &text);
+}
+
+fn site(engine: Engine) -> Option<Site> {
+    let site = Site::new(engine)?;
+    let policy = std::fs::read_to_string(site.path("policy.toml")).expect("the policy");
+    site.write("policy.toml", &format!("{policy}{EVIDENCE}"));
+    Some(site)
+}
+
+/// The answer of a command about the family, by source.
+fn by_source(answer: &Answer) -> BTreeMap<String, Value> {
+    let all = answer.json();
+    let list = all.as_array().expect("a list").iter();
+    list.map(|v| (v["source"].as_str().expect("an id").to_owned(), v.clone())).collect()
+}
+
+/// The hashes of the plans that are shown; the command exits with `code`.
+fn plans(site: &Site, code: i32) -> Vec<String> {
+    let shown = site.run(&["plan", "--source", "crm", "--format", "json"]).expect(code);
+    let mut all: Vec<String> = by_source(&shown).values().filter_map(|v| Some(v["plan"].as_str()?.to_owned())).collect();
+    all.sort();
+    all.dedup();
+    all
+}
+
+fn enforce(site: &Site, plans: &[String]) -> Answer {
+    let mut args = vec!["enforce", "--source", "crm", "--format", "json"];
+    plans.iter().for_each(|hash| args.extend(["--plan", hash]));
+    site.run(&args)
+}
+
+/// How many records the run over a tenant changed.
+fn changed(of: &BTreeMap<String, Value>, id: &str) -> u64 {
+    let actions = of[id]["outcome"]["actions"].as_array().unwrap_or_else(|| panic!("{id} was not enforced: {of:#?}"));
+    actions.iter().map(|a| a["changed"].as_u64().expect("a count")).sum()
+}
+
+/// The journal of all tenants verifies, no run or batch is open, and every archived object is there.
+fn sound(site: &Site) {
+    let key = site.json(&["journal", "key"])["public_key"].as_str().expect("a key").to_owned();
+    let _ = std::fs::remove_file(site.path("journal.export"));
+    site.json(&["journal", "export", "--out", "journal.export"]);
+    let verdict = run_in(site.dir(), &["journal", "verify", "journal.export", "--key", &key, "--format", "json"], &[]);
+    let verdict = verdict.expect(0).json();
+    assert!(verdict["sound"] == true && verdict["open_batches"].as_u64().is_none_or(|n| n == 0), "{verdict}");
+    site.run(&["archive", "verify"]).expect(0);
+}
+
+fn listed(engine: Engine) {
+    let Some(site) = site(engine) else { return };
+    let more = ["south", "drift", "gone"].map(|name| (name, site.runtime.block_on(database(engine)).expect("a server")));
+    more.iter().for_each(|(_, database)| site.fill(database));
+    let all: Vec<(&str, &TestDatabase)> =
+        [("north", &site.database)].into_iter().chain(more.iter().map(|(n, d)| (*n, d))).collect();
+    let list = |url: &dyn Fn(&str, &TestDatabase) -> String| {
+        let lines: String = all.iter().map(|(name, d)| format!("{name} = \"{}\"\n", url(name, d))).collect();
+        settings(&site, &format!("at_once = 3\n\n[sources.crm.family.list]\n{lines}"));
+    };
+    list(&|_, d| d.url.clone());
+    site.run(&["init"]).expect(0);
+    site.run(&["setup", "--source", "crm"]).refused(64, "`crm` is a family: name one of its tenants, such as `crm:drift`");
+    for (name, database) in &all {
+        let script = site.run(&["setup", "--source", &format!("crm:{name}"), "--role", &site.role_name()]).expect(0).out;
+        site.runtime.block_on(database.run_sql(&script));
+    }
+    site.log_in();
+    list(&|_, d| d.as_user(&site.role_name()));
+    site.run(&["check"]).expect(0);
+
+    // An order on a record of one tenant is none on the record of the same key of another.
+    site.order("hold", &["--data", "crm:north.person", "--key", "4"]);
+    site.run(&["enforce", "--source", "crm"]).refused(77, "--plan");
+    let run = enforce(&site, &plans(&site, 0)).expect(0);
+    let of = by_source(&run);
+    let counts = ["crm:drift", "crm:gone", "crm:north", "crm:south"].map(|id| changed(&of, id));
+    assert_eq!(counts, [4, 4, 3, 4], "{of:#?}");
+    sound(&site);
+
+    for (name, database) in &all {
+        let sql = if *name == "drift" { "ALTER TABLE person DROP COLUMN phone" } else { MORE };
+        site.runtime.block_on(database.run_sql(sql));
+    }
+    list(&|name, d| d.as_user(&site.role_name()) + if name == "gone" { "_not" } else { "" });
+    let told = site.run(&["check"]).expect(78).err;
+    assert!(told.contains("source crm:drift") && told.contains("source crm:gone"), "{told}");
+    let run = enforce(&site, &plans(&site, 1)).expect(1);
+    let of = by_source(&run);
+    assert_eq!(["crm:north", "crm:south"].map(|id| changed(&of, id)), [2, 2], "{of:#?}");
+    // What the server says of a database that is not there depends on the rights of who asks.
+    let told = |id: &str| (of[id]["exit"].as_u64(), of[id]["error"].as_str().expect("an error").to_owned());
+    let (drift, gone) = (told("crm:drift"), told("crm:gone"));
+    assert!(drift.0 == Some(78) && drift.1.contains("phone") && gone.0 == Some(69) && !gone.1.is_empty(), "{drift:?} {gone:?}");
+    sound(&site);
+
+    // A tenant alone is a source like any other; for people each has its lines. A plan that nobody saw is not carried out.
+    let text = site.run(&["enforce", "--source", "crm", "--plan", &"0".repeat(64)]).expect(1).out;
+    assert!(
+        text.contains("Source crm:north: BROKEN, ") && text.contains("Family crm: tenants done 0, broken 4, not begun 0"),
+        "{text}"
+    );
+    let plan = site.json(&["plan", "--source", "crm:south"])[0]["plan"].as_str().expect("a hash").to_owned();
+    site.run(&["enforce", "--source", "crm:south", "--plan", &plan]).expect(0);
+    let destroyed = by_source(&site.run(&["archive", "destroy", "--source", "crm", "--format", "json"]).expect(1));
+    assert!(destroyed["crm:north"]["archives"].is_array() && destroyed["crm:gone"]["error"].is_string(), "{destroyed:#?}");
+    sound(&site);
+}
+
+#[test]
+fn a_broken_tenant_of_a_list_is_named_and_the_others_are_enforced_on_postgres() {
+    listed(Engine::Postgres);
+}
+
+#[test]
+fn a_broken_tenant_of_a_list_is_named_and_the_others_are_enforced_on_mariadb() {
+    listed(Engine::MariaDb);
+}
+
+#[test]
+fn a_broken_tenant_of_a_glob_is_named_and_the_others_are_enforced() {
+    let site = site(Engine::Sqlite).expect("SQLite");
+    let file = |name: &str| site.path(&format!("tenants/crm-{name}.db"));
+    let url = |name: &str| format!("sqlite:{}", file(name).display());
+    let sql = |name: &str, sql: &str| {
+        let url = url(name);
+        site.runtime.block_on(async {
+            let mut connection = SqliteConnection::connect(&url).await.expect("the tenant");
+            connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(sql))).await.expect("the statement");
+            connection.close().await.expect("its end");
+        });
+    };
+    std::fs::create_dir(site.path("tenants")).expect("a folder");
+    settings(&site, "glob = \"tenants/crm-*.db\"\nat_once = 4");
+    site.run(&["init"]).expect(0);
+    let empty = site.run(&["plan"]).refused(1, "family crm: no tenant");
+    assert!(empty.out.is_empty(), "{empty:?}");
+    let own = site.database.url.strip_prefix("sqlite:").expect("a file");
+    for name in ["north", "south", "corrupt", "locked", "drift", "gone"] {
+        std::fs::copy(own, file(name)).expect("a copy");
+        let script = site.run(&["setup", "--source", &format!("crm:{name}")]).expect(0).out;
+        sql(name, &script);
+    }
+    let first = enforce(&site, &plans(&site, 0)).expect(0);
+    let of = by_source(&first);
+    assert!(of.len() == 6 && of.keys().all(|id| changed(&of, id) == 4), "{of:#?}");
+    sound(&site);
+
+    ["north", "south", "locked"].iter().for_each(|name| sql(name, MORE));
+    sql("drift", "ALTER TABLE person DROP COLUMN phone");
+    for companion in ["-wal", "-shm"] {
+        let _ = std::fs::remove_file(site.path(&format!("tenants/crm-corrupt.db{companion}")));
+    }
+    std::fs::write(file("corrupt"), "no database at all ".repeat(5_000)).expect("garbage");
+    std::fs::remove_file(file("gone")).expect("it was there");
+    std::os::unix::fs::symlink("nowhere.db", file("lost")).expect("a link");
+    std::fs::write(file("Upper"), "").expect("a file");
+    let plans = plans(&site, 1);
+    let url = url("locked");
+    let mut holder = site.runtime.block_on(SqliteConnection::connect(&url)).expect("the tenant");
+    site.runtime.block_on(holder.execute("BEGIN EXCLUSIVE")).expect("the lock");
+    let run = enforce(&site, &plans).expect(1);
+    assert!(run.err.contains("family crm: the file `crm-Upper.db` names no tenant"), "{run:?}");
+    let of = by_source(&run);
+    assert_eq!(["crm:north", "crm:south"].map(|id| changed(&of, id)), [2, 2], "{of:#?}");
+    for id in ["crm:corrupt", "crm:locked", "crm:drift", "crm:lost"] {
+        assert!(of[id]["error"].as_str().is_some_and(|e| !e.is_empty()), "{id}: {of:#?}");
+    }
+    assert!(of["crm:gone"]["gone"] == true && of.len() == 7, "{of:#?}");
+    sound(&site);
+
+    // Once the lock is gone, what it kept is done, and nothing twice.
+    site.runtime.block_on(holder.execute("ROLLBACK")).expect("the lock is gone");
+    let of = by_source(&enforce(&site, &plans).expect(1));
+    assert_eq!(["crm:locked", "crm:north", "crm:south"].map(|id| changed(&of, id)), [2, 0, 0], "{of:#?}");
+    sound(&site);
+}
+
+#[test]
+fn the_map_of_a_family_has_neither_files_nor_copies() {
+    let site = site(Engine::Sqlite).expect("SQLite");
+    settings(&site, "list = { north = \"sqlite:n.db\" }\n\n[files.scans]\ndirectory = \".\"");
+    let map = std::fs::read_to_string(site.path("map.toml")).expect("the map");
+    let file = "[data.person.files.scan]\ncolumn = \"phone\"\nstore = \"scans\"\n";
+    let copy = "[data.person.copies.other]\nin = \"crm.subscriber\"\nmatched_by = { email = \"email\" }\n";
+    for (more, words) in [(file, "would share this store of files"), (copy, "is a copy in a family")] {
+        site.write("map.toml", &format!("{map}\n{more}"));
+        site.run(&["check", "--offline"]).refused(78, words);
+    }
+    site.write("map.toml", &map);
+    site.run(&["check", "--offline"]).expect(0);
+}
