@@ -55,6 +55,7 @@ fn customer(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> {
             caller_name = random.percent(90).then(|| Person::new(random, "caller", n).full()),
             caller_phone = names::phone(random),
             transcript = random.percent(60).then(|| names::note(random)),
+            audio_file = random.percent(90).then(|| format!("{:02}/{}.wav", n % 100, n * 10 + k)),
         ));
     }
     rows

@@ -27,8 +27,9 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
         55..=62 => vec![information_request(random, dates, n)],
         63..=72 => vec![page_view(random, dates, n)],
         73..=82 => customer(random, dates, n),
-        83..=87 => vec![call_analysis(random, dates, n)],
-        88..=95 => vec![review(random, dates, n)],
+        83..=85 => vec![call_recording(random, dates, n)],
+        86..=88 => vec![call_analysis(random, dates, n)],
+        89..=95 => vec![review(random, dates, n)],
         _ => vec![rights_request(random, dates, n)],
     }
 }
@@ -197,6 +198,16 @@ fn page_view(random: &mut Random, dates: &Dates, n: i64) -> Insert {
         visitor_id = random.percent(95).then(|| names::hex(random, 16)),
         ip_address = names::ip(random),
         user_agent = names::user_agent(random),
+    )
+}
+
+fn call_recording(random: &mut Random, dates: &Dates, n: i64) -> Insert {
+    row!("call_recording";
+        id = n,
+        collected_on = dates.start(random, 6),
+        caller_name = random.percent(90).then(|| Person::new(random, "caller", n).full()),
+        caller_phone = names::phone(random),
+        audio_file = random.percent(90).then(|| format!("{:02}/{n}.wav", n % 100)),
     )
 }
 

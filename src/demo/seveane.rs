@@ -11,6 +11,7 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
         0..=54 => professional(random, dates, n),
         55..=59 => fraud_file(random, dates, n, None),
         60..=69 => vec![listed(random, dates, n)],
+        70..=74 => vec![call_recording(random, dates, n)],
         _ => vec![quality(random, dates, n)],
     }
 }
@@ -78,6 +79,16 @@ fn listed(random: &mut Random, dates: &Dates, n: i64) -> Insert {
         birth_date = random.percent(70).then(|| dates.within(random, 25_000)),
         reason = random.sometimes(90, "Facturation d'actes non réalisés"),
         entered_on = dates.start(random, 60),
+    )
+}
+
+fn call_recording(random: &mut Random, dates: &Dates, n: i64) -> Insert {
+    row!("call_recording";
+        id = n,
+        collected_at = dates.local(random, 6),
+        caller_name = random.percent(90).then(|| Person::new(random, "caller", n).full()),
+        caller_phone = names::phone(random),
+        audio_file = random.percent(90).then(|| format!("{:02}/{n}.wav", n % 100)),
     )
 }
 

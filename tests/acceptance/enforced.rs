@@ -2,9 +2,11 @@
 //! finds nothing to do.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use retentiond::demo::SeedValue;
 use retentiond::enforce::Silent;
+use retentiond::files::{Files, Root};
 use retentiond::journal::{Event, Mac, Name};
 use retentiond::plan::key::RecordKey;
 use retentiond::plan::resolve::Resolved;
@@ -15,7 +17,7 @@ use crate::archived;
 use crate::case::{Case, Row};
 use crate::enforcement::{Fixture, rules, unlimited};
 use crate::play::{Outcome, Scene};
-use crate::stage::shipped;
+use crate::stage::{shipped, store};
 
 fn value(seed: &SeedValue) -> Value {
     match seed {
@@ -24,13 +26,14 @@ fn value(seed: &SeedValue) -> Value {
     }
 }
 
-/// The MACs of all rows that the journal says were changed, and how many incidents it reports.
-async fn journalled(fixture: &Fixture<'_>) -> (BTreeSet<Mac>, u64) {
+/// The MACs of all rows that the journal says were changed, how many incidents it reports, and how many files were removed.
+async fn journalled(fixture: &Fixture<'_>) -> (BTreeSet<Mac>, u64, u64) {
     let reader = fixture.journal.reader();
-    let (mut macs, mut incidents) = (BTreeSet::new(), 0);
+    let (mut macs, mut incidents, mut removed) = (BTreeSet::new(), 0, 0);
     for entry in reader.entries(0, 1_000_000).await.unwrap() {
         match entry.event {
-            Event::Applied { macs: own, related, .. } => {
+            Event::Applied { macs: own, related, files, .. } => {
+                removed += files.iter().map(|f| f.removed).sum::<u64>();
                 let all = std::iter::once(own).chain(related.into_iter().map(|r| r.macs));
                 macs.extend(all.flat_map(|m| m.as_bytes().chunks(16).map(|c| Mac(c.try_into().unwrap())).collect::<Vec<_>>()));
             }
@@ -38,7 +41,7 @@ async fn journalled(fixture: &Fixture<'_>) -> (BTreeSet<Mac>, u64) {
             _ => {}
         }
     }
-    (macs, incidents)
+    (macs, incidents, removed)
 }
 
 async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
@@ -46,7 +49,11 @@ async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
     let (map, policy) = (shipped(&stage.organisation, "map.toml"), shipped(&stage.organisation, &case.policy));
     let rules = rules(&map, &[&policy]);
     let source = rules.map.source.value.clone();
-    let fixture = Fixture::new(stage.engine, &stage.database, &source, scene.run.now).await;
+    let mut fixture = Fixture::new(stage.engine, &stage.database, &source, scene.run.now).await;
+    let mut files = Files::default();
+    files.insert(store(&stage.organisation), Root::new(stage.recordings.path()).unwrap());
+    fixture.files = Arc::new(files);
+    let written = stage.files().len();
     let prepared = fixture.prepare(&rules).await;
     for placed in scene.orders() {
         let target = Target::Record { data_set: placed.data_set, key: placed.key.iter().map(value).collect() };
@@ -56,6 +63,9 @@ async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
     let prepared = fixture.prepare(&rules).await;
     let outcome = fixture.run_prepared(&prepared, unlimited(), &Silent).await.unwrap();
     let mut wrong = scene.differences().await;
+    let (left, stay) = (stage.files(), scene.files_left());
+    wrong.extend(stay.difference(&left).map(|file| format!("the file {file} is gone")));
+    wrong.extend(left.difference(&stay).map(|file| format!("the file {file} is still there")));
     wrong.extend(outcome.actions.iter().filter(|a| a.due_after > 0).map(|a| format!("left over: {a:?}")));
 
     let resolved = Resolved::new(&rules.map, &prepared.schema);
@@ -69,7 +79,10 @@ async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
     };
     let changed: BTreeSet<Mac> =
         scene.records().flat_map(|r| &r.rows).filter(|r| r.becomes != Outcome::Untouched).filter_map(mac).collect();
-    let (journalled, incidents) = journalled(&fixture).await;
+    let (journalled, incidents, removed) = journalled(&fixture).await;
+    if removed != (written - left.len()) as u64 {
+        wrong.push(format!("the journal says that {removed} files were removed, {} were", written - left.len()));
+    }
     if journalled != changed {
         wrong.push(format!("the journal names {} changed rows, {} changed", journalled.len(), changed.len()));
     }

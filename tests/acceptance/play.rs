@@ -1,6 +1,6 @@
 //! What a case expects, and how a run is held against it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::NaiveDate;
 use retentiond::demo::SeedValue;
@@ -9,7 +9,7 @@ use retentiond::policy::purpose::OrderKind;
 use toml::{Table, Value};
 
 use crate::case::{self, Case, Record, Row, Run};
-use crate::stage::{Stage, Stored};
+use crate::stage::{NOBODYS, Stage, Stored};
 
 /// What becomes of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -202,6 +202,18 @@ impl<'a> Scene<'a> {
             }
         }
         differences
+    }
+
+    /// The files that the case says are left: those of which a row that stays still has the path, and the one that is nobody's.
+    pub fn files_left(&self) -> BTreeSet<String> {
+        let stays = |row: &Row, column: &str| match &row.becomes {
+            Outcome::Untouched => true,
+            Outcome::Deleted => false,
+            Outcome::Masked(columns) => !columns.contains_key(column),
+        };
+        let rows = self.records().flat_map(|r| &r.rows);
+        let files = rows.flat_map(|row| self.stage.files_of(row).into_iter().filter(|(column, _)| stays(row, column)));
+        files.map(|(_, file)| file.to_owned()).chain([NOBODYS.to_owned()]).collect()
     }
 
     /// Does by hand what the case says a run does.

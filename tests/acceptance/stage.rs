@@ -1,6 +1,6 @@
-//! A database of one organisation: created from its shipped schema, filled, looked at.
+//! A database of one organisation: created from its shipped schema, filled, looked at. Beside it the store of files that its rows point into.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use retentiond::demo::SeedValue;
@@ -22,7 +22,16 @@ pub struct Stage {
     pub organisation: String,
     pub database: TestDatabase,
     pub map: DataMap,
+    /// The root of the store `recordings`.
+    pub recordings: tempfile::TempDir,
 }
+
+/// The store of files that the data map of an organisation names.
+pub fn store(organisation: &str) -> String {
+    format!("{organisation}-recordings")
+}
+/// A file of the store to which no row points.
+pub const NOBODYS: &str = "nobody/0.wav";
 
 impl Stage {
     /// Creates it from the shipped schema. `None` where the engine is not there.
@@ -37,7 +46,47 @@ impl Stage {
         let mut faults = Faults::default();
         let map = read_map::read(&shipped(organisation, "map.toml"), 0, &mut faults);
         assert!(!faults.any_error(), "{organisation}: {:?}", faults.sorted());
-        Some(Self { engine, organisation: organisation.to_owned(), database, map: map.unwrap() })
+        let recordings = tempfile::tempdir().unwrap();
+        let stage = Self { engine, organisation: organisation.to_owned(), database, map: map.unwrap(), recordings };
+        stage.write(NOBODYS);
+        Some(stage)
+    }
+
+    /// The columns by which rows of a table point to files, each with the file of this row.
+    pub fn files_of<'r>(&self, row: &'r Row) -> BTreeMap<&str, &'r str> {
+        let columns = self.data_set(&row.table).into_iter().flat_map(|d| &d.files);
+        let file = |column: &str| match row.columns.get(column) {
+            Some(SeedValue::Text(path)) if !path.is_empty() => Some(path.as_str()),
+            _ => None,
+        };
+        let held = columns.filter_map(|f| {
+            assert_eq!(f.store.value, store(&self.organisation));
+            Some((f.column.value.as_str(), file(&f.column.value)?))
+        });
+        held.collect()
+    }
+
+    fn write(&self, file: &str) {
+        let path = self.recordings.path().join(file);
+        std::fs::create_dir_all(path.parent().unwrap()).unwrap();
+        std::fs::write(path, file).unwrap();
+    }
+
+    /// The paths of all files of the store.
+    pub fn files(&self) -> BTreeSet<String> {
+        let (mut found, mut folders) = (BTreeSet::new(), vec![self.recordings.path().to_owned()]);
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() {
+                    folders.push(path);
+                } else {
+                    let below = path.strip_prefix(self.recordings.path()).unwrap();
+                    found.insert(below.to_str().unwrap().to_owned());
+                }
+            }
+        }
+        found
     }
 
     /// The data set of a table; `None` for a table without personal data.
@@ -51,10 +100,11 @@ impl Stage {
         data.key.iter().map(|k| row.columns[&k.value].text().unwrap()).collect()
     }
 
-    /// Inserts rows.
+    /// Inserts rows, and writes the files that they point to.
     pub async fn insert(&self, rows: impl Iterator<Item = &Row>) {
         let statements: Vec<String> = rows
             .map(|row| {
+                self.files_of(row).values().for_each(|file| self.write(file));
                 let columns: Vec<&str> = row.columns.keys().map(String::as_str).collect();
                 let values: Vec<String> = row.columns.values().map(|v| self.literal(v)).collect();
                 format!("INSERT INTO {} ({}) VALUES ({});", row.table, columns.join(", "), values.join(", "))

@@ -33,7 +33,7 @@ CREATE TABLE contact_request (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX contact_request_customer ON contact_request (customer_id);
 
--- Recorded support calls: the row and its transcript.
+-- Recorded support calls: the row, its transcript, and the path of its audio file.
 CREATE TABLE call_recording (
     id bigint PRIMARY KEY,
     customer_id bigint NOT NULL,
@@ -41,9 +41,11 @@ CREATE TABLE call_recording (
     caller_name varchar(120),
     caller_phone varchar(30),
     transcript text,
+    audio_file varchar(300),
     CONSTRAINT call_recording_customer_id FOREIGN KEY (customer_id) REFERENCES customer (id)
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX call_recording_customer ON call_recording (customer_id);
+CREATE INDEX call_recording_file ON call_recording (audio_file);
 
 -- Contact sheets of prospects.
 CREATE TABLE prospect (

@@ -32,16 +32,18 @@ CREATE TABLE contact_request (
 );
 CREATE INDEX contact_request_customer ON contact_request (customer_id);
 
--- Recorded support calls: the row and its transcript.
+-- Recorded support calls: the row, its transcript, and the path of its audio file.
 CREATE TABLE call_recording (
     id bigint PRIMARY KEY,
     customer_id bigint NOT NULL REFERENCES customer (id),
     recorded_at timestamp NOT NULL,
     caller_name varchar(120),
     caller_phone varchar(30),
-    transcript text
+    transcript text,
+    audio_file varchar(300)
 );
 CREATE INDEX call_recording_customer ON call_recording (customer_id);
+CREATE INDEX call_recording_file ON call_recording (audio_file);
 
 -- Contact sheets of prospects.
 CREATE TABLE prospect (

@@ -33,16 +33,18 @@ CREATE TABLE contact_request (
 );
 CREATE INDEX contact_request_customer ON contact_request (customer_id);
 
--- Recorded support calls: the row and its transcript.
+-- Recorded support calls: the row, its transcript, and the path of its audio file.
 CREATE TABLE call_recording (
     id INTEGER PRIMARY KEY,
     customer_id INTEGER NOT NULL REFERENCES customer (id),
     recorded_at TEXT NOT NULL,
     caller_name TEXT,
     caller_phone TEXT,
-    transcript TEXT
+    transcript TEXT,
+    audio_file TEXT
 );
 CREATE INDEX call_recording_customer ON call_recording (customer_id);
+CREATE INDEX call_recording_file ON call_recording (audio_file);
 
 -- Contact sheets of prospects.
 CREATE TABLE prospect (

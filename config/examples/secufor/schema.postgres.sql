@@ -110,6 +110,17 @@ CREATE TABLE page_view (
 );
 CREATE INDEX page_view_collected ON page_view (collected_at);
 
+-- Recorded calls, each with the path of its audio file.
+CREATE TABLE call_recording (
+    id bigint PRIMARY KEY,
+    collected_on date,
+    caller_name varchar(120),
+    caller_phone varchar(30),
+    audio_file varchar(300)
+);
+CREATE INDEX call_recording_collected ON call_recording (collected_on);
+CREATE INDEX call_recording_file ON call_recording (audio_file);
+
 -- Written analyses of recorded calls.
 CREATE TABLE call_analysis (
     id bigint PRIMARY KEY,

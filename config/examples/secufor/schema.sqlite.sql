@@ -111,6 +111,17 @@ CREATE TABLE page_view (
 );
 CREATE INDEX page_view_collected ON page_view (collected_at);
 
+-- Recorded calls, each with the path of its audio file.
+CREATE TABLE call_recording (
+    id INTEGER PRIMARY KEY,
+    collected_on TEXT,
+    caller_name TEXT,
+    caller_phone TEXT,
+    audio_file TEXT
+);
+CREATE INDEX call_recording_collected ON call_recording (collected_on);
+CREATE INDEX call_recording_file ON call_recording (audio_file);
+
 -- Written analyses of recorded calls.
 CREATE TABLE call_analysis (
     id INTEGER PRIMARY KEY,

@@ -63,6 +63,17 @@ CREATE TABLE presumed_fraudster (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX presumed_fraudster_entered ON presumed_fraudster (entered_on);
 
+-- Recorded calls, each with the path of its audio file.
+CREATE TABLE call_recording (
+    id bigint PRIMARY KEY,
+    collected_at datetime,
+    caller_name varchar(120),
+    caller_phone varchar(30),
+    audio_file varchar(300)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX call_recording_collected ON call_recording (collected_at);
+CREATE INDEX call_recording_file ON call_recording (audio_file);
+
 -- Quality-of-service records of the call centres.
 CREATE TABLE quality_record (
     site_code varchar(10) NOT NULL,

@@ -61,6 +61,17 @@ CREATE TABLE presumed_fraudster (
 );
 CREATE INDEX presumed_fraudster_entered ON presumed_fraudster (entered_on);
 
+-- Recorded calls, each with the path of its audio file.
+CREATE TABLE call_recording (
+    id INTEGER PRIMARY KEY,
+    collected_at TEXT,
+    caller_name TEXT,
+    caller_phone TEXT,
+    audio_file TEXT
+);
+CREATE INDEX call_recording_collected ON call_recording (collected_at);
+CREATE INDEX call_recording_file ON call_recording (audio_file);
+
 -- Quality-of-service records of the call centres.
 CREATE TABLE quality_record (
     site_code TEXT NOT NULL,

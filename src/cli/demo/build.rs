@@ -54,6 +54,11 @@ pub const IDENTITY: &str = "archive.key";
 /// The archives that the policies name.
 const ARCHIVES: [&str; 3] = ["evidence", "legal", "restricted"];
 
+/// The directory of all stores of files in the demonstration's directory, and the end of their names: a store belongs to one source.
+const RECORDINGS: &str = "recordings";
+/// The column of every table that points into it.
+const AUDIO: &str = "audio_file";
+
 /// Draws an identity of age for the archives and writes it where only its owner reads it; returns its public key.
 fn identity(dir: &Path) -> Result<String, Failure> {
     let identity = age::x25519::Identity::generate();
@@ -83,12 +88,20 @@ pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
         settings
             .push_str(&format!("\n[archives.{archive}]\ndirectory = \"archives/{archive}\"\nrecipients = [\"{recipient}\"]\n"));
     }
-    for folder in ["sources", "policies", "data", "archives"] {
+    for folder in ["sources", "policies", "data", "archives", RECORDINGS] {
         let path = dir.join(folder);
         std::fs::create_dir(&path).map_err(|e| failed(&path, &e))?;
     }
     for org in Organisation::FIVE {
         let (id, text) = (org.id(), shipped(org));
+        if text.map.contains(&format!("store = \"{id}-{RECORDINGS}\"")) {
+            settings.push_str(&format!("\n[files.{id}-{RECORDINGS}]\ndirectory = \"{RECORDINGS}/{id}\"\n"));
+            let store = dir.join(RECORDINGS).join(id);
+            std::fs::create_dir(&store).map_err(|e| failed(&store, &e))?;
+            // A store without any file would look like a disk that is not mounted.
+            let mounted = store.join("mounted");
+            std::fs::write(&mounted, "").map_err(|e| failed(&mounted, &e))?;
+        }
         settings.push_str(&format!("\n[sources.{id}]\nmap = \"sources/{id}.toml\"\nurl = \"sqlite:data/{id}.db\"\n"));
         for (path, text) in
             [(dir.join(format!("sources/{id}.toml")), text.map), (dir.join(format!("policies/{id}.toml")), text.policy)]
@@ -101,7 +114,16 @@ pub fn files(dir: &Path) -> Result<PathBuf, Failure> {
     Ok(path)
 }
 
-/// Creates and fills one organisation's database, with our tables in it.
+/// Writes the file that a row points to, if it points to one.
+fn recording(store: &Path, insert: &Insert) -> Result<(), Failure> {
+    let at = insert.columns.iter().position(|c| *c == AUDIO);
+    let Some(SeedValue::Text(name)) = at.and_then(|at| insert.values.get(at)) else { return Ok(()) };
+    let path = store.join(name);
+    let written = path.parent().map_or(Ok(()), std::fs::create_dir_all).and_then(|()| std::fs::write(&path, "RIFF"));
+    written.map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))
+}
+
+/// Creates and fills one organisation's database, with our tables in it and the files that its rows point to.
 pub async fn database(dir: &Path, org: Organisation, records: usize, seed: u64, today: NaiveDate) -> Result<Seeded, Failure> {
     let path = dir.join(format!("data/{}.db", org.id()));
     std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
@@ -121,11 +143,13 @@ pub async fn database(dir: &Path, org: Organisation, records: usize, seed: u64, 
     session.rows(&setup).await?;
     let mut seeded = Seeded { tables: BTreeMap::new(), rows: 0 };
     session.rows("BEGIN").await?;
+    let store = dir.join(RECORDINGS).join(org.id());
     let mut waiting: Vec<Insert> = Vec::new();
     for insert in rows(org, org.share(records), seed, today) {
         if waiting.first().is_some_and(|w| w.table != insert.table || w.columns != insert.columns) || waiting.len() == 200 {
             flush(&mut session, &mut waiting, &mut seeded).await?;
         }
+        recording(&store, &insert)?;
         waiting.push(insert);
     }
     flush(&mut session, &mut waiting, &mut seeded).await?;

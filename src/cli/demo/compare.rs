@@ -1,6 +1,6 @@
-//! Every row of a database against what the reference model says a run leaves.
+//! Every row of a database, and every file that one points to, against what the reference model says a run leaves.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use chrono::{DateTime, Utc};
@@ -10,6 +10,7 @@ use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::config::Workspace;
 use crate::demo::{Organisation, SeedValue};
+use crate::files::FilePath;
 use crate::plan::dialect::Dialect;
 use crate::plan::resolve::Resolved;
 use crate::plan::schema::{Engine, Schema};
@@ -20,7 +21,9 @@ use crate::reference::{Archived, ForeignKey, Reference, Table, TableId, Value, W
 pub struct Compared {
     /// Rows that existed before or exist now.
     pub rows: u64,
-    /// Tables and columns that differ, without values.
+    /// Files that rows pointed to before.
+    pub files: u64,
+    /// Tables, columns and files that differ, without values.
     pub differences: Vec<String>,
     /// What the model says went into archives.
     pub archived: Vec<Archived>,
@@ -76,7 +79,44 @@ pub async fn all(
     }
     session.done().await?;
     source.close().await;
-    Ok(Compared { rows, differences, archived })
+    let files = files(cx, workspace, &rules.map, &before, &expected, &mut differences)?;
+    Ok(Compared { rows, files, differences, archived })
+}
+
+/// Every file that a row pointed to: it is there if a row that stays points to it, and otherwise gone. Returns how many they are.
+fn files(
+    cx: &Cx,
+    workspace: &Workspace,
+    map: &DataMap,
+    before: &World,
+    after: &World,
+    differences: &mut Vec<String>,
+) -> Result<u64, Failure> {
+    let (stores, mut all) = (cx.files(workspace)?, 0);
+    for data in &map.data_sets {
+        for file in &data.files {
+            let root = stores.get(&file.store.value).ok_or_else(|| Failure::new(Exit::Config, "a store of files is missing"))?;
+            let stay = pointed(after, &data.id.value, &file.column.value);
+            for path in pointed(before, &data.id.value, &file.column.value) {
+                all += 1;
+                let path = FilePath::new(&path).map_err(|_| Failure::new(Exit::Failed, "a path outside its store"))?;
+                let there = root.look(&path).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+                if there != stay.contains(path.as_str()) {
+                    let what = if there { "that should be gone is there" } else { "that should be kept is gone" };
+                    differences.push(format!("{}.{}: a file {what}", data.id.value, file.name.value));
+                }
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// What a column holds, in all rows.
+fn pointed(world: &World, data: &str, column: &str) -> BTreeSet<String> {
+    let table = world.data_set(data);
+    let at = table.and_then(|t| t.position(column));
+    let cell = |row: &Vec<Value>| at.and_then(|at| text(row.get(at)?));
+    table.into_iter().flat_map(|t| t.rows.values()).filter_map(cell).collect()
 }
 
 /// The rows as they were inserted, with the foreign keys of the live schema.

@@ -65,7 +65,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
 
     output::line("3. Plan and enforce\n")?;
     let mut differences = 0;
-    let mut compared = 0;
+    let (mut compared, mut files) = (0, 0);
     let (mut changed, mut failed) = (0, 0);
     // Somebody whose record lies in an archive now.
     let mut customer = None;
@@ -90,6 +90,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             customer = one.and_then(compare::text);
         }
         compared += result.rows;
+        files += result.files;
         differences += result.differences.len();
     }
 
@@ -115,9 +116,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
 
     output::line(format!("5. What happened, in {:.1} s", started.elapsed().as_secs_f64()))?;
     output::line(format!(
-        "   {} rows deleted or masked, {failed} refused; {} rows compared, {differences} differences",
+        "   {} rows deleted or masked, {failed} refused; {} rows and {} files compared, {differences} differences",
         number(changed, Lang::En),
-        number(compared, Lang::En)
+        number(compared, Lang::En),
+        number(files, Lang::En)
     ))?;
     output::line("\nNext, on the same files:")?;
     let (person, plan) = after(&cx, &workspace, "sofraco", "SELECT min(id) FROM person").await?;
@@ -145,7 +147,7 @@ async fn source(
     let lang = cx.lang(workspace);
     output::say(indent(&plan::text(&prepared, rules, &counts, &workspace.settings, lang)))?;
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
-    let (settings, archives) = (cx.limits(workspace, id), cx.archives(workspace)?);
+    let (settings, archives, files) = (cx.limits(workspace, id), cx.archives(workspace)?, cx.files(workspace)?);
     let request = RunRequest {
         scope: crate::enforce::Scope::Everything,
         source: &source,
@@ -156,7 +158,7 @@ async fn source(
         full_census: true,
         archives: &archives,
         copies: &crate::enforce::Copies::default(),
-        files: Default::default(),
+        files,
         watch: &Silent,
         trigger: Trigger::Command,
     };
