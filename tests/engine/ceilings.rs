@@ -108,9 +108,9 @@ async fn the_time_ceiling_ends_the_work_after_a_batch_and_says_so_for_everything
         let Some(db) = organisation(engine, 60).await else { continue };
         let fixture = Fixture::new(engine, &db, "crm", now()).await;
         let watch =
-            Once::new(Point::Acted, "client.delete", 0, Box::new(|| Box::pin(tokio::time::sleep(Duration::from_millis(900)))));
+            Once::new(Point::Acted, "client.delete", 0, Box::new(|| Box::pin(tokio::time::sleep(Duration::from_millis(2_500)))));
         let mut settings = batches_of(20);
-        settings.ceilings.time = Some(Duration::from_millis(800));
+        settings.ceilings.time = Some(Duration::from_millis(2_400));
         let outcome = fixture.run_with(&scene_rules(&[]), settings, &watch).await.unwrap();
         assert!(watch.happened(), "{}", engine.name());
         assert_eq!(number(&fixture, "FROM client").await, 40, "the batch that was running was finished: {:?}", outcome.actions);

@@ -421,7 +421,7 @@ async fn a_circle_stays_whole_when_something_revives_one_of_it_meanwhile() {
                     let (url, early) = (url.clone(), early.clone());
                     Box::pin(async move {
                         let mut running = tokio::spawn(async move { foreign(engine, &url, change).await });
-                        if let Ok(done) = tokio::time::timeout(Duration::from_millis(120), &mut running).await {
+                        if let Ok(done) = tokio::time::timeout(Duration::from_millis(1_000), &mut running).await {
                             *early.lock().unwrap() = done.unwrap().is_ok();
                         }
                     })

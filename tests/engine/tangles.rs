@@ -218,7 +218,7 @@ async fn meanwhile(
             let (url, early) = (url.clone(), early.clone());
             Box::pin(async move {
                 let mut running = tokio::spawn(async move { foreign(engine, &url, change).await });
-                if let Ok(done) = tokio::time::timeout(Duration::from_millis(150), &mut running).await {
+                if let Ok(done) = tokio::time::timeout(Duration::from_millis(1_000), &mut running).await {
                     *early.lock().unwrap() = done.unwrap().is_ok();
                 }
             })

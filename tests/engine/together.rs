@@ -364,7 +364,7 @@ async fn a_parent_does_not_go_without_a_child_that_something_revives_meanwhile()
                         let mut running = tokio::spawn(async move {
                             foreign(engine, &url, "UPDATE lawsuit SET state = 'open' WHERE id = 111").await
                         });
-                        if let Ok(done) = tokio::time::timeout(Duration::from_millis(120), &mut running).await {
+                        if let Ok(done) = tokio::time::timeout(Duration::from_millis(1_000), &mut running).await {
                             *early.lock().unwrap() = done.unwrap().is_ok();
                         }
                     })
