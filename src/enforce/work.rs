@@ -1,30 +1,21 @@
 //! One worker on one slot of the fence: batches of adaptive size, bisection around rows that fail, one-row transactions for rows that somebody
 //! else held.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashSet;
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
-use chrono::Datelike as _;
-
-use super::batch::{self, Batch, Context, Failure, Pending, Take, word};
-use super::destruction::forget;
+use super::batch::{self, Batch, Context, Failure, Pending, Take};
 use super::error::EnforceError;
 use super::fence;
-use super::keys::{Keys, keys_of};
 use super::outcome::ActionOutcome;
-use super::recover::settle;
 use super::settings::{Pace, Settings};
 use super::together::Together;
-use crate::journal::{Append, Code, Event, Mac, Name};
-use crate::plan::action::{Action, Path};
-use crate::plan::archiving::Taken;
-use crate::plan::gather::gathers;
+use crate::journal::Mac;
+use crate::plan::action::Action;
 use crate::plan::key::RecordKey;
-use crate::plan::open_end::End;
 use crate::plan::schema::Engine;
-use crate::source::{Class, Row, Session, Source, SourceError};
+use crate::source::{Class, Session, Source, SourceError};
 
 /// Tries for a batch that lost to somebody else (deadlock, serialisation failure, lock time-out).
 pub(super) const TRIES: u32 = 5;
@@ -32,8 +23,6 @@ pub(super) const TRIES: u32 = 5;
 const LOSSES: u32 = 64;
 /// How many rows a window may read for each that it takes.
 pub(super) const READ_FOR_ONE: i128 = 50;
-/// How many times as many keys are looked up at once where each takes little room.
-const SMALL_KEYS: u64 = 10;
 /// Tries for a connection.
 const RECONNECTS: u32 = 5;
 
@@ -137,134 +126,6 @@ impl<'a> Worker<'a> {
         if let Some(session) = self.session.take() {
             session.discard().await;
         }
-    }
-
-    /// How many rows the table of an action has, counted no further than `most`.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn count_table(&mut self, action: &Action, most: u64) -> Result<u64, EnforceError> {
-        let rows = self.look(&action.count_table(self.common.cx.dialect, most)).await?;
-        Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
-    }
-
-    /// Reads outside any batch, once more over a new connection when the old one turns out to be gone: servers end those that were idle.
-    async fn look(&mut self, sql: &str) -> Result<Vec<Row>, EnforceError> {
-        match self.look_once(sql).await {
-            Err(EnforceError::Source(e)) if matches!(e.class(), Class::Lost) => {
-                self.drop_session().await;
-                self.look_once(sql).await
-            }
-            answer => answer,
-        }
-    }
-
-    async fn look_once(&mut self, sql: &str) -> Result<Vec<Row>, EnforceError> {
-        let mysql = self.common.cx.dialect.engine.is_mysql_family();
-        let session = self.session().await?;
-        let rows = session.rows(sql).await?;
-        if mysql {
-            // What was read opened a transaction, whose isolation cannot be chosen any more.
-            session.rows("COMMIT").await?;
-        }
-        Ok(rows)
-    }
-
-    /// How many keys of an action are looked up at once: more of those that take little room, since a question about children may cost the same for
-    /// one key as for all; and more of those that go into archives, so that each object finds many with its end.
-    #[must_use]
-    pub fn chunk(&self, action: &Action) -> u64 {
-        let chunk = self.common.settings.chunk;
-        let more = gathers(self.common.cx.dialect, &action.key) || action.archiving.is_some();
-        if more { chunk.saturating_mul(SMALL_KEYS) } else { chunk }
-    }
-
-    /// Keys of records that go into archives, in the order of the ends that they have there: an object holds records of one end, and the more of them
-    /// the better. Whatever changes until they are locked changes only that.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn by_end(&mut self, action: &Action, keys: Keys) -> Result<Keys, EnforceError> {
-        /// How many records are asked for at once.
-        const PAGE: usize = 1_000;
-        let Some(archiving) = action.archiving.as_ref().filter(|_| keys.len() > 1) else { return Ok(keys) };
-        let d = self.common.cx.dialect;
-        let mut order: Vec<(u64, usize)> = Vec::with_capacity(keys.len());
-        for from in (0..keys.len()).step_by(PAGE) {
-            let page = keys.part(from..(from + PAGE).min(keys.len()));
-            let rows = self.look(&archiving.look(d, &page)).await?;
-            let ends: HashMap<RecordKey, u64> = rows
-                .iter()
-                .filter_map(|row| archiving.read(d, row))
-                .map(|(key, taken)| (key, fingerprint(&taken.unwrap_or_default())))
-                .collect();
-            order.extend(page.iter().enumerate().map(|(n, key)| (ends.get(key).copied().unwrap_or(0), from + n)));
-        }
-        order.sort_unstable();
-        let order: Vec<usize> = order.into_iter().map(|(_, at)| at).collect();
-        Ok(keys.reordered(&order))
-    }
-
-    /// Candidates of an action in key order after a key, and whether these are the last.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn find(&mut self, action: &Action, path: Path, after: Option<&RecordKey>) -> Result<(Keys, bool), EnforceError> {
-        let (d, most) = (self.common.cx.dialect, self.chunk(action));
-        let rows = self.look(&action.find(d, path, after, most)).await?;
-        let mut keys = Keys::answered(d, &action.key, rows)?;
-        if gathers(d, &action.key) {
-            keys.sort();
-        }
-        let last = (keys.len() as u64) < most;
-        Ok((keys, last))
-    }
-
-    /// All candidates of an action, in the order of their keys where these are numbers.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn find_all(&mut self, action: &Action) -> Result<Keys, EnforceError> {
-        let d = self.common.cx.dialect;
-        let rows = self.look(&action.find_all(d)).await?;
-        let mut keys = Keys::answered(d, &action.key, rows)?;
-        keys.sort();
-        Ok(keys)
-    }
-
-    /// All candidates of an action from one key to another.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn find_between(&mut self, action: &Action, ends: &[RecordKey; 2]) -> Result<Keys, EnforceError> {
-        let d = self.common.cx.dialect;
-        let rows = self.look(&action.find_between(d, ends)).await?;
-        let mut keys = Keys::answered(d, &action.key, rows)?;
-        keys.sort();
-        Ok(keys)
-    }
-
-    /// The first and the last key of an action's table.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn first_and_last(&mut self, action: &Action) -> Result<[Option<RecordKey>; 2], EnforceError> {
-        let d = self.common.cx.dialect;
-        let first = self.look(&action.end(d, false)).await?;
-        let last = self.look(&action.end(d, true)).await?;
-        Ok([keys_of(d, &action.key, &first)?.pop(), keys_of(d, &action.key, &last)?.pop()])
-    }
-
-    /// How many of these records are due, each looked at now.
-    ///
-    /// # Errors
-    /// Of the database.
-    pub async fn due_of(&mut self, action: &Action, keys: &[RecordKey]) -> Result<u64, EnforceError> {
-        let mut n = 0;
-        for page in keys.chunks(1_000) {
-            n += self.look(&action.look(self.common.cx.dialect, page)).await?.len() as u64;
-        }
-        Ok(n)
     }
 
     /// One batch with everything that may go wrong: retries, smaller pieces, bisection.
@@ -395,105 +256,6 @@ impl<'a> Worker<'a> {
             (Pace::Full, _) => {}
         }
     }
-
-    /// A COMMIT without an answer: the ledger knows.
-    pub(super) async fn settle(&mut self, seq: u64, out: &mut ActionOutcome) -> Result<(), EnforceError> {
-        self.drop_session().await;
-        let open = self.common.cx.journal.reader().open_batches().await?;
-        for entry in open {
-            let Event::Intent { batch, source, slot, .. } = entry.event else { continue };
-            // Another slot's batch may be under way.
-            if source != self.common.cx.source || slot != self.slot || self.pending.0.iter().any(|e| closes(e, batch)) {
-                continue;
-            }
-            let cx = &self.common.cx;
-            let (d, run, id) = (cx.dialect, cx.run, cx.fence.source.clone());
-            let event = settle(self.session().await?, d, &id, batch, run).await?;
-            if let Event::Applied { rows, related, sealed, files, .. } = &event {
-                out.archived += sealed.iter().map(|s| s.rows).sum::<u64>();
-                out.changed += rows;
-                out.files.count(files);
-                out.related += related.iter().map(|r| r.rows).sum::<u64>();
-            } else {
-                forget(self.common.cx.archives, &self.common.cx.source, batch).await?;
-                self.common.cx.fence.give_back(seq);
-            }
-            self.common.cx.journal.append(Append::from(event)).await?;
-        }
-        Ok(())
-    }
-
-    pub(super) fn adapt(&mut self, done: &batch::Done, tried: usize) {
-        if done.changed.len() * 2 < tried {
-            return;
-        }
-        let target = self.common.settings.target_time;
-        // What goes with the records counts into the batch, and differs from record to record.
-        let (changed, related) = (done.changed.len(), usize::try_from(done.related).unwrap_or(usize::MAX));
-        let largest = match related {
-            0 => self.common.settings.largest_batch,
-            _ => (self.common.settings.largest_batch * 9 / 10).saturating_mul(changed) / changed.saturating_add(related).max(1),
-        };
-        if done.took > target * 2 {
-            self.size = (self.size / 2).max(50);
-        } else if done.took < target / 2 {
-            self.size *= 2;
-        } else if done.took < target {
-            self.size += self.size / 4 + 1;
-        }
-        self.size = self.size.min(largest.max(1));
-    }
-
-    pub(super) fn credit(&self, action: &Action, done: &batch::Done, out: &mut ActionOutcome) {
-        out.changed += done.changed.len() as u64;
-        out.related += done.related;
-        out.archived += done.archived;
-        out.files.count(&done.files);
-        self.common.cx.watch.changed(&action.id, done.changed.len() as u64);
-    }
-
-    pub(super) fn failed(
-        &mut self,
-        action: &Action,
-        keys: &[RecordKey],
-        failure: &Failure,
-        out: &mut ActionOutcome,
-    ) -> Result<(), EnforceError> {
-        if let Failure::Uncopied(_) = failure {
-            out.no_copy += keys.len() as u64;
-            return Ok(());
-        }
-        let (cx, data_set) = (&self.common.cx, Name::parse(&action.data_set)?);
-        let (code, constraint) = match failure {
-            Failure::Source(SourceError::Database(fault)) => {
-                (fault.code.as_str(), fault.constraint.as_deref().map(Name::of_identifier))
-            }
-            Failure::Vetoed => (batch::VETOED, None),
-            Failure::Unsealable => (batch::UNSEALABLE, None),
-            Failure::File(code) => (*code, None),
-            _ => ("database", None),
-        };
-        let code = Code::parse(code).or_else(|_| Code::parse("database"))?;
-        for key in keys {
-            out.failed += 1;
-            let Some(mac) = cx.journal.mac_keys().mac(cx.key_id, &cx.source, &data_set, key) else { continue };
-            let mut named = self.common.named.lock().unwrap_or_else(PoisonError::into_inner);
-            if !named.insert((action.id.clone(), mac)) {
-                continue;
-            }
-            self.pending.0.push(Event::RecordFailed {
-                run: cx.run,
-                source: cx.source.clone(),
-                data_set: data_set.clone(),
-                action: word(action.kind),
-                key_id: cx.key_id,
-                mac,
-                code: code.clone(),
-                constraint: constraint.clone(),
-            });
-        }
-        Ok(())
-    }
 }
 
 /// How keys are taken: over a window when they lie so close together that it reads little else. `in_order` says that they come in the database's order.
@@ -506,24 +268,6 @@ pub fn taken(keys: &[RecordKey], in_order: bool) -> Take {
         _ if in_order => Take::Window,
         _ => Take::Exact,
     }
-}
-
-/// A number that sorts records by what archives take of them: first by the first end.
-fn fingerprint(taken: &[Taken]) -> u64 {
-    let day = |t: &Taken| match &t.until {
-        End::Day(day) => u64::try_from(day.num_days_from_ce()).unwrap_or(0),
-        // Behind all days, and those of one way together.
-        End::Open(link) => {
-            let mut hasher = DefaultHasher::new();
-            link.hash(&mut hasher);
-            1 << 31 | hasher.finish() & 0x7fff_ffff
-        }
-        // No object is made of it.
-        End::Copy(_) => 0,
-    };
-    let first = taken.iter().map(day).min().unwrap_or(0);
-    let rest = taken.iter().fold(0u64, |sum, t| sum.wrapping_mul(31).wrapping_add(day(t).wrapping_mul(t.purpose as u64 + 1)));
-    first << 32 | rest & 0xffff_ffff
 }
 
 /// Puts the two halves of a piece on top, the first one uppermost.
@@ -549,10 +293,6 @@ pub(super) fn ending(failure: Failure) -> EnforceError {
         Failure::Fatal(e) => e,
         _ => EnforceError::Source(SourceError::Spent),
     }
-}
-
-fn closes(event: &Event, of: crate::journal::Id128) -> bool {
-    matches!(event, Event::Applied { batch, .. } | Event::Aborted { batch, .. } if *batch == of)
 }
 
 /// A pause that grows with each try, with jitter so that two losers do not meet again.
