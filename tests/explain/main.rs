@@ -10,6 +10,7 @@ mod organisation;
 mod sentences;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 
 use chrono::{DateTime, NaiveDate, TimeZone as _, Utc};
 use enforcement::{Fixture, Rules};
