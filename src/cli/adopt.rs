@@ -34,7 +34,7 @@ enum Reason {
 
 /// Accepts a database under a source's name.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let actor = cx.actor(&workspace, &args.actor)?;
     cx.sources(&workspace, Some(&args.source))?;
     let reason = match args.reason {

@@ -28,7 +28,7 @@ pub struct Args {
 
 /// Looks at every mapped table of a source, and certifies that nothing personal is left in any.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let lang = cx.lang(&workspace);
     let rules = workspace.sources.get(&args.source).ok_or_else(|| unknown_source(&workspace, &args.source))?;
     if args.out.exists() {

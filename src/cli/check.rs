@@ -33,9 +33,10 @@ pub struct Args {
 
 /// Compares everything with everything.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let (workspace, found) = cx.workspace_with_faults()?;
+    let (mut workspace, found) = cx.workspace_with_faults()?;
     let mut lists = vec![(None, found)];
     if !args.offline && !lists[0].1.any_error() {
+        cx.ask_for_tenants(&mut workspace).await;
         archives(cx, &workspace, &mut lists[0].1).await?;
         if let Err((name, e)) = open_files(&workspace.settings.files, &workspace.base) {
             lists[0].1.unplaced(format!("store of files `{name}` cannot be used: {e}"));

@@ -10,10 +10,12 @@ use super::exit::{About, Exit, Failure};
 use super::{Cli, Format, LangArg, faults};
 use crate::archive::Archives;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Lang, LoadError, SourceRules, Workspace, open_archives, open_files};
+use crate::config::{Lang, LoadError, Named, SourceRules, Workspace, family_of, open_archives, open_files};
 use crate::enforce::{Copies, CopyBase, Prepared, Settings};
 use crate::files::Files;
 use crate::journal::{Journal, Name};
+use crate::plan::dialect::Dialect;
+use crate::plan::lookup::tenants_by;
 use crate::policy::located::{Faults, nearest};
 use crate::policy::purpose::DataName;
 use crate::policy::reader::shown;
@@ -75,6 +77,41 @@ impl Cx {
             return Err(Failure::said(Exit::Config));
         }
         Ok(workspace)
+    }
+
+    /// Reads settings, maps and policies, as [`Self::workspace`] does, and asks the control databases of families for their tenants.
+    ///
+    /// # Errors
+    /// [`Exit::Config`].
+    pub async fn workspace_with_tenants(&self) -> Result<Workspace, Failure> {
+        let mut workspace = self.workspace()?;
+        self.ask_for_tenants(&mut workspace).await;
+        Ok(workspace)
+    }
+
+    /// Asks the control databases. One that cannot be asked is noted in its family with the reason.
+    pub async fn ask_for_tenants(&self, workspace: &mut Workspace) {
+        for family in std::mem::take(&mut workspace.controlled) {
+            let (control, query) = family.question();
+            let answer = self.tenants_by(workspace, control, query).await;
+            let answer = answer.map_err(|failure| {
+                let failure = self.named(failure);
+                format!("the control database cannot be asked, and no tenant is worked on: {}", failure.message)
+            });
+            workspace.tenants_are(&family, answer);
+        }
+    }
+
+    async fn tenants_by(&self, workspace: &Workspace, control: &str, query: &str) -> Result<Vec<Named>, Failure> {
+        let source = self.connect(workspace, control).await?;
+        let mut session = source.session().await?;
+        let rows = session.rows(&tenants_by(Dialect { engine: source.engine() }, query)).await?;
+        if source.engine().is_mysql_family() {
+            session.rows("COMMIT").await?;
+        }
+        session.done().await?;
+        source.close().await;
+        Ok(rows.into_iter().map(|row| (row.first().cloned().flatten(), row.get(1).cloned().flatten())).collect())
     }
 
     /// Reads settings, maps and policies with their faults.
@@ -294,6 +331,14 @@ pub(super) fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
     if let Some(family) = workspace.families.get(id) {
         let such = family.tenants.first().map_or(String::new(), |t| format!(", such as `{t}`"));
         return Failure::new(Exit::Usage, format!("`{}` is a family: name one of its tenants{such}", shown(id)));
+    }
+    if let Some((name, family)) = family_of(id).and_then(|name| Some((name, workspace.families.get(name)?)))
+        && !family.unusable.is_empty()
+    {
+        let why =
+            family.unusable.iter().find(|why| why.contains(&format!("`{}`", &id[name.len() + 1..]))).or(family.unusable.first());
+        let why = why.map_or("", String::as_str);
+        return Failure::new(Exit::Usage, format!("the family `{name}` has no tenant `{}`: {why}", shown(id)));
     }
     let known = workspace.sources.keys().map(String::as_str);
     Failure::new(Exit::Usage, format!("unknown source `{}`; {}", shown(id), nearest(id, known)))

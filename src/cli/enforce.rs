@@ -41,7 +41,7 @@ pub struct Args {
 
 /// Does one run.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let lang = cx.lang(&workspace);
     let ids = cx.sources(&workspace, args.source.as_deref())?;
     let named = args.source.as_deref().is_some_and(|id| workspace.families.contains_key(id));

@@ -27,7 +27,7 @@ pub struct Args {
 
 /// Tells the story of one record. Reads only.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let (rules, data) = cx.data_set(&workspace, &args.data)?;
     let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
     let source = cx.connect(&workspace, &rules.map.source).await?;

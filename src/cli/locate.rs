@@ -21,7 +21,7 @@ pub struct Args {
 
 /// Reads every key of the data set and compares its MAC under every key that still exists.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let (rules, data) = cx.data_set(&workspace, &args.data)?;
     let mac = Mac::parse(&args.mac)?;
     let state = cx.state_to_read(&workspace).await?;

@@ -111,7 +111,7 @@ fn reason(text: &str) -> Result<OrderReason, Failure> {
 }
 
 async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let (rules, data) = cx.data_set(&workspace, &args.data)?;
     let actor = cx.actor(&workspace, &args.why.actor)?;
     let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
@@ -162,7 +162,7 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
 }
 
 async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let actor = cx.actor(&workspace, &args.why.actor)?;
     let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
     let order = Id128::parse(&args.order)?;
@@ -198,7 +198,7 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
 }
 
 async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let journal = Reader::new(&cx.state_to_read(&workspace).await?);
     let mut all = Vec::new();
     for id in cx.sources(&workspace, source.as_deref())? {

@@ -33,7 +33,7 @@ pub struct Args {
 
 /// Shows what a run would do. Reads only.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let (mut all, mut worst) = (Vec::new(), Exit::Ok);
     for family in tenants::families(&workspace, args.source.as_deref()) {
         worst = tenants::say_unusable(&workspace, family, cx.lang(&workspace), worst);

@@ -29,7 +29,7 @@ pub struct Args {
 
 /// Prints the script. Runs nothing.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let rules = workspace.sources.get(&args.source).ok_or_else(|| unknown_source(&workspace, &args.source))?;
     let source = cx.connect_as(&workspace, &args.source, args.url_file.as_deref()).await?;
     // What this role lacks is what the script is for: of the faults, only those that leave no plan matter here.

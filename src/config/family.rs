@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::control::Controlled;
 use super::settings::{Settings, SourceSettings};
 use super::workspace::SourceRules;
 use crate::policy::located::Faults;
@@ -20,14 +21,22 @@ const AT_ONCE: u8 = 1;
 /// What SQLite keeps beside a database, under its name.
 const COMPANIONS: [&str; 3] = ["-wal", "-shm", "-journal"];
 
-/// Where the tenants of a family are: exactly one of `list` and `glob`.
-#[derive(Debug, Clone, Deserialize)]
+/// Where the tenants of a family are: exactly one of `list`, `glob` and `query`.
+#[derive(Debug, Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FamilySettings {
     /// URLs by the names of the tenants.
     pub list: Option<BTreeMap<String, String>>,
     /// SQLite files: a path with one `*` in its last part, which stands for the name of the tenant.
     pub glob: Option<String>,
+    /// The source whose database is asked which tenants there are.
+    pub control: Option<String>,
+    /// What it is asked: a query with the columns `tenant` and `url`.
+    pub query: Option<String>,
+    /// Who logs in where a URL of the answer names nobody.
+    pub user: Option<String>,
+    /// A file of mode 0600 with the password.
+    pub password_file: Option<PathBuf>,
     /// How many tenants are worked on at a time.
     pub at_once: Option<u8>,
 }
@@ -67,6 +76,14 @@ pub(super) fn is_glob(pattern: &str) -> bool {
 /// records, since nobody says in which tenant's database they are.
 pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) {
     let is_family = |id: &str| settings.sources.get(id).is_some_and(|s| s.family.is_some());
+    for (id, source) in &settings.sources {
+        let Some(control) = source.family.as_ref().and_then(|f| f.control.as_deref()) else { continue };
+        if is_family(control) || !settings.sources.contains_key(control) {
+            faults
+                .unplaced(format!("the control database of the family `{id}` is `{}`, which is no single source", shown(control)))
+                .expected(format!("[sources.{}] with a URL of its own", shown(control)));
+        }
+    }
     for (map, data) in maps.iter().flat_map(|m| m.data_sets.iter().map(move |d| (m, d))) {
         let own = is_family(&map.source);
         for file in data.files.iter().filter(|_| own) {
@@ -82,27 +99,46 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) 
     }
 }
 
-/// Puts in the place of each family its tenants, in the settings and among the rules, and returns the families.
+/// Puts in the place of each family its tenants, in the settings and among the rules, and returns the families; and those whose tenants a control
+/// database has still to name.
 pub(super) fn expand(
     settings: &mut Settings,
     sources: &mut BTreeMap<String, SourceRules>,
     base: &Path,
-) -> BTreeMap<String, Family> {
+) -> (BTreeMap<String, Family>, Vec<Controlled>) {
     let ids: Vec<String> = settings.sources.iter().filter(|(_, s)| s.family.is_some()).map(|(id, _)| id.clone()).collect();
-    let mut families = BTreeMap::new();
+    let (mut families, mut controlled) = (BTreeMap::new(), Vec::new());
     for id in ids {
         let Some(mut own) = settings.sources.remove(&id) else { continue };
         let (Some(rules), Some(from)) = (sources.remove(&id), own.family.take()) else { continue };
         let mut family = Family { at_once: usize::from(from.at_once.unwrap_or(AT_ONCE).clamp(1, 64)), ..Family::default() };
-        for (tenant, url) in tenants(&from, base, &mut family.unusable) {
-            let source = format!("{id}{BETWEEN}{tenant}");
-            settings.sources.insert(source.clone(), SourceSettings { url: Some(url), ..own.clone() });
-            sources.insert(source.clone(), rules.for_tenant(&source));
-            family.tenants.push(source);
+        if from.query.is_some() {
+            families.insert(id.clone(), family);
+            controlled.push(Controlled { family: id, from, own, rules });
+            continue;
         }
+        let tenants = tenants(&from, base, &mut family.unusable);
+        insert(&mut family, &id, tenants, (&own, &rules), settings, sources);
         families.insert(id, family);
     }
-    families
+    (families, controlled)
+}
+
+/// Makes each tenant a source.
+pub(super) fn insert(
+    family: &mut Family,
+    id: &str,
+    tenants: BTreeMap<String, String>,
+    (own, rules): (&SourceSettings, &SourceRules),
+    settings: &mut Settings,
+    sources: &mut BTreeMap<String, SourceRules>,
+) {
+    for (tenant, url) in tenants {
+        let source = format!("{id}{BETWEEN}{tenant}");
+        settings.sources.insert(source.clone(), SourceSettings { url: Some(url), ..own.clone() });
+        sources.insert(source.clone(), rules.for_tenant(&source));
+        family.tenants.push(source);
+    }
 }
 
 /// The tenants with their URLs, in the order of their names.
@@ -117,7 +153,9 @@ fn tenants(from: &FamilySettings, base: &Path, unusable: &mut Vec<String>) -> BT
         }
         (None, Some(glob)) if is_glob(glob) => glob,
         _ => {
-            unusable.push("it does not have exactly one of `list` and `glob`, or no `*` in the last part of `glob`".to_owned());
+            unusable.push(
+                "it does not have exactly one of `list`, `glob` and `query`, or no `*` in the last part of `glob`".to_owned(),
+            );
             return BTreeMap::new();
         }
     };
@@ -188,7 +226,7 @@ mod tests {
         }
         std::os::unix::fs::symlink("crm-north.db", dir.path().join("crm-twin.db")).unwrap();
         std::os::unix::fs::symlink("gone", dir.path().join("crm-lost.db")).unwrap();
-        let from = FamilySettings { list: None, glob: Some("crm-*.db".to_owned()), at_once: None };
+        let from = FamilySettings { glob: Some("crm-*.db".to_owned()), ..FamilySettings::default() };
         let mut unusable = Vec::new();
         let found = tenants(&from, dir.path(), &mut unusable);
         assert_eq!(found.keys().collect::<Vec<_>>(), ["lost", "north"]);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use super::control::Controlled;
 use super::family::{self, Family};
 use super::load::{LoadError, load_located};
 use super::settings::Settings;
@@ -60,6 +61,8 @@ pub struct Workspace {
     pub sources: BTreeMap<String, SourceRules>,
     /// The families, whose tenants are among the sources in their place.
     pub families: BTreeMap<String, Family>,
+    /// Those among them whose tenants a control database has still to name.
+    pub controlled: Vec<Controlled>,
 }
 
 impl Workspace {
@@ -140,8 +143,8 @@ impl Workspace {
             policies.sort_by(|a, b| a.id.value.cmp(&b.id.value));
             sources.insert(id, SourceRules { map, policies, documents });
         }
-        let families = family::expand(&mut settings, &mut sources, &base);
-        Ok(Self { base, settings, files: files.clone(), sources, families })
+        let (families, controlled) = family::expand(&mut settings, &mut sources, &base);
+        Ok(Self { base, settings, files: files.clone(), sources, families, controlled })
     }
 }
 

@@ -73,3 +73,11 @@ pub fn count_orphans(resolved: &Resolved<'_>, data: &DataSet) -> Option<String> 
         on.join(" AND ")
     ))
 }
+
+/// The answer of an operator's query, whatever else it has, as two texts: tenant and URL.
+#[must_use]
+pub fn tenants_by(d: Dialect, query: &str) -> String {
+    let column = |name: &str| d.as_text(&d.column("t", name));
+    // The lines' ends keep a comment at the query's end from taking the rest along.
+    format!("SELECT {}, {} FROM (\n{query}\n) AS t", column("tenant"), column("url"))
+}

@@ -228,3 +228,121 @@ fn the_map_of_a_family_has_neither_files_nor_copies() {
     site.write("map.toml", &map);
     site.run(&["check", "--offline"]).expect(0);
 }
+
+const HUB_MAP: &str = r#"
+[source]
+id = "hub"
+[data.customer]
+title = { fr = "Clients", en = "Customers" }
+table = "customer"
+key = ["code"]
+disposition = "delete"
+plain = ["url", "left_on"]
+[data.customer.categories.contact]
+columns = ["contact"]
+mask = "null"
+[data.customer.events.left]
+title = { fr = "départ", en = "departure" }
+column = "left_on"
+missing = "running"
+"#;
+
+const HUB_POLICY: &str = r#"
+[policy]
+id = "hub"
+author = "dpo"
+title = { fr = "Clients", en = "Customers" }
+[[purpose]]
+id = "customers"
+title = { fr = "Clients", en = "Customers" }
+legal_basis = "contract"
+data = "hub.customer"
+needs = "all"
+starts = "left"
+keeps = "5 years"
+"#;
+
+/// A control database says which tenants there are: it names no password, one of its rows is no tenant, and when it cannot be asked nobody is worked on.
+fn controlled(engine: Engine) {
+    let Some(site) = site(engine) else { return };
+    let (south, hub) = (site.runtime.block_on(database(engine)), site.runtime.block_on(database(engine)));
+    let (south, hub) = (south.expect("a server"), hub.expect("a server"));
+    site.fill(&south);
+    let settings = |login: &str, hub: &str| {
+        site.write("hub.toml", HUB_MAP);
+        site.write("hub-policy.toml", HUB_POLICY);
+        let family = format!(
+            "control = \"hub\"\nquery = \"SELECT code AS tenant, url, contact FROM customer WHERE left_on IS NULL -- all that are here\"\n{login}"
+        );
+        settings(&site, &family);
+        let text = std::fs::read_to_string(site.path("retentiond.toml")).expect("the settings");
+        let text = text.replace("[\"policy.toml\"]", "[\"policy.toml\", \"hub-policy.toml\"]");
+        site.write("retentiond.toml", &format!("{text}\n[sources.hub]\nmap = \"hub.toml\"\nurl = \"{hub}\"\n"));
+    };
+    let plain = |url: &str| match url.split_once("://") {
+        Some((scheme, rest)) => format!("{scheme}://{}", rest.split_once('@').map_or(rest, |(_, place)| place)),
+        None => url.to_owned(),
+    };
+    let row = |code: &str, url: &str| format!("INSERT INTO customer VALUES ('{code}', '{url}', 'CanaryContact', NULL);");
+    let sql = |sql: &str| site.runtime.block_on(hub.run_sql(sql));
+    sql("CREATE TABLE customer (code VARCHAR(40) PRIMARY KEY, url VARCHAR(300), contact VARCHAR(80), left_on DATE)");
+    // An administrator sets up, by a list.
+    let both = format!("[sources.crm.family.list]\nnorth = \"{}\"\nsouth = \"{}\"", site.database.url, south.url);
+    self::settings(&site, &both);
+    site.run(&["init"]).expect(0);
+    for (name, database) in [("north", &site.database), ("south", &south)] {
+        let script = site.run(&["setup", "--source", &format!("crm:{name}"), "--role", &site.role_name()]).expect(0).out;
+        site.runtime.block_on(database.run_sql(&script));
+    }
+    site.log_in();
+    sql(&format!(
+        "{}{}{}",
+        row("north", &plain(&site.database.url)),
+        row("south", &plain(&south.url)),
+        row("Bad Name", "sqlite:x")
+    ));
+    site.write("password", "pw\n");
+    let login = match engine {
+        Engine::Sqlite => String::new(),
+        _ => format!("user = \"{}\"\npassword_file = \"password\"", site.role_name()),
+    };
+    settings(&login, &hub.url);
+    let run = enforce(&site, &plans(&site, 1)).expect(1);
+    assert!(run.err.contains("family crm: `Bad Name` cannot be the name of a tenant"), "{run:?}");
+    let of = by_source(&run);
+    assert_eq!(["crm:north", "crm:south"].map(|id| changed(&of, id)), [4, 4], "{of:#?}");
+    sound(&site);
+
+    sql("UPDATE customer SET url = 'postgres://app:secret@db/x' WHERE code = 'south'");
+    let told = site.run(&["check", "--source", "crm"]).expect(78).err;
+    assert!(told.contains("password for tenant `south`") && !told.contains("secret"), "{told}");
+    site.run(&["explain", "--data", "crm:south.person", "--key", "1"])
+        .refused(64, "the family `crm` has no tenant `crm:south`: the control database has a password for tenant `south`");
+    sql("DROP TABLE customer");
+    let told = site.run(&["plan", "--source", "crm"]).expect(1).err;
+    assert!(told.contains("the control database cannot be asked, and no tenant is worked on"), "{told}");
+    settings(&login, "sqlite:nowhere.db");
+    let told = enforce(&site, &["0".repeat(64)]).expect(1);
+    assert!(told.err.contains("no tenant is worked on"), "{told:?}");
+    sound(&site);
+    site.run(&["check", "--offline"]).expect(0);
+    settings(&login, &hub.url);
+    let text = std::fs::read_to_string(site.path("retentiond.toml")).expect("the settings");
+    site.write("retentiond.toml", &text.replace("control = \"hub\"", "control = \"crm\""));
+    site.run(&["check", "--offline"]).refused(78, "is `crm`, which is no single source");
+}
+
+#[test]
+fn a_control_database_names_the_tenants_on_sqlite() {
+    controlled(Engine::Sqlite);
+}
+
+#[test]
+fn a_control_database_names_the_tenants_on_postgres() {
+    controlled(Engine::Postgres);
+}
+
+#[test]
+fn a_control_database_names_the_tenants_on_mariadb() {
+    controlled(Engine::MariaDb);
+}

@@ -151,6 +151,8 @@ fn reader_and_schemas_agree_on_values() {
     right.extend([
         family("glob = \"*.db\""),
         family("glob = \"/srv/t/crm-*.db\", at_once = 64"),
+        family("control = \"c\", query = \"SELECT tenant, url FROM t\", user = \"u\", password_file = \"p\""),
+        family("control = \"c\", query = \"SELECT tenant, url FROM t\", at_once = 2"),
         family("list = { north = \"sqlite:n\", 0-south_2 = \"sqlite:s\" }, at_once = 1"),
     ]);
     let archive = |keys: &str| general(&format!("archives = {{ evidence = {{ {keys} }} }}"));
@@ -178,6 +180,11 @@ fn reader_and_schemas_agree_on_values() {
         source(&format!("{SOURCE}, url_file = \"u\"")),
         source(&format!("{SOURCE}, family = {{ glob = \"*.db\" }}")),
         family("at_once = 1"),
+        family("query = \"SELECT tenant, url FROM t\""),
+        family("control = \"c\", glob = \"*.db\""),
+        family("control = \"c\", query = \"SELECT 1; SELECT 2\""),
+        family("control = \"c\", query = \" \""),
+        family("control = \"c\", query = \"SELECT tenant, url FROM t\", password_file = \"p\""),
         family("list = {}"),
         family("list = { North = \"sqlite:n\" }"),
         family("list = { north = 1 }"),

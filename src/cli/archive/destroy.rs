@@ -13,7 +13,7 @@ use crate::state::State;
 
 /// Destroys what archives keep no longer.
 pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let archives = cx.archives(&workspace)?;
     let (state, journal) = cx.state(&workspace).await?;
     let (mut worst, mut all) = (Exit::Ok, Vec::new());

@@ -38,7 +38,7 @@ enum As {
 
 /// Opens what archives keep of a record and writes it out.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let (rules, data) = cx.data_set(&workspace, &args.record.data)?;
     let actor = cx.actor(&workspace, &args.access.actor)?;
     let (reason, reference) = (reason(&args.access.reason)?, Reference::parse(&args.access.reference)?);

@@ -54,7 +54,7 @@ pub async fn since(journal: &Journal, found: &Found) -> Result<String, Failure> 
 
 /// Tells where a record lies.
 pub async fn run(cx: &Cx, record: Record) -> Result<Exit, Failure> {
-    let workspace: Workspace = cx.workspace()?;
+    let workspace: Workspace = cx.workspace_with_tenants().await?;
     let (rules, data) = cx.data_set(&workspace, &record.data)?;
     let id = rules.map.source.value.clone();
     let (state, journal) = cx.state(&workspace).await?;

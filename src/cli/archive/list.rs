@@ -10,7 +10,7 @@ use crate::journal::{Day, Reader};
 
 /// Prints what each archive keeps.
 pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     cx.sources(&workspace, source.as_deref())?;
     let reader = Reader::new(&cx.state_to_read(&workspace).await?);
     let today = Day::try_from(cx.clock.now().date_naive())?;

@@ -40,7 +40,7 @@ struct Verdict {
 
 /// Compares.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let identities = args
         .identity
         .as_ref()

@@ -141,7 +141,7 @@ fn public_key(cx: &Cx, key: &impl std::fmt::Display) -> Result<(), Failure> {
 }
 
 async fn recover(cx: &Cx, id: &str, actor: &str) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let actor = cx.actor(&workspace, actor)?;
     cx.sources(&workspace, Some(id))?;
     let (state, journal) = cx.state(&workspace).await?;

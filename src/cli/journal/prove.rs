@@ -11,7 +11,7 @@ use crate::policy::reader::shown;
 
 /// Proves what the journal says about one record.
 pub(super) async fn run(cx: &Cx, data_name: &str, typed: &[String]) -> Result<Exit, Failure> {
-    let workspace = cx.workspace()?;
+    let workspace = cx.workspace_with_tenants().await?;
     let (rules, data) = cx.data_set(&workspace, data_name)?;
     let state = cx.state_to_read(&workspace).await?;
     let source = cx.connect(&workspace, &rules.map.source).await?;
