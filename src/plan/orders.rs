@@ -39,7 +39,9 @@ impl Orders<'_> {
     #[must_use]
     pub fn end(&self, purpose: &Purpose, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
         let mut kinds = purpose.ended_by.clone();
-        kinds.push(OrderKind::Instruction);
+        if !kinds.contains(&OrderKind::Instruction) {
+            kinds.push(OrderKind::Instruction);
+        }
         self.any(&kinds, data, alias, resolved)
     }
 

@@ -2,6 +2,7 @@
 
 mod archives;
 mod canary;
+mod certificate;
 mod codes;
 mod core_dump;
 mod demo;

@@ -182,6 +182,12 @@ impl<'d> Fixture<'d> {
         self.place_on(&resolved, prepared, &data_set, target, order).await;
     }
 
+    /// Places an order of the reference model, whatever it is on, on a tenant's rows in one data set.
+    pub async fn place_on_tenant(&self, rules: &Rules, prepared: &Prepared, data_set: &str, tenant: String, order: &Order) {
+        let resolved = Resolved::new(&rules.map, &prepared.schema);
+        self.place_on(&resolved, prepared, data_set, orders::Target::Tenant(tenant), order).await;
+    }
+
     async fn place_on(
         &self,
         resolved: &Resolved<'_>,

@@ -307,6 +307,9 @@ fn state(p: &PurposeStory) -> String {
                     let (title, met) = when.told();
                     format!("The data are kept until the condition {} is {}", title.en, if met { "met" } else { "met no longer" })
                 }
+                None if p.by_instruction => {
+                    format!("No period is set: the data are kept until {}", order_name(OrderKind::Instruction))
+                }
                 None => "No period is set: the data are kept as long as the purpose exists".to_owned(),
             };
             if let Some(end) = p.ends {

@@ -320,6 +320,12 @@ fn state(p: &PurposeStory) -> String {
                     let end = if met { "soit remplie" } else { "ne soit plus remplie" };
                     format!("Les données sont conservées jusqu’à ce que la condition {} {end}", title.fr)
                 }
+                None if p.by_instruction => {
+                    format!(
+                        "Aucune durée n’est fixée\u{a0}: les données sont conservées jusqu’à {}",
+                        order_name(OrderKind::Instruction)
+                    )
+                }
                 None => "Aucune durée n’est fixée\u{a0}: les données sont conservées tant que la finalité existe".to_owned(),
             };
             if let Some(end) = p.ends {

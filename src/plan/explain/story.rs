@@ -231,6 +231,8 @@ pub struct PurposeStory {
     pub ends_when: Option<ConditionStory>,
     /// The orders that ended it.
     pub ended_by: Vec<OrderKind>,
+    /// Whether the policy says that an instruction ends it, for want of a period.
+    pub by_instruction: bool,
 }
 
 /// Child records through which a purpose needs data of their parent.
