@@ -23,6 +23,7 @@ mod plan;
 mod progress;
 mod schema;
 mod setup;
+mod subject;
 mod table;
 mod tenants;
 mod words;

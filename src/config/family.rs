@@ -48,6 +48,8 @@ pub struct Family {
     pub tenants: Vec<String>,
     /// What should be a tenant and cannot be one, in words.
     pub unusable: Vec<String>,
+    /// The subjects that its map names.
+    pub subjects: BTreeSet<String>,
     /// How many tenants are worked on at a time.
     pub at_once: usize,
 }
@@ -111,7 +113,9 @@ pub(super) fn expand(
     for id in ids {
         let Some(mut own) = settings.sources.remove(&id) else { continue };
         let (Some(rules), Some(from)) = (sources.remove(&id), own.family.take()) else { continue };
-        let mut family = Family { at_once: usize::from(from.at_once.unwrap_or(AT_ONCE).clamp(1, 64)), ..Family::default() };
+        let subjects = rules.map.data_sets.iter().flat_map(|d| &d.subjects).map(|s| s.subject.value.clone()).collect();
+        let at_once = usize::from(from.at_once.unwrap_or(AT_ONCE).clamp(1, 64));
+        let mut family = Family { at_once, subjects, ..Family::default() };
         if from.query.is_some() {
             families.insert(id.clone(), family);
             controlled.push(Controlled { family: id, from, own, rules });

@@ -43,6 +43,7 @@ mod restore;
 pub mod run;
 mod settings;
 mod stretch;
+pub mod subjects;
 mod surroundings;
 mod tail;
 mod together;

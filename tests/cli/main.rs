@@ -20,6 +20,7 @@ mod pseudonym;
 mod pseudonym_key;
 mod settings;
 mod site;
+mod subjects;
 #[path = "../support/mod.rs"]
 mod support;
 mod tenants;

@@ -76,7 +76,7 @@ fn changed(of: &BTreeMap<String, Value>, id: &str) -> u64 {
 }
 
 /// The journal of all tenants verifies, no run or batch is open, and every archived object is there.
-fn sound(site: &Site) {
+pub fn sound(site: &Site) {
     let key = site.json(&["journal", "key"])["public_key"].as_str().expect("a key").to_owned();
     let _ = std::fs::remove_file(site.path("journal.export"));
     site.json(&["journal", "export", "--out", "journal.export"]);
@@ -321,6 +321,13 @@ fn controlled(engine: Engine) {
     sql("DROP TABLE customer");
     let told = site.run(&["plan", "--source", "crm"]).expect(1).err;
     assert!(told.contains("the control database cannot be asked, and no tenant is worked on"), "{told}");
+    // Nor is an order on a person placed in silence where the tenants are not known.
+    let map = std::fs::read_to_string(site.path("map.toml")).expect("the map");
+    site.write("map.toml", &map.replace("tenant = \"agency\"\n", "tenant = \"agency\"\nsubjects = { member = \"email\" }\n"));
+    let why = ["--actor", "dpo", "--reason", "litigation", "--reference", "C-1"];
+    let said = site.run(&[&["order", "hold", "--subject", "member", "--id", "x@example.org"], &why[..]].concat()).expect(1);
+    assert!(format!("{}{}", said.out, said.err).contains("no tenant is worked on"), "{said:?}");
+    site.write("map.toml", &map);
     settings(&login, "sqlite:nowhere.db");
     let told = enforce(&site, &["0".repeat(64)]).expect(1);
     assert!(told.err.contains("no tenant is worked on"), "{told:?}");

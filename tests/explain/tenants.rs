@@ -24,6 +24,7 @@ async fn instruct(fixture: &Fixture<'_>, rules: &Rules, data: &str, tenant: &str
         reason: OrderReason::EndOfService,
         reference: Reference::parse("C-12").unwrap(),
         until: None,
+        once: false,
     };
     let (resolved, data) = (Resolved::new(&rules.map, &prepared.schema), rules.map.data_set(data).unwrap());
     place(&fixture.source, &fixture.journal, &prepared, &resolved, data, order, prepared.plan.today).await.unwrap();
