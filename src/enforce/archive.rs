@@ -6,11 +6,11 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch::{Failure, Transaction, macs};
 use super::error::EnforceError;
-use super::orders::tenant_key;
+use super::orders::{subject_key, tenant_key};
 use super::watch::Point;
 use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, object_name};
 use crate::journal::{Day, Hash, JournalError, Mac, MacOf, Macs, Name, Sealed};
-use crate::plan::archiving::{Archiving, Keeping, Part, PartRow};
+use crate::plan::archiving::{Archiving, Part, PartRow};
 use crate::plan::cell::Cell;
 use crate::plan::key::RecordKey;
 use crate::plan::open_end::End;
@@ -34,7 +34,7 @@ impl Transaction<'_, '_> {
             return Ok(());
         }
         let places: HashMap<&RecordKey, usize> = keys.iter().enumerate().map(|(n, key)| (key, n)).collect();
-        let (mut groups, mut own) = (Groups::new(), RowsOf::new());
+        let (mut groups, mut copied, mut own) = (Groups::new(), Vec::new(), RowsOf::new());
         let answers = self.readable(&archiving.ask(d, keys)).await?;
         // Whoever is not there any more, or is kept by an archive that cannot take it, was not due after all.
         if answers.len() != keys.len() {
@@ -44,15 +44,21 @@ impl Transaction<'_, '_> {
             let (record, taken) = archiving.read(d, &row).ok_or(Failure::Unsealable)?;
             let place = *places.get(&record).ok_or(Failure::Moved)?;
             for one in taken.ok_or(Failure::Moved)? {
-                groups.entry((one.purpose, one.until)).or_default().push(place);
+                match one.until {
+                    End::Copy(_) => copied.push((place, one)),
+                    _ => groups.entry((one.purpose, one.until)).or_default().push(place),
+                }
             }
             let again = own.insert(place, vec![archiving.own_row(d, &row).ok_or(Failure::Unsealable)?]);
             if again.is_some() {
                 return Err(Failure::Unsealable);
             }
         }
-        let (copied, groups): (Groups, Groups) = groups.into_iter().partition(|((_, end), _)| matches!(end, End::Copy(_)));
-        self.copied(archiving, copied, keys).await?;
+        // What had no copy before the batch is not in it: this is about what has lost it since.
+        let waiting = self.cx.copies.missing(archiving, copied).await;
+        if !waiting.is_empty() {
+            return Err(Failure::Uncopied(waiting.into_iter().map(|place| keys[place].clone()).collect()));
+        }
         if groups.is_empty() {
             return Ok(());
         }
@@ -89,29 +95,6 @@ impl Transaction<'_, '_> {
         }
         self.cx.watch.at(Point::Sealed, &self.asked.action.id).await;
         Ok(())
-    }
-
-    /// Sees the copy of each of these records, or fails with those that have none.
-    async fn copied(&self, archiving: &Archiving, groups: Groups, keys: &[RecordKey]) -> Result<(), Failure> {
-        let mut waiting = BTreeSet::new();
-        let mut wanted: BTreeMap<usize, Vec<(RecordKey, Vec<usize>)>> = BTreeMap::new();
-        for ((purpose, end), records) in groups {
-            match end {
-                End::Copy(Some(link)) => wanted.entry(purpose).or_default().push((link, records)),
-                End::Copy(None) => waiting.extend(records),
-                End::Day(_) | End::Open(_) => {}
-            }
-        }
-        for (purpose, wanted) in wanted {
-            let Keeping::Copy(copy) = &archiving.purposes[purpose].keeping else { continue };
-            let links: Vec<RecordKey> = wanted.iter().map(|(link, _)| link.clone()).collect();
-            let seen = self.cx.copies.seen(copy, &links).await;
-            waiting.extend(wanted.iter().filter(|(link, _)| !seen.contains(link)).flat_map(|(_, records)| records).copied());
-        }
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::Uncopied(waiting.into_iter().map(|place| keys[place].clone()).collect()))
     }
 
     /// Reads rows; a value that is no text fails those that have it, and nothing else.
@@ -154,7 +137,10 @@ impl Transaction<'_, '_> {
         to.store.put(&name, bytes, until.day()).await.map_err(EnforceError::from)?;
         to.store.check(&name, &sha256).await.map_err(EnforceError::from)?;
         let taken: Vec<RecordKey> = records.iter().map(|n| keys[*n].clone()).collect();
-        let root = tables.first().into_iter().flat_map(|rows| records.iter().filter_map(|n| rows.get(n))).flatten();
+        let root: Vec<_> =
+            tables.first().into_iter().flat_map(|rows| records.iter().filter_map(|n| rows.get(n))).flatten().collect();
+        let tenants = root.iter().filter_map(|cells| Some(tenant_key(&archiving.tenant(cells)?))).collect();
+        let subjects = root.iter().flat_map(|cells| archiving.subjects(cells)).map(|(who, id)| subject_key(who, &id)).collect();
         Ok(Sealed {
             source: self.cx.source.clone(),
             data_set: Name::parse(data_set).map_err(EnforceError::from)?,
@@ -166,7 +152,8 @@ impl Transaction<'_, '_> {
             bytes: size,
             rows,
             macs: macs(self.cx, data_set, &taken)?,
-            tenants: self.tenants(archiving, data_set, root)?,
+            tenants: self.macs_of(MacOf::Tenant, data_set, tenants)?,
+            subjects: self.macs_of(MacOf::Subject, data_set, subjects)?,
         })
     }
 
@@ -188,14 +175,12 @@ impl Transaction<'_, '_> {
         }
     }
 
-    /// The tenants of these root rows, each once.
-    fn tenants<'r>(&self, of: &Archiving, data_set: &str, rows: impl Iterator<Item = &'r Vec<Cell>>) -> Result<Macs, Failure> {
-        let Some(at) = of.tenant_column() else { return Ok(Macs::default()) };
-        let values: std::collections::BTreeSet<String> = rows.filter_map(|cells| of.tenant(cells.get(at)?)).collect();
+    /// The keyed names of tenants or persons, each once.
+    fn macs_of(&self, of: MacOf, data_set: &str, keys: BTreeSet<RecordKey>) -> Result<Macs, Failure> {
         let name = Name::parse(data_set).map_err(EnforceError::from)?;
         let cx = self.cx;
-        let mac = |value: String| cx.journal.mac_keys().mac_of(MacOf::Tenant, cx.key_id, &cx.source, &name, &tenant_key(&value));
-        let all: Option<Vec<Mac>> = values.into_iter().map(mac).collect();
+        let all: Option<Vec<Mac>> =
+            keys.iter().map(|key| cx.journal.mac_keys().mac_of(of, cx.key_id, &cx.source, &name, key)).collect();
         let missing = || Failure::Fatal(EnforceError::Journal(JournalError::MissingMacKey(cx.key_id)));
         Ok(all.ok_or_else(missing)?.into_iter().collect())
     }
