@@ -80,11 +80,7 @@ fn admitting(block: &str, data: &str, days: i64) -> String {
         out.push_str(&line);
         out.push('\n');
     }
-    if mine && !["keeps = ", "ends_when = ", "at_most = ", "ended_by = "].iter().any(|key| out.contains(key)) {
-        out.push_str("ended_by = [\"erasure\"]\n");
-    }
-    let caps_alone = mine && out.contains("at_most = ") && !out.lines().any(|l| l.starts_with("keeps = "));
-    if !caps_alone {
+    if !mine || out.lines().any(|l| l.starts_with("keeps = ")) {
         return out;
     }
     // A cap alone ends nothing on a day that is known before.
