@@ -68,6 +68,17 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_pending (
     PRIMARY KEY (source, batch, part)
 ) ENGINE = InnoDB;
 
+-- Files that were sealed into an archive and leave their store once the batch is committed: until then their paths, and what tells them from others.
+CREATE TABLE IF NOT EXISTS {{database}}.retentiond_leaving (
+    source     varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    batch      varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    n          int NOT NULL,
+    store      varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    path       longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    stamp      varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    PRIMARY KEY (source, batch, n)
+) ENGINE = InnoDB;
+
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
 -- waiting until it has committed: an UPDATE locks the rows even when it changes nothing. (TRUNCATE does not; it needs DROP.)
 -- A trigger runs with the rights of the account that created it, so that nobody needs rights on the fence for it.
@@ -104,6 +115,11 @@ GRANT SELECT, INSERT, UPDATE ON {{database}}.retentiond_hold TO {{role}};
 GRANT SELECT ON {{database}}.retentiond_pending TO {{role}};
 REVOKE ALL PRIVILEGES ON {{database}}.retentiond_pending FROM {{role}};
 GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_pending TO {{role}};
+
+-- DELETE: once the files are gone.
+GRANT SELECT ON {{database}}.retentiond_leaving TO {{role}};
+REVOKE ALL PRIVILEGES ON {{database}}.retentiond_leaving FROM {{role}};
+GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_leaving TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes. Each is first granted and revoked, so that nothing of an earlier script is left on it.

@@ -69,7 +69,18 @@ CREATE TABLE IF NOT EXISTS retentiond.pending (
     PRIMARY KEY (source, batch, part)
 );
 
-REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold, retentiond.pending FROM PUBLIC;
+-- Files that were sealed into an archive and leave their store once the batch is committed: until then their paths, and what tells them from others.
+CREATE TABLE IF NOT EXISTS retentiond.leaving (
+    source     text COLLATE "C" NOT NULL,
+    batch      text COLLATE "C" NOT NULL,
+    n          integer NOT NULL,
+    store      text COLLATE "C" NOT NULL,
+    path       text COLLATE "C" NOT NULL,
+    stamp      text COLLATE "C" NOT NULL,
+    PRIMARY KEY (source, batch, n)
+);
+
+REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold, retentiond.pending, retentiond.leaving FROM PUBLIC;
 
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
 -- waiting until it has committed. It runs with its owner's rights, so that nobody needs rights on the fence for it.
@@ -128,6 +139,8 @@ GRANT SELECT, INSERT, DELETE ON retentiond.ledger TO {{role}};
 GRANT SELECT, INSERT, UPDATE ON retentiond.hold TO {{role}};
 -- DELETE: once the day is known, the journal has it.
 GRANT SELECT, INSERT, DELETE ON retentiond.pending TO {{role}};
+-- DELETE: once the files are gone.
+GRANT SELECT, INSERT, DELETE ON retentiond.leaving TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes.
