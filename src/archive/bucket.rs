@@ -155,8 +155,10 @@ impl Bucket {
         keep_until: Option<NaiveDate>,
     ) -> Result<Stored, StoreError> {
         let cut = |e: std::io::Error| about("putting", Some(name), e.to_string());
-        let first = outlet.next().await.map_err(cut)?.unwrap_or_default();
-        let Some(mut piece) = outlet.next().await.map_err(cut)? else {
+        let first = outlet.next().await.map_err(cut)?;
+        let second = if first.is_some() { outlet.next().await.map_err(cut)? } else { None };
+        let first = first.unwrap_or_default();
+        let Some(mut piece) = second else {
             let stored = Stored { bytes: first.len() as u64, sha256: Sha256::digest(&first).into() };
             return self.put(name, first, keep_until).await.map(|()| stored);
         };

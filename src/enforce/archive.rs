@@ -12,7 +12,7 @@ use super::watch::Point;
 use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, WITH_FILES, file_name, object_name};
 use crate::files::FilePath;
 use crate::journal::{Day, Hash, JournalError, Mac, MacOf, Macs, Name, Sealed};
-use crate::plan::archiving::{Archiving, Keeping, Part, PartColumn, PartRow};
+use crate::plan::archiving::{Archiving, Part, PartColumn, PartRow};
 use crate::plan::cell::Cell;
 use crate::plan::key::RecordKey;
 use crate::plan::open_end::End;
@@ -36,7 +36,7 @@ impl Transaction<'_, '_> {
             return Ok(());
         }
         let places: HashMap<&RecordKey, usize> = keys.iter().enumerate().map(|(n, key)| (key, n)).collect();
-        let (mut groups, mut own) = (Groups::new(), RowsOf::new());
+        let (mut groups, mut copied, mut own) = (Groups::new(), Vec::new(), RowsOf::new());
         let answers = self.readable(&archiving.ask(d, keys)).await?;
         // Whoever is not there any more, or is kept by an archive that cannot take it, was not due after all.
         if answers.len() != keys.len() {
@@ -46,15 +46,21 @@ impl Transaction<'_, '_> {
             let (record, taken) = archiving.read(d, &row).ok_or(Failure::Unsealable)?;
             let place = *places.get(&record).ok_or(Failure::Moved)?;
             for one in taken.ok_or(Failure::Moved)? {
-                groups.entry((one.purpose, one.until)).or_default().push(place);
+                match one.until {
+                    End::Copy(_) => copied.push((place, one)),
+                    _ => groups.entry((one.purpose, one.until)).or_default().push(place),
+                }
             }
             let again = own.insert(place, vec![archiving.own_row(d, &row).ok_or(Failure::Unsealable)?]);
             if again.is_some() {
                 return Err(Failure::Unsealable);
             }
         }
-        let (copied, groups): (Groups, Groups) = groups.into_iter().partition(|((_, end), _)| matches!(end, End::Copy(_)));
-        self.copied(archiving, copied, keys).await?;
+        // What had no copy before the batch is not in it: this is about what has lost it since.
+        let waiting = self.cx.copies.missing(archiving, copied).await;
+        if !waiting.is_empty() {
+            return Err(Failure::Uncopied(waiting.into_iter().map(|place| keys[place].clone()).collect()));
+        }
         if groups.is_empty() {
             return Ok(());
         }
@@ -91,29 +97,6 @@ impl Transaction<'_, '_> {
         }
         self.cx.watch.at(Point::Sealed, &self.asked.action.id).await;
         Ok(())
-    }
-
-    /// Sees the copy of each of these records, or fails with those that have none.
-    async fn copied(&self, archiving: &Archiving, groups: Groups, keys: &[RecordKey]) -> Result<(), Failure> {
-        let mut waiting = BTreeSet::new();
-        let mut wanted: BTreeMap<usize, Vec<(RecordKey, Vec<usize>)>> = BTreeMap::new();
-        for ((purpose, end), records) in groups {
-            match end {
-                End::Copy(Some(link)) => wanted.entry(purpose).or_default().push((link, records)),
-                End::Copy(None) => waiting.extend(records),
-                End::Day(_) | End::Open(_) => {}
-            }
-        }
-        for (purpose, wanted) in wanted {
-            let Keeping::Copy(copy) = &archiving.purposes[purpose].keeping else { continue };
-            let links: Vec<RecordKey> = wanted.iter().map(|(link, _)| link.clone()).collect();
-            let seen = self.cx.copies.seen(copy, &links).await;
-            waiting.extend(wanted.iter().filter(|(link, _)| !seen.contains(link)).flat_map(|(_, records)| records).copied());
-        }
-        if waiting.is_empty() {
-            return Ok(());
-        }
-        Err(Failure::Uncopied(waiting.into_iter().map(|place| keys[place].clone()).collect()))
     }
 
     /// Reads rows; a value that is no text fails those that have it, and nothing else.

@@ -1,13 +1,15 @@
 //! Data sets elsewhere that hold copies of records: a record whose purpose is kept by a copy leaves only after that was seen.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use super::error::EnforceError;
+use crate::plan::archiving::{Archiving, Keeping, Taken};
 use crate::plan::dialect::Dialect;
 use crate::plan::dialect::keys::kind_of;
 use crate::plan::key::RecordKey;
+use crate::plan::open_end::End;
 use crate::plan::resolve::Resolved;
 use crate::plan::schema::{Column, Table};
 use crate::policy::map::{CopyElsewhere, DataMap};
@@ -130,8 +132,28 @@ impl Copies {
         self.0.insert(name, Place { base, unasked: Mutex::new(unasked) });
     }
 
+    /// Those of these records, by their places, that wait for a copy: it was not seen.
+    pub(super) async fn missing(&self, archiving: &Archiving, taken: Vec<(usize, Taken)>) -> BTreeSet<usize> {
+        let mut waiting = BTreeSet::new();
+        let mut wanted: BTreeMap<usize, Vec<(usize, RecordKey)>> = BTreeMap::new();
+        for (place, one) in taken {
+            match one.until {
+                End::Copy(Some(link)) => wanted.entry(one.purpose).or_default().push((place, link)),
+                End::Copy(None) => drop(waiting.insert(place)),
+                End::Day(_) | End::Open(_) => {}
+            }
+        }
+        for (purpose, wanted) in wanted {
+            let Keeping::Copy(copy) = &archiving.purposes[purpose].keeping else { continue };
+            let links: Vec<RecordKey> = wanted.iter().map(|(_, link)| link.clone()).collect();
+            let seen = self.seen(copy, &links).await;
+            waiting.extend(wanted.iter().filter(|(_, link)| !seen.contains(link)).map(|(place, _)| *place));
+        }
+        waiting
+    }
+
     /// Those of these records of which a copy is there, each named by the values of its own columns. None where nobody can be asked.
-    pub(super) async fn seen(&self, copy: &CopyElsewhere, wanted: &[RecordKey]) -> HashSet<RecordKey> {
+    async fn seen(&self, copy: &CopyElsewhere, wanted: &[RecordKey]) -> HashSet<RecordKey> {
         let Some(place) = self.0.get(&copy.of.value) else { return HashSet::new() };
         let Some(base) = place.base.as_ref().filter(|_| place.why().is_none()) else { return HashSet::new() };
         let why = match tokio::time::timeout(PATIENCE, base.ask(copy, wanted)).await {

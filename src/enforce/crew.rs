@@ -21,6 +21,8 @@ use crate::plan::key::RecordKey;
 #[derive(Default)]
 pub(super) struct Queue {
     found: Keys,
+    /// How many more were found that wait for a copy.
+    waiting: u64,
     /// How more are looked for.
     path: Path,
     /// How many of them were taken.
@@ -96,7 +98,7 @@ async fn by_keys(workers: &mut [Worker<'_>], action: &Action, due: u64) -> Resul
     if let Some(first) = workers.first_mut().filter(|w| !w.common.stopping()) {
         if due < first.chunk(action) {
             let found = first.find_all(action).await?;
-            queue.found = first.by_end(action, found).await?;
+            (queue.found, queue.waiting) = first.by_end(action, found).await?;
             queue.ended = true;
             first.common.cx.watch.at(Point::Found, &action.id).await;
         } else {
@@ -112,7 +114,12 @@ pub(super) async fn drain(worker: &mut Worker<'_>, action: &Action, queue: &Mute
     let (mut out, mut missed) = (ActionOutcome::default(), Vec::new());
     let result = async {
         while !worker.common.stopping() && !worker.common.given_up(&out) {
-            let (keys, take) = next(worker, action, &mut *queue.lock().await).await?;
+            let (keys, take) = {
+                let mut queue = queue.lock().await;
+                let next = next(worker, action, &mut queue).await;
+                out.no_copy += std::mem::take(&mut queue.waiting);
+                next?
+            };
             if keys.is_empty() {
                 break;
             }
@@ -140,13 +147,16 @@ pub(super) async fn drain(worker: &mut Worker<'_>, action: &Action, queue: &Mute
 
 /// The next keys for a worker, and how to take them; none when nothing is left.
 async fn next(worker: &mut Worker<'_>, action: &Action, queue: &mut Queue) -> Result<(Vec<RecordKey>, Take), EnforceError> {
-    if queue.taken == queue.found.len() && !queue.ended {
+    // Of those that were found, none may be left to take.
+    while queue.taken == queue.found.len() && !queue.ended && !worker.common.stopping() {
         (queue.found, queue.ended) = worker.find(action, queue.path, queue.after.as_ref()).await?;
         queue.taken = 0;
         worker.common.cx.watch.at(Point::Found, &action.id).await;
         let n = queue.found.len();
         queue.after = if queue.found.is_empty() { None } else { queue.found.part(n - 1..n).pop() };
-        queue.found = worker.by_end(action, std::mem::take(&mut queue.found)).await?;
+        let waiting;
+        (queue.found, waiting) = worker.by_end(action, std::mem::take(&mut queue.found)).await?;
+        queue.waiting += waiting;
         queue.in_order = action.archiving.is_none();
     }
     let keys = queue.take(worker.size);

@@ -77,9 +77,9 @@ impl Keys {
         }
     }
 
-    /// Puts them in another order, by the place that each has now.
+    /// Those at these places, in this order.
     #[must_use]
-    pub fn reordered(self, order: &[usize]) -> Self {
+    pub fn chosen(self, order: &[usize]) -> Self {
         match self {
             Self::Numbers(all) => Self::Numbers(order.iter().map(|at| all[*at]).collect()),
             Self::Any(all) => Self::Any(order.iter().map(|at| all[*at].clone()).collect()),

@@ -1,7 +1,7 @@
 //! What a worker looks up outside its batches: which records are due, how many, and where their keys begin and end. Nothing is locked here; each
 //! batch looks again under its locks.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 
 use chrono::Datelike as _;
@@ -10,7 +10,7 @@ use super::error::EnforceError;
 use super::keys::{Keys, keys_of};
 use super::work::Worker;
 use crate::plan::action::{Action, Path};
-use crate::plan::archiving::Taken;
+use crate::plan::archiving::{Archiving, Taken};
 use crate::plan::gather::gathers;
 use crate::plan::key::RecordKey;
 use crate::plan::open_end::End;
@@ -61,29 +61,33 @@ impl Worker<'_> {
     }
 
     /// Keys of records that go into archives, in the order of the ends that they have there: an object holds records of one end, and the more of them
-    /// the better. Whatever changes until they are locked changes only that.
+    /// the better. Those that wait for a copy are left out and counted: each would end its batch. Whatever changes until they are locked is seen then.
     ///
     /// # Errors
     /// Of the database.
-    pub async fn by_end(&mut self, action: &Action, keys: Keys) -> Result<Keys, EnforceError> {
+    pub async fn by_end(&mut self, action: &Action, keys: Keys) -> Result<(Keys, u64), EnforceError> {
         /// How many records are asked for at once.
         const PAGE: usize = 1_000;
-        let Some(archiving) = action.archiving.as_ref().filter(|_| keys.len() > 1) else { return Ok(keys) };
+        let worth = |archiving: &&Archiving| keys.len() > 1 || archiving.asks_for_copies();
+        let Some(archiving) = action.archiving.as_ref().filter(worth) else { return Ok((keys, 0)) };
         let d = self.common.cx.dialect;
-        let mut order: Vec<(u64, usize)> = Vec::with_capacity(keys.len());
+        let (mut order, mut without) = (Vec::<(u64, usize)>::with_capacity(keys.len()), HashSet::new());
         for from in (0..keys.len()).step_by(PAGE) {
             let page = keys.part(from..(from + PAGE).min(keys.len()));
             let rows = self.look(&archiving.look(d, &page)).await?;
-            let ends: HashMap<RecordKey, u64> = rows
+            let mut taken: HashMap<RecordKey, Vec<Taken>> = rows
                 .iter()
                 .filter_map(|row| archiving.read(d, row))
-                .map(|(key, taken)| (key, fingerprint(&taken.unwrap_or_default())))
+                .map(|(key, taken)| (key, taken.unwrap_or_default()))
                 .collect();
-            order.extend(page.iter().enumerate().map(|(n, key)| (ends.get(key).copied().unwrap_or(0), from + n)));
+            let taken: Vec<Vec<Taken>> = page.iter().map(|key| taken.remove(key).unwrap_or_default()).collect();
+            order.extend(taken.iter().enumerate().map(|(n, taken)| (fingerprint(taken), from + n)));
+            let placed = taken.into_iter().enumerate().flat_map(|(n, all)| all.into_iter().map(move |one| (from + n, one)));
+            without.extend(self.common.cx.copies.missing(archiving, placed.collect()).await);
         }
         order.sort_unstable();
-        let order: Vec<usize> = order.into_iter().map(|(_, at)| at).collect();
-        Ok(keys.reordered(&order))
+        let order: Vec<usize> = order.into_iter().map(|(_, at)| at).filter(|at| !without.contains(at)).collect();
+        Ok((keys.chosen(&order), without.len() as u64))
     }
 
     /// Candidates of an action in key order after a key, and whether these are the last.

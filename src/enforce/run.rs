@@ -17,7 +17,7 @@ use super::fence::{self, Fence};
 use super::frozen::Holds;
 use super::guard::{guard, purpose_stopped};
 use super::leaving::Leaving;
-use super::outcome::{ActionOutcome, RunOutcome, Stopped};
+use super::outcome::{ActionOutcome, FileOutcome, RunOutcome, Stopped};
 use super::prepare::Prepared;
 use super::pseudonym;
 use super::recover;
@@ -119,7 +119,10 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     // What a run before had sealed, and did not get to remove.
     let stores = std::sync::Arc::clone(&files);
     let leaving = Leaving { journal, files: &stores, run: id, source: &name, plan };
-    let mut left = Box::pin(leaving.let_go(&mut session)).await?;
+    let mut left = FileOutcome::default();
+    if scope == Scope::Everything {
+        left = Box::pin(leaving.let_go(&mut session)).await?;
+    }
     // Before anything goes that could say when something ends.
     let dated = destruction.date(&mut session, plan).await?;
     session.done().await?;

@@ -254,6 +254,12 @@ impl Archiving {
         Some((record, Some(all)))
     }
 
+    /// Whether a record may have to wait for its copy.
+    #[must_use]
+    pub fn asks_for_copies(&self) -> bool {
+        self.purposes.iter().any(|p| matches!(p.keeping, Keeping::Copy(_)))
+    }
+
     /// Where the tenant of a record stands among the columns of its root row.
     #[must_use]
     pub fn tenant_column(&self) -> Option<usize> {

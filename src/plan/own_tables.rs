@@ -39,6 +39,9 @@ impl OwnTable {
     /// Those that every source has, in the order in which they are created.
     pub const ALL: [Self; 5] = [Self::Fence, Self::Ledger, Self::Hold, Self::Pending, Self::Leaving];
 
+    /// Columns of the ledger that it has not had from the beginning.
+    pub const LATER: [&'static str; 2] = ["sealed", "files"];
+
     /// The name as SQL of that engine: needs no quoting; qualified by its schema on PostgreSQL, looked up in the
     /// connection's database elsewhere.
     #[must_use]

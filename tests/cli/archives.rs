@@ -5,11 +5,11 @@ use retentiond::plan::schema::Engine;
 use crate::site::Site;
 
 /// A key of nobody, made up for tests.
-const IDENTITY: &str = "AGE-SECRET-KEY-1TQVDDMJAT0830WKJMH95PM6DU4ZKVVP2S7MDCJR6U8P53HP8K6RQMTJ27T\n";
-const RECIPIENT: &str = "age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8";
+pub const IDENTITY: &str = "AGE-SECRET-KEY-1TQVDDMJAT0830WKJMH95PM6DU4ZKVVP2S7MDCJR6U8P53HP8K6RQMTJ27T\n";
+pub const RECIPIENT: &str = "age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8";
 
 /// Customers' identity and wishes are kept as evidence; prospects have no archive.
-const EVIDENCE: &str = r#"
+pub const EVIDENCE: &str = r#"
 [[purpose]]
 id = "evidence"
 title = { fr = "Preuve", en = "Evidence" }
@@ -38,7 +38,7 @@ fn site(engine: Engine) -> Option<Site> {
 }
 
 /// Every file below a folder.
-fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let (mut all, mut left) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(path) = left.pop() {
         match path.is_dir() {

@@ -5,7 +5,9 @@ mod canary;
 mod codes;
 mod core_dump;
 mod demo;
+mod earlier;
 mod hostile;
+mod kills;
 mod life;
 mod orders;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]

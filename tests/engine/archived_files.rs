@@ -5,7 +5,6 @@ use std::future::Future;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Duration;
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use retentiond::archive::{Identities, Plain, open, open_file};
@@ -232,12 +231,15 @@ async fn files_of_archived_rows_are_sealed_beside_them_leave_their_store_and_end
 }
 
 /// Stops for ever at a point, as a process that was killed does.
-struct DeadAt(Point);
+struct DeadAt(Point, tokio::sync::Notify);
 
 impl Watch for DeadAt {
     fn at<'a>(&'a self, point: Point, action: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
         match point == self.0 && action == "contract.delete" {
-            true => Box::pin(std::future::pending()),
+            true => Box::pin(async {
+                self.1.notify_one();
+                std::future::pending().await
+            }),
             false => Box::pin(std::future::ready(())),
         }
     }
@@ -250,8 +252,11 @@ async fn a_run_that_dies_anywhere_leaves_each_file_in_its_store_or_in_the_archiv
             let Some(db) = contracts(engine).await else { continue };
             let mut fixture = fixture(engine, &db).await;
             let rules = crm();
-            let died = tokio::time::timeout(Duration::from_secs(3), fixture.run_with(&rules, unlimited(), &DeadAt(point))).await;
-            assert!(died.is_err(), "it stops at {point:?}");
+            let dead = DeadAt(point, tokio::sync::Notify::new());
+            tokio::select! {
+                _ = fixture.run_with(&rules, unlimited(), &dead) => panic!("it stops at {point:?}"),
+                () = dead.1.notified() => {}
+            }
             // Until all is committed, nothing that an archive takes is out of its store.
             for file in ["scan/2.pdf", "a/21.wav"] {
                 assert!(left(&fixture).contains(&file), "{} at {point:?}", engine.name());

@@ -1,6 +1,6 @@
 //! Records that leave only once their copy was seen in another data set: of the same engine or of another, there, missing, or not to be asked.
 
-use retentiond::enforce::{Copies, CopyBase, RunOutcome, Silent};
+use retentiond::enforce::{Copies, CopyBase, Point, RunOutcome, Silent};
 use retentiond::journal::Event;
 use retentiond::plan::schema::Engine;
 use retentiond::policy::located::Faults;
@@ -9,7 +9,8 @@ use retentiond::policy::{link, read_map, read_policy};
 use retentiond::source::{Source, Target};
 
 use crate::enforcement::{Fixture, Rules, unlimited};
-use crate::scene::{ENGINES, batches_of, consistent, entries, now, read};
+use crate::rows::foreign;
+use crate::scene::{ENGINES, Once, batches_of, consistent, entries, now, number, read};
 use crate::support::{TestDatabase, database};
 
 const MAP: &str = r#"
@@ -173,6 +174,61 @@ async fn said(fixture: &Fixture<'_>) -> Vec<u64> {
     entries(fixture).await.into_iter().filter_map(|e| waits(e.event)).collect()
 }
 
+/// How many batches met a record without a copy.
+async fn given_up(fixture: &Fixture<'_>) -> usize {
+    let all = entries(fixture).await;
+    all.iter().filter(|e| matches!(&e.event, Event::Aborted { code, .. } if code.to_string() == "no_copy")).count()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_that_goes_after_it_was_seen_is_missed_under_the_locks_of_the_batch() {
+    for engine in ENGINES {
+        let Some(db) = portal(engine).await else { continue };
+        let Some(base_db) = base(engine).await else { continue };
+        let (rules, map) = both();
+        let mut fixture = Fixture::new(engine, &db, "portal", now()).await;
+        ask(&mut fixture, &base_db, &map).await;
+        let url = base_db.url.clone();
+        let watch = Once::new(
+            Point::Intended,
+            "request.delete",
+            0,
+            Box::new(move || {
+                let url = url.clone();
+                Box::pin(async move { assert_eq!(foreign(engine, &url, "DELETE FROM paper WHERE number = 1").await, Ok(1)) })
+            }),
+        );
+        let outcome = fixture.run_with(&rules, unlimited(), &watch).await.unwrap();
+        assert!(watch.happened());
+        assert_eq!(left(&fixture).await, ["one", "two", "three", "four", "five", "six", ""], "{}", engine.name());
+        assert_eq!(outcome.actions.iter().map(|a| a.no_copy).sum::<u64>(), 6);
+        assert_eq!(given_up(&fixture).await, 1);
+        consistent(&fixture).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_records_that_all_wait_hide_none_behind_them() {
+    for engine in ENGINES {
+        let Some(db) = portal(engine).await else { continue };
+        let Some(base_db) = base(engine).await else { continue };
+        for n in 100..135 {
+            db.run_sql(&format!("INSERT INTO request VALUES ({n}, 3, 'x', '2020-01-01', 'many')")).await;
+        }
+        base_db.run_sql("INSERT INTO paper VALUES (134, 3, 'x', '2020-01-01', 'many')").await;
+        let (rules, map) = both();
+        let mut fixture = Fixture::new(engine, &db, "portal", now()).await;
+        ask(&mut fixture, &base_db, &map).await;
+        let mut settings = unlimited();
+        settings.chunk = 1;
+        let outcome = fixture.run_with(&rules, settings, &Silent).await.unwrap();
+        assert_eq!(number(&fixture, "FROM request WHERE body = 'many'").await, 34, "{}", engine.name());
+        assert_eq!(outcome.actions.iter().map(|a| (a.changed, a.no_copy)).collect::<Vec<_>>(), [(3, 39)], "{}", engine.name());
+        assert_eq!((said(&fixture).await, given_up(&fixture).await), (vec![39], 0));
+        consistent(&fixture).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_record_leaves_once_its_copy_was_seen_and_not_before() {
     for engine in ENGINES {
@@ -188,6 +244,7 @@ async fn a_record_leaves_once_its_copy_was_seen_and_not_before() {
             let action = &outcome.actions.iter().find(|a| a.action == "request.delete").unwrap();
             assert_eq!((action.changed, action.no_copy, action.due_after), (2, 5, 5), "{about}");
             assert_eq!(said(&fixture).await, [5], "{about}");
+            assert_eq!(given_up(&fixture).await, 0, "they were left out before any batch: {about}");
 
             base_db.run_sql("UPDATE paper SET number = 2 WHERE number = 22").await;
             run(&fixture, &rules, batch).await;

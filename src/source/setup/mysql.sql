@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_ledger (
     KEY retentiond_ledger_source_seq (source, seq)
 ) ENGINE = InnoDB;
 
--- The orders: holds, restrictions, objections, erasures, instructions. Dates are texts, YYYY-MM-DD.
+{{later_columns}}-- The orders: holds, restrictions, objections, erasures, instructions. Dates are texts, YYYY-MM-DD.
 CREATE TABLE IF NOT EXISTS {{database}}.retentiond_hold (
     order_id   varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     source     varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,

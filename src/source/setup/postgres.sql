@@ -42,6 +42,10 @@ CREATE TABLE IF NOT EXISTS retentiond.ledger (
     log_root    text COLLATE "C" NOT NULL,
     applied_at  text COLLATE "C" NOT NULL
 );
+-- What an earlier version did not have.
+ALTER TABLE retentiond.ledger
+    ADD COLUMN IF NOT EXISTS sealed text COLLATE "C" NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS files text COLLATE "C" NOT NULL DEFAULT '[]';
 CREATE INDEX IF NOT EXISTS ledger_source_seq ON retentiond.ledger (source, seq);
 
 -- The orders: holds, restrictions, objections, erasures, instructions. Dates are texts, YYYY-MM-DD.
