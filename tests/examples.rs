@@ -16,7 +16,7 @@ use retentiond::policy::purpose::Policy;
 use retentiond::policy::{link, read_map, read_policy};
 use sqlx::{Connection as _, Row as _, SqliteConnection};
 
-const ORGANISATIONS: [&str; 6] = ["bsoft", "capassurances", "generic", "secufor", "seveane", "sofraco"];
+const ORGANISATIONS: [&str; 7] = ["bsoft", "bsoft-customers", "capassurances", "generic", "secufor", "seveane", "sofraco"];
 
 fn file(organisation: &str, name: &str) -> String {
     let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("config/examples").join(organisation).join(name);

@@ -40,7 +40,7 @@ fn statements(plan: &Plan) -> String {
 
 async fn all(engine: Engine, schema: &str) {
     let now = Utc.with_ymd_and_hms(2026, 11, 22, 8, 0, 0).unwrap();
-    for organisation in ["sofraco", "secufor", "bsoft", "seveane", "capassurances", "generic"] {
+    for organisation in ["sofraco", "secufor", "bsoft", "bsoft-customers", "seveane", "capassurances", "generic"] {
         let Some(db) = database(engine).await else { return };
         db.run_sql(&shipped(organisation, schema)).await;
         let rules = rules(&shipped(organisation, "map.toml"), &[&shipped(organisation, "policy.toml")]);

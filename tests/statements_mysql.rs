@@ -18,7 +18,7 @@ use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::plan::schema::{Column, Engine, TableName};
 use support::database;
 
-const ORGANISATIONS: [&str; 6] = ["sofraco", "secufor", "bsoft", "seveane", "capassurances", "generic"];
+const ORGANISATIONS: [&str; 7] = ["sofraco", "secufor", "bsoft", "bsoft-customers", "seveane", "capassurances", "generic"];
 
 fn shipped(organisation: &str, file: &str) -> String {
     std::fs::read_to_string(format!("{}/config/examples/{organisation}/{file}", env!("CARGO_MANIFEST_DIR"))).unwrap()

@@ -3,6 +3,7 @@
 mod adopt;
 mod archive;
 mod ceiling;
+mod certificate;
 mod check;
 mod context;
 mod core_dump;
@@ -22,6 +23,7 @@ mod plan;
 mod progress;
 mod schema;
 mod setup;
+mod subject;
 mod table;
 mod tenants;
 mod words;
@@ -90,6 +92,8 @@ enum Command {
     Order(order::Args),
     /// Accept a database that was cloned, moved or restored, or belonged to another enforcer.
     Adopt(adopt::Args),
+    /// Certify that nothing personal of a source is left: what was done, when and under which orders, signed by the journal's key.
+    Certificate(certificate::Args),
     /// What lies in intermediate archives: list, find, export, restore, verify.
     Archive(archive::Args),
     /// Read, export, verify and prove the journal.
@@ -164,6 +168,7 @@ async fn carry_out(cx: &context::Cx, command: Command) -> Result<Exit, Failure> 
         Command::Enforce(args) => enforce::run(cx, args).await,
         Command::Order(args) => order::run(cx, args).await,
         Command::Adopt(args) => adopt::run(cx, args).await,
+        Command::Certificate(args) => certificate::run(cx, args).await,
         Command::Archive(args) => archive::run(cx, args).await,
         Command::Journal(args) => journal::run(cx, args).await,
         Command::Locate(args) => locate::run(cx, args).await,

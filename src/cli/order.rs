@@ -8,9 +8,11 @@ use super::context::Cx;
 use super::exit::{Exit, Failure};
 use super::key::{refused, typed_key};
 use super::output;
+use super::subject::{self, Person};
 use super::table::Table;
+use crate::config::Workspace;
 use crate::enforce::orders::{self, NewOrder, Target};
-use crate::journal::{Id128, OrderReason, Reader, Reference};
+use crate::journal::{Id128, Name, OrderReason, Reader, Reference};
 use crate::plan::resolve::Resolved;
 use crate::policy::purpose::OrderKind;
 use crate::policy::reader::shown;
@@ -47,14 +49,20 @@ enum What {
 #[derive(Debug, clap::Args)]
 struct Place {
     /// The data set, `source.data_set`.
-    #[arg(long)]
-    data: String,
+    #[arg(long, required_unless_present = "subject")]
+    data: Option<String>,
     /// The record's key; once for each column of it.
-    #[arg(long, required_unless_present = "tenant", conflicts_with = "tenant", allow_hyphen_values = true)]
+    #[arg(long, required_unless_present_any = ["tenant", "subject"], conflicts_with = "tenant", allow_hyphen_values = true)]
     key: Vec<String>,
     /// All records of this tenant.
     #[arg(long)]
     tenant: Option<String>,
+    /// A person, in all data sets of all sources whose map names this subject.
+    #[arg(long, requires = "id", conflicts_with_all = ["data", "key", "tenant"])]
+    subject: Option<String>,
+    /// The person's identifier.
+    #[arg(long, requires = "subject", allow_hyphen_values = true)]
+    id: Option<String>,
     /// The last day on which it holds; without it, until it is lifted.
     #[arg(long)]
     until: Option<NaiveDate>,
@@ -63,7 +71,7 @@ struct Place {
 }
 
 #[derive(Debug, clap::Args)]
-struct Why {
+pub(super) struct Why {
     /// Who; one of the settings' `actors`.
     #[arg(long)]
     actor: String,
@@ -75,14 +83,30 @@ struct Why {
     reference: String,
 }
 
+impl Why {
+    /// Who, why, and the file outside, as the journal has them.
+    pub(super) fn read(&self, cx: &Cx, workspace: &Workspace) -> Result<(Name, OrderReason, Reference), Failure> {
+        Ok((cx.actor(workspace, &self.actor)?, reason(&self.reason)?, Reference::parse(&self.reference)?))
+    }
+}
+
 #[derive(Debug, clap::Args)]
 struct Lift {
     /// The source.
-    #[arg(long)]
-    source: String,
+    #[arg(long, required_unless_present = "subject")]
+    source: Option<String>,
     /// The order's id.
-    #[arg(long)]
-    order: String,
+    #[arg(long, required_unless_present = "subject")]
+    order: Option<String>,
+    /// Instead of one order: all those on a person, in all sources, that were placed under one reference.
+    #[arg(long, requires = "id", requires = "placed_under", conflicts_with_all = ["source", "order"])]
+    subject: Option<String>,
+    /// The person's identifier.
+    #[arg(long, requires = "subject", allow_hyphen_values = true)]
+    id: Option<String>,
+    /// The reference under which the orders were placed.
+    #[arg(long, requires = "subject")]
+    placed_under: Option<String>,
     /// Whether the person was informed before a restriction is lifted (Art. 18(3)).
     #[arg(long)]
     person_informed: Option<bool>,
@@ -112,13 +136,16 @@ fn reason(text: &str) -> Result<OrderReason, Failure> {
 
 async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
-    let (rules, data) = cx.data_set(&workspace, &args.data)?;
-    let actor = cx.actor(&workspace, &args.why.actor)?;
-    let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
     let today = cx.clock.now().date_naive();
     if let Some(until) = args.until.filter(|until| *until < today) {
         return Err(Failure::new(Exit::Usage, format!("{until} is past: an order that ends before it begins holds nothing")));
     }
+    if let (Some(subject), Some(id)) = (&args.subject, &args.id) {
+        return subject::place(cx, &workspace, Person { subject, id }, kind, args.until, &args.why).await;
+    }
+    let name = args.data.unwrap_or_default();
+    let (rules, data) = cx.data_set(&workspace, &name)?;
+    let (actor, reason, reference) = args.why.read(cx, &workspace)?;
     let id = rules.map.source.value.clone();
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect(&workspace, &id).await?;
@@ -132,7 +159,7 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
         Some(tenant) => Target::Tenant(tenant),
         None => Target::Record(typed_key(&resolved, data, &args.key)?),
     };
-    let order = NewOrder { kind, target, actor, reason, reference, until: args.until };
+    let order = NewOrder { kind, target, actor, reason, reference, until: args.until, once: false };
     let placed = orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today)
         .await
         .map_err(|e| refused(e, &resolved, data))?;
@@ -154,44 +181,43 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
                 0 => String::new(),
                 n => format!(" {n} of the same kind stood there already: lifting one leaves the others."),
             };
-            output::line(format!("Order {}: {} on {}.{follows}{others}", placed.order, kind.word(), args.data))?;
+            output::line(format!("Order {}: {} on {}.{follows}{others}", placed.order, kind.word(), name))?;
         }
     }
     state.close().await;
     Ok(Exit::Ok)
 }
 
+/// What to say to somebody who lifts a restriction in silence.
+pub(super) fn uninformed() -> Failure {
+    Failure::new(
+        Exit::Usage,
+        "before a restriction is lifted the person must be informed (Art. 18(3) GDPR): say `--person-informed true` or `false`",
+    )
+}
+
 async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
-    let actor = cx.actor(&workspace, &args.why.actor)?;
-    let (reason, reference) = (reason(&args.why.reason)?, Reference::parse(&args.why.reference)?);
-    let order = Id128::parse(&args.order)?;
-    cx.sources(&workspace, Some(&args.source))?;
-    let (state, journal) = cx.state(&workspace).await?;
-    let source = cx.connect(&workspace, &args.source).await?;
-    let standing = orders::list(&source, &args.source).await?.into_iter().find(|o| o.order == args.order);
-    if standing.as_ref().is_some_and(|o| o.kind == "restriction") && args.person_informed.is_none() {
-        return Err(Failure::new(
-            Exit::Usage,
-            "before a restriction is lifted the person must be informed (Art. 18(3) GDPR): say `--person-informed true` or `false`",
-        ));
+    if let (Some(subject), Some(id), Some(under)) = (&args.subject, &args.id, &args.placed_under) {
+        let under = Reference::parse(under)?;
+        return subject::lift(cx, &workspace, Person { subject, id }, &under, args.person_informed, &args.why).await;
     }
-    orders::lift(
-        &source,
-        &journal,
-        &args.source,
-        order,
-        actor,
-        reason,
-        reference,
-        args.person_informed,
-        cx.clock.now().date_naive(),
-    )
-    .await?;
+    let (actor, reason, reference) = args.why.read(cx, &workspace)?;
+    let (id, typed) = (args.source.unwrap_or_default(), args.order.unwrap_or_default());
+    let order = Id128::parse(&typed)?;
+    cx.sources(&workspace, Some(&id))?;
+    let (state, journal) = cx.state(&workspace).await?;
+    let source = cx.connect(&workspace, &id).await?;
+    let standing = orders::list(&source, &id).await?.into_iter().find(|o| o.order == typed);
+    if standing.as_ref().is_some_and(|o| o.kind == "restriction") && args.person_informed.is_none() {
+        return Err(uninformed());
+    }
+    orders::lift(&source, &journal, &id, order, actor, reason, reference, args.person_informed, cx.clock.now().date_naive())
+        .await?;
     source.close().await;
     match cx.format {
-        Format::Json => output::json(&serde_json::json!({ "order": args.order, "lifted": true }))?,
-        Format::Text => output::line(format!("Order {} is lifted; the next run decides anew.", args.order))?,
+        Format::Json => output::json(&serde_json::json!({ "order": typed, "lifted": true }))?,
+        Format::Text => output::line(format!("Order {typed} is lifted; the next run decides anew."))?,
     }
     state.close().await;
     Ok(Exit::Ok)

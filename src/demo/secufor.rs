@@ -7,6 +7,9 @@ use super::random::Random;
 
 const PRODUCTS: [&str; 4] = ["COFFRE", "ALARME", "COMPTE", "PARE-FEU"];
 
+/// Customers of the hosted service.
+const TENANTS: [&str; 3] = ["courtage-armor", "mutuelle-du-nord", "cabinet-lise"];
+
 /// The orders that card payments name.
 pub(super) fn reference_rows() -> Vec<Insert> {
     (1..=50)
@@ -30,6 +33,7 @@ pub(super) fn record(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> 
         83..=85 => vec![call_recording(random, dates, n)],
         86..=88 => vec![call_analysis(random, dates, n)],
         89..=95 => vec![review(random, dates, n)],
+        96 => hosted(random, dates, n),
         _ => vec![rights_request(random, dates, n)],
     }
 }
@@ -220,6 +224,35 @@ fn call_analysis(random: &mut Random, dates: &Dates, n: i64) -> Insert {
         summary = names::note(random),
         scores = format!("{{\"politeness\": {}}}", random.below(6)),
     )
+}
+
+/// What a customer keeps in the hosted service: a contact with its messages, and a sign-in of the customer's staff.
+fn hosted(random: &mut Random, dates: &Dates, n: i64) -> Vec<Insert> {
+    let (contact, user) = (Person::new(random, "hosted", n), Person::new(random, "staff", n));
+    let tenant = random.pick(&TENANTS);
+    let mut rows = vec![row!("hosted_contact";
+        id = n,
+        tenant_code = tenant,
+        full_name = contact.full(),
+        email = random.sometimes(90, contact.email),
+        imported_on = dates.within(random, 2_500),
+    )];
+    for k in 0..random.below(3) {
+        rows.push(row!("hosted_message";
+            id = n * 10 + k,
+            contact_id = n,
+            sent_at = dates.instant_within(random, 2_000),
+            body = names::note(random),
+        ));
+    }
+    rows.push(row!("hosted_login";
+        id = n,
+        tenant_code = tenant,
+        user_name = user.full(),
+        ip_address = names::ip(random),
+        logged_at = dates.instant_within(random, 900),
+    ));
+    rows
 }
 
 fn review(random: &mut Random, dates: &Dates, n: i64) -> Insert {

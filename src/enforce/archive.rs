@@ -7,7 +7,7 @@ use sha2::{Digest as _, Sha256};
 use super::batch::{Failure, Transaction, macs};
 use super::error::EnforceError;
 use super::files::OUTSIDE;
-use super::orders::tenant_key;
+use super::orders::{subject_key, tenant_key};
 use super::watch::Point;
 use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, WITH_FILES, file_name, object_name};
 use crate::files::FilePath;
@@ -145,7 +145,10 @@ impl Transaction<'_, '_> {
         to.store.put(&name, bytes, until.day()).await.map_err(EnforceError::from)?;
         to.store.check(&name, &sha256).await.map_err(EnforceError::from)?;
         let taken: Vec<RecordKey> = records.iter().map(|n| keys[*n].clone()).collect();
-        let root = tables.first().into_iter().flat_map(|rows| records.iter().filter_map(|n| rows.get(n))).flatten();
+        let root: Vec<_> =
+            tables.first().into_iter().flat_map(|rows| records.iter().filter_map(|n| rows.get(n))).flatten().collect();
+        let tenants = root.iter().filter_map(|cells| Some(tenant_key(&archiving.tenant(cells)?))).collect();
+        let subjects = root.iter().flat_map(|cells| archiving.subjects(cells)).map(|(who, id)| subject_key(who, &id)).collect();
         Ok(Sealed {
             source: self.cx.source.clone(),
             data_set: Name::parse(data_set).map_err(EnforceError::from)?,
@@ -157,7 +160,8 @@ impl Transaction<'_, '_> {
             bytes: size,
             rows,
             macs: macs(self.cx, data_set, &taken)?,
-            tenants: self.tenants(archiving, data_set, root)?,
+            tenants: self.macs_of(MacOf::Tenant, data_set, tenants)?,
+            subjects: self.macs_of(MacOf::Subject, data_set, subjects)?,
             files: files.sealed,
         })
     }
@@ -180,14 +184,12 @@ impl Transaction<'_, '_> {
         }
     }
 
-    /// The tenants of these root rows, each once.
-    fn tenants<'r>(&self, of: &Archiving, data_set: &str, rows: impl Iterator<Item = &'r Vec<Cell>>) -> Result<Macs, Failure> {
-        let Some(at) = of.tenant_column() else { return Ok(Macs::default()) };
-        let values: std::collections::BTreeSet<String> = rows.filter_map(|cells| of.tenant(cells.get(at)?)).collect();
+    /// The keyed names of tenants or persons, each once.
+    fn macs_of(&self, of: MacOf, data_set: &str, keys: BTreeSet<RecordKey>) -> Result<Macs, Failure> {
         let name = Name::parse(data_set).map_err(EnforceError::from)?;
         let cx = self.cx;
-        let mac = |value: String| cx.journal.mac_keys().mac_of(MacOf::Tenant, cx.key_id, &cx.source, &name, &tenant_key(&value));
-        let all: Option<Vec<Mac>> = values.into_iter().map(mac).collect();
+        let all: Option<Vec<Mac>> =
+            keys.iter().map(|key| cx.journal.mac_keys().mac_of(of, cx.key_id, &cx.source, &name, key)).collect();
         let missing = || Failure::Fatal(EnforceError::Journal(JournalError::MissingMacKey(cx.key_id)));
         Ok(all.ok_or_else(missing)?.into_iter().collect())
     }

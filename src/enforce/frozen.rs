@@ -6,11 +6,13 @@ use chrono::NaiveDate;
 
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
-use super::orders::tenant_key;
+use super::orders::{subject_key, tenant_key};
+use super::subjects::text_of;
 use crate::journal::{Journal, KeyId, Mac, MacOf, Name, Sealed};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
 use crate::plan::schema::Column;
+use crate::plan::subject::SubjectAt;
 use crate::source::{Session, Source};
 
 /// What holds and restrictions of a source cover.
@@ -18,6 +20,7 @@ use crate::source::{Session, Source};
 pub(super) struct Frozen {
     records: Vec<(String, RecordKey)>,
     tenants: Vec<(String, String)>,
+    subjects: Vec<(String, RecordKey)>,
     /// Data sets of which an order covers something that cannot be named: nothing of theirs is destroyed.
     whole: BTreeSet<String>,
 }
@@ -29,7 +32,7 @@ impl Frozen {
     /// Of the database.
     pub async fn read(
         session: &mut Session,
-        keys: &BTreeMap<String, Vec<Column>>,
+        (keys, subjects): (&BTreeMap<String, Vec<Column>>, &[SubjectAt]),
         source: &str,
         today: NaiveDate,
     ) -> Result<Self, EnforceError> {
@@ -40,6 +43,14 @@ impl Frozen {
             let (data_set, scope, target) = (text(0), text(1), text(2));
             if scope == "tenant" {
                 all.tenants.push((data_set.to_owned(), target.to_owned()));
+                continue;
+            }
+            if scope == "subject" {
+                let mut at = subjects.iter().filter(|at| at.data_set == data_set);
+                match at.find_map(|at| Some(subject_key(&at.subject, text_of(&at.person(d, target)?)))) {
+                    Some(person) => all.subjects.push((data_set.to_owned(), person)),
+                    None => drop(all.whole.insert(data_set.to_owned())),
+                }
                 continue;
             }
             match keys.get(data_set).and_then(|columns| d.key_of_target(columns, target)) {
@@ -54,7 +65,7 @@ impl Frozen {
 
     /// Whether no such order stands.
     pub fn is_empty(&self) -> bool {
-        self.records.is_empty() && self.tenants.is_empty() && self.whole.is_empty()
+        self.records.is_empty() && self.tenants.is_empty() && self.subjects.is_empty() && self.whole.is_empty()
     }
 
     /// Whether one of them covers a record of this object, whose MACs are under this key.
@@ -68,9 +79,12 @@ impl Frozen {
         let reaches = |macs: &crate::journal::Macs, mac: Option<Mac>| mac.is_none_or(|mac| macs.contains(mac));
         let mut records = self.records.iter().filter(|(d, _)| d == data_set.as_str());
         let mut tenants = self.tenants.iter().filter(|(d, _)| d == data_set.as_str());
+        let mut subjects = self.subjects.iter().filter(|(d, _)| d == data_set.as_str());
         records.any(|(_, key)| reaches(&object.macs, of(MacOf::Record, key)))
             // Where no tenant could be read, nobody can say that it is another one.
             || tenants.any(|(_, value)| object.tenants.is_empty() || reaches(&object.tenants, of(MacOf::Tenant, &tenant_key(value))))
+            // The same of persons.
+            || subjects.any(|(_, person)| object.subjects.is_empty() || reaches(&object.subjects, of(MacOf::Subject, person)))
     }
 }
 
@@ -82,6 +96,8 @@ pub(super) struct Holds<'h> {
     pub fence: &'h Fence,
     /// The key columns of each root data set.
     pub keys: &'h BTreeMap<String, Vec<Column>>,
+    /// The columns that identify persons.
+    pub subjects: &'h [SubjectAt],
     /// The day.
     pub today: NaiveDate,
 }
@@ -99,7 +115,7 @@ impl Holds<'_> {
         begin.push(&lock);
         let answer = session.script(&begin).await?.pop().map(|a| a.rows).unwrap_or_default();
         check_slot(&answer, self.fence)?;
-        let frozen = Frozen::read(&mut session, self.keys, &self.fence.source, self.today).await?;
+        let frozen = Frozen::read(&mut session, (self.keys, self.subjects), &self.fence.source, self.today).await?;
         Ok((session, frozen))
     }
 }

@@ -9,8 +9,9 @@ use super::error::EnforceError;
 use super::keys::keys_of;
 use super::prepare::Prepared;
 pub use super::restore::restore;
+use super::subjects::{spelled_person, subject_at, text_of};
 use crate::journal::{
-    Append, Day, Event, Id128, Journal, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reader, Reference,
+    Append, Day, Event, Id128, Journal, KeyId, Mac, MacOf, Name, OrderKind as Kind, OrderReason, OrderScope, Reader, Reference,
 };
 use crate::plan::action::ROW;
 use crate::plan::dialect::Dialect;
@@ -29,6 +30,8 @@ pub enum Target {
     Record(RecordKey),
     /// Everything whose tenant column has this value.
     Tenant(String),
+    /// Everything about one person: what the identifier is called in the map, and the identifier.
+    Subject(String, RecordKey),
 }
 
 /// An order to be placed.
@@ -46,6 +49,8 @@ pub struct NewOrder {
     pub reference: Reference,
     /// Its last day.
     pub until: Option<NaiveDate>,
+    /// Nothing is placed where an order of this kind stands on the same target already under the same reference.
+    pub once: bool,
 }
 
 /// An order that was placed.
@@ -57,6 +62,8 @@ pub struct Placed {
     pub data_set: Name,
     /// How many orders of the same kind stood on the same target already: lifting this one leaves those.
     pub others: usize,
+    /// Whether this one stood there already, and nothing was placed.
+    pub stood: bool,
 }
 
 /// An order as it stands in the customer's database.
@@ -68,7 +75,7 @@ pub struct Standing {
     pub data_set: String,
     /// What it demands.
     pub kind: String,
-    /// `record` or `tenant`.
+    /// `record`, `tenant` or `subject`.
     pub scope: String,
     /// When it was placed.
     pub placed_on: String,
@@ -90,6 +97,12 @@ fn kind_word(kind: OrderKind) -> Kind {
 
 pub(super) fn tenant_key(value: &str) -> RecordKey {
     RecordKey(vec![KeyPart { kind: KeyKind::Text, text: value.to_owned() }])
+}
+
+/// A person as orders and archives name them: by the word and the identifier as the database spells it.
+pub(super) fn subject_key(subject: &str, identifier: &str) -> RecordKey {
+    let part = |text: &str| KeyPart { kind: KeyKind::Text, text: text.to_owned() };
+    RecordKey(vec![part(subject), part(identifier)])
 }
 
 /// Places an order: journalled first, so that no order stands that the journal does not know, then written under all fence slots, so that no
@@ -125,13 +138,19 @@ pub async fn place(
                 Target::Record(key)
             }
         },
-        tenant => tenant,
+        Target::Subject(subject, typed) => {
+            let at = subject_at(prepared, root, &subject)?;
+            let spelled = spelled_person(&mut session, at, &typed).await?;
+            Target::Subject(subject, spelled)
+        }
+        tenant @ Target::Tenant(_) => tenant,
     };
     let id = Id128::random()?;
     let key_id = journal.current_mac_key().await?;
     let (of, scope, key) = match &target {
         Target::Record(key) => (MacOf::Record, OrderScope::Record, key.clone()),
         Target::Tenant(value) => (MacOf::Tenant, OrderScope::Tenant, tenant_key(value)),
+        Target::Subject(subject, person) => (MacOf::Subject, OrderScope::Subject, subject_key(subject, text_of(person))),
     };
     let mac = journal
         .mac_keys()
@@ -139,9 +158,16 @@ pub async fn place(
         .ok_or(EnforceError::Journal(crate::journal::JournalError::MissingMacKey(key_id)))?;
     let mut others = 0;
     for entry in journal.reader().open_orders().await? {
-        let Event::OrderPlaced { source, order_kind, key_id, mac, .. } = entry.event else { continue };
+        let Event::OrderPlaced { order: stands, source, order_kind, key_id, mac, reference, .. } = entry.event else { continue };
         let same = source == name && order_kind == kind_word(order.kind);
-        others += usize::from(same && journal.mac_keys().mac_of(of, key_id, &name, &data_set, &key) == Some(mac));
+        if !same || journal.mac_keys().mac_of(of, key_id, &name, &data_set, &key) != Some(mac) {
+            continue;
+        }
+        if order.once && reference == order.reference {
+            session.done().await?;
+            return Ok(Placed { order: stands, data_set, others, stood: true });
+        }
+        others += 1;
     }
     journal
         .append(Event::OrderPlaced {
@@ -167,10 +193,10 @@ pub async fn place(
         placed_on: today.to_string(),
         until: order.until.map(|d| d.to_string()),
     };
-    match insert(&mut session, resolved, root, &row, &target, archived).await {
+    match insert(&mut session, (prepared, resolved), root, &row, &target, archived).await {
         Ok(()) => {
             session.done().await?;
-            Ok(Placed { order: id, data_set, others })
+            Ok(Placed { order: id, data_set, others, stood: false })
         }
         Err(e) => {
             session.discard().await;
@@ -190,7 +216,7 @@ pub async fn place(
 
 async fn insert(
     session: &mut Session,
-    resolved: &Resolved<'_>,
+    (prepared, resolved): (&Prepared, &Resolved<'_>),
     data: &DataSet,
     row: &OrderRow,
     target: &Target,
@@ -201,6 +227,10 @@ async fn insert(
     let table = resolved.table(data).ok_or(EnforceError::Unknown("table"))?;
     let sql = match target {
         Target::Tenant(value) => d.insert_order(row, &d.text(value), None),
+        Target::Subject(subject, person) => {
+            let (target, from) = subject_at(prepared, data, subject)?.target(d, person);
+            d.insert_order(row, &target, Some(&from))
+        }
         Target::Record(record) if archived => {
             let from = format!("FROM {}", d.as_row(&key, record));
             d.insert_order(row, &d.target_text(ROW, &key), Some(&from))
@@ -283,6 +313,18 @@ async fn read_keys(
         session.rows("COMMIT").await?;
     }
     Ok(keys_of(d, &resolved.key_columns(of), &rows)?.into_iter().next())
+}
+
+/// Whether an order, as the journal names its target, stands on a person or on one of these records that are about them.
+#[must_use]
+pub fn is_on(
+    journal: &Journal,
+    (source, data_set, key_id, mac): (&Name, &Name, KeyId, Mac),
+    (subject, person): (&str, &RecordKey),
+    records: &[RecordKey],
+) -> bool {
+    let named = |of: MacOf, key: &RecordKey| journal.mac_keys().mac_of(of, key_id, source, data_set, key) == Some(mac);
+    named(MacOf::Subject, &subject_key(subject, text_of(person))) || records.iter().any(|key| named(MacOf::Record, key))
 }
 
 /// Lifts an order.

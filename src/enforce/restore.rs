@@ -2,21 +2,23 @@
 
 use super::error::EnforceError;
 use super::keys::keys_of;
-use super::orders::tenant_key;
+use super::orders::{subject_key, tenant_key};
 use super::prepare::Prepared;
+use super::subjects::text_of;
 use crate::journal::{Event, Id128, Journal, MacOf, Name, OrderScope};
 use crate::plan::action::{Action, ROW};
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
 use crate::plan::lookup::{keys_after, tenants};
 use crate::plan::own_statements::OrderRow;
+use crate::plan::subject::SubjectAt;
 use crate::source::Session;
 
 /// How many keys are read at once.
 const PAGE: u64 = 10_000;
 
 /// Puts back the orders that the journal has and the database lost (a restored backup), and lifts again those that the journal has lifted, before
-/// anything is enforced: every record's key, every tenant is read and its MAC compared. Orders that the journal never knew are left alone. Returns
+/// anything is enforced: every record's key, every tenant, every person is read and its MAC compared. Orders that the journal never knew are left alone. Returns
 /// how many were put back.
 ///
 /// # Errors
@@ -69,7 +71,11 @@ pub async fn restore(session: &mut Session, journal: &Journal, source: &Name, pr
                 let value = values.find(|v| named(MacOf::Tenant, &tenant_key(v))).ok_or(EnforceError::OrderUnmatched)?;
                 d.insert_order(&row, &d.text(&value), None)
             }
-            OrderScope::Subject => return Err(EnforceError::OrderUnmatched),
+            OrderScope::Subject => {
+                let (at, person) = person(session, d, prepared, data_set.as_str(), &|k| named(MacOf::Subject, k)).await?;
+                let (target, from) = at.target(d, &person);
+                d.insert_order(&row, &target, Some(&from))
+            }
         };
         under_the_slots(session, d, source, &sql).await?;
         restored += 1;
@@ -97,6 +103,24 @@ async fn under_the_slots(session: &mut Session, d: Dialect, source: &Name, sql: 
     statements.extend([lock.as_str(), sql, d.commit()]);
     session.script(&statements).await?;
     Ok(())
+}
+
+/// The person whom somebody means, and the column that identifies them.
+async fn person<'p>(
+    session: &mut Session,
+    d: Dialect,
+    prepared: &'p Prepared,
+    data_set: &str,
+    meant: &(dyn Fn(&RecordKey) -> bool + Sync),
+) -> Result<(&'p SubjectAt, RecordKey), EnforceError> {
+    for at in prepared.plan.subjects.iter().filter(|at| at.data_set == data_set) {
+        let rows = session.rows(&at.everybody(d)).await?;
+        let all = keys_of(d, std::slice::from_ref(&at.column), &rows)?;
+        if let Some(person) = all.into_iter().find(|k| meant(&subject_key(&at.subject, text_of(k)))) {
+            return Ok((at, person));
+        }
+    }
+    Err(EnforceError::OrderUnmatched)
 }
 
 /// The key of the record that somebody means.

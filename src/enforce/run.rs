@@ -130,7 +130,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     journal.append(Append::new().events(entries::due(id, &name, Phase::Before, &before)?)).await?;
     destruction.census(Phase::Before).await?;
     // First of all: what the source has to say, and how long that takes, is no reason to keep what has ended.
-    let holds = Holds { source, fence: &fence, keys: &prepared.keys, today: plan.today };
+    let holds = Holds { source, fence: &fence, keys: &prepared.keys, subjects: &plan.subjects, today: plan.today };
     let mut archived = destruction.enforce(&holds, settings.ceilings).await?;
     for out in &mut archived {
         let place = (out.archive.clone(), out.data_set.clone(), out.purpose.clone());

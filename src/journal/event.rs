@@ -465,6 +465,13 @@ pub enum Event {
         /// Who.
         actor: Name,
     },
+    /// A certificate was issued that no personal value is left in a source.
+    CertificateIssued {
+        /// The source.
+        source: Name,
+        /// The hash of what it says.
+        certificate: Hash,
+    },
 }
 
 impl Event {
@@ -500,6 +507,7 @@ impl Event {
             Self::OrderPlaced { .. } => "order_placed",
             Self::OrderLifted { .. } => "order_lifted",
             Self::JournalRecovered { .. } => "journal_recovered",
+            Self::CertificateIssued { .. } => "certificate_issued",
         }
     }
 }
@@ -511,7 +519,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     /// One example of each kind with every optional field: `H` stands for a hash, `I` for an id or a MAC.
-    const EXAMPLES: [&str; 30] = [
+    const EXAMPLES: [&str; 31] = [
         r#"log_created","origin":"retentiond/x","key":"V","version":"0.1.0""#,
         r#"signing_key_rotated","key":"V""#,
         r#"mac_key_created","key_id":"2026-11""#,
@@ -542,6 +550,7 @@ mod tests {
         r#"order_placed","order":"I","source":"s","order_kind":"hold","scope":"record","data_set":"d","key_id":"2026-11","mac":"I","actor":"a","reason":"litigation","reference":"A/1","until":"2027-01-01""#,
         r#"order_lifted","order":"I","actor":"a","reason":"reason_ended","reference":"A/2","person_informed":true"#,
         r#"journal_recovered","source":"s","ledger_size":12,"actor":"a""#,
+        r#"certificate_issued","source":"s","certificate":"H""#,
     ];
 
     #[test]

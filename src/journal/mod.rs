@@ -3,9 +3,11 @@
 //! An RFC 6962 Merkle log whose leaves are entries of a closed schema ([`Entry`], [`Event`]): no free text, no personal data.
 //! [`Journal`] appends; everything in one [`Append`] becomes durable together, and a signed checkpoint may be part of it.
 //! [`Reader`] reads beside it. [`export`] writes one self-contained file, [`verify`] judges such a file offline with a public key and earlier
-//! checkpoints ([`notes_in`] finds them in mails), [`prove`] answers for one record. `docs/journal-format.md` has the formats.
+//! checkpoints ([`notes_in`] finds them in mails), [`prove`] answers for one record, [`issue`] certifies that nothing of a source is left.
+//! `docs/journal-format.md` has the formats.
 
 mod append;
+mod certificate;
 mod entry;
 mod error;
 mod event;
@@ -25,6 +27,10 @@ mod verify;
 mod words;
 
 pub use append::{Append, DocumentKind};
+pub use certificate::{
+    Account, CERTIFICATE_FORM, Certificate, CertificateError, CertificateFault, Claims, Found, FoundIn, LARGEST_CERTIFICATE,
+    issue, verify_certificate,
+};
 pub use entry::{Entry, EntryError};
 pub use error::JournalError;
 pub use event::{Event, Related};

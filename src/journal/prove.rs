@@ -122,17 +122,23 @@ pub async fn prove(
             not_yet_signed.push(entry.seq);
             continue;
         }
-        let path = reader.inclusion_proof(size, entry.seq).await?;
-        let inclusion = path.iter().map(|hash| BASE64_STANDARD.encode(hash.0)).collect();
-        let text = String::from_utf8(entry.to_bytes()).map_err(|_| JournalError::Tree)?;
-        entries.push(ProvenEntry { seq: entry.seq, entry: text, inclusion });
+        entries.push(proven(reader, size, &entry).await?);
     }
     let (source, data_set) = (source.clone(), data_set.clone());
     let checkpoint = checkpoint.map(|checkpoint| checkpoint.note);
     Ok(RecordProof { source, data_set, macs, destroyed_keys, checkpoint, entries, not_yet_signed })
 }
 
-async fn for_each(reader: &Reader, kind: &'static str, mut take: impl FnMut(Entry)) -> Result<(), JournalError> {
+/// An entry with the proof that the log of `size` entries has it.
+pub(super) async fn proven(reader: &Reader, size: u64, entry: &Entry) -> Result<ProvenEntry, JournalError> {
+    let path = reader.inclusion_proof(size, entry.seq).await?;
+    let inclusion = path.iter().map(|hash| BASE64_STANDARD.encode(hash.0)).collect();
+    let text = String::from_utf8(entry.to_bytes()).map_err(|_| JournalError::Tree)?;
+    Ok(ProvenEntry { seq: entry.seq, entry: text, inclusion })
+}
+
+/// Takes every entry of a kind, oldest first.
+pub(super) async fn for_each(reader: &Reader, kind: &'static str, mut take: impl FnMut(Entry)) -> Result<(), JournalError> {
     let mut from = 0;
     loop {
         let page = reader.entries_of(kind, from, PAGE).await?;
@@ -190,16 +196,25 @@ pub fn verify_proof(proof: &RecordProof, key: &VerifierKey) -> Result<(), ProofF
         return Err(ProofFault::Signature);
     }
     for (at, entry) in proof.entries.iter().enumerate() {
-        let decoded = Entry::from_bytes(entry.entry.as_bytes()).map_err(|_| ProofFault::Entry(at))?;
-        if decoded.seq != entry.seq {
-            return Err(ProofFault::Entry(at));
-        }
-        let path: Option<Vec<tlog_tiles::Hash>> =
-            entry.inclusion.iter().map(|hash| tlog_tiles::Hash::parse_hash(hash).ok()).collect();
-        let path = path.filter(|path| path.len() <= 64 && entry.seq < checkpoint.size()).ok_or(ProofFault::Inclusion(at))?;
-        let leaf = tlog_tiles::record_hash(entry.entry.as_bytes());
-        tlog_tiles::check_record(&path, checkpoint.size(), tlog_tiles::Hash(checkpoint.root()), entry.seq, leaf)
-            .map_err(|_| ProofFault::Inclusion(at))?;
+        check_entry(at, entry, &checkpoint)?;
     }
     Ok(())
+}
+
+/// Checks that the log which a checkpoint covers has an entry at its place, the `at`th of a list.
+///
+/// # Errors
+/// [`ProofFault::Entry`], [`ProofFault::Inclusion`].
+pub(super) fn check_entry(at: usize, entry: &ProvenEntry, checkpoint: &UncheckedCheckpoint) -> Result<Entry, ProofFault> {
+    let decoded = Entry::from_bytes(entry.entry.as_bytes()).map_err(|_| ProofFault::Entry(at))?;
+    if decoded.seq != entry.seq {
+        return Err(ProofFault::Entry(at));
+    }
+    let path: Option<Vec<tlog_tiles::Hash>> =
+        entry.inclusion.iter().map(|hash| tlog_tiles::Hash::parse_hash(hash).ok()).collect();
+    let path = path.filter(|path| path.len() <= 64 && entry.seq < checkpoint.size()).ok_or(ProofFault::Inclusion(at))?;
+    let leaf = tlog_tiles::record_hash(entry.entry.as_bytes());
+    tlog_tiles::check_record(&path, checkpoint.size(), tlog_tiles::Hash(checkpoint.root()), entry.seq, leaf)
+        .map_err(|_| ProofFault::Inclusion(at))?;
+    Ok(decoded)
 }

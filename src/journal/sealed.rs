@@ -31,6 +31,9 @@ pub struct Sealed {
     pub macs: Macs,
     /// The tenants of its records, each once; empty where the data set has no tenant column.
     pub tenants: Macs,
+    /// The persons whom its records are about, each once; empty where the data set names no subject.
+    #[serde(default, skip_serializing_if = "Macs::is_empty")]
+    pub subjects: Macs,
     /// The files that were sealed beside it, in the order of their numbers: their names follow from its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub files: Vec<SealedFile>,

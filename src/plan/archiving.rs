@@ -260,17 +260,21 @@ impl Archiving {
         self.purposes.iter().any(|p| matches!(p.keeping, Keeping::Copy(_)))
     }
 
-    /// Where the tenant of a record stands among the columns of its root row.
+    /// The tenant of a record, from the cells of its root row; `None` where it has none.
     #[must_use]
-    pub fn tenant_column(&self) -> Option<usize> {
-        let tenant = self.data.tenant.as_ref()?;
-        self.parts.first()?.columns.iter().position(|c| c.column.name == tenant.value)
+    pub fn tenant(&self, cells: &[Cell]) -> Option<String> {
+        self.named(self.data.tenant.as_ref()?, cells)
     }
 
-    /// A tenant as orders name it.
-    #[must_use]
-    pub fn tenant(&self, cell: &Cell) -> Option<String> {
-        match cell {
+    /// The persons whom a record is about, from the cells of its root row: what each is to it, and the identifier.
+    pub fn subjects<'s>(&'s self, cells: &'s [Cell]) -> impl Iterator<Item = (&'s str, String)> {
+        self.data.subjects.iter().filter_map(|s| Some((s.subject.as_str(), self.named(&s.column, cells)?)))
+    }
+
+    /// A value of a root row as orders name it.
+    fn named(&self, column: &str, cells: &[Cell]) -> Option<String> {
+        let at = self.parts.first()?.columns.iter().position(|c| c.column.name == column)?;
+        match cells.get(at)? {
             Cell::Text(text) => Some(text.clone()),
             Cell::Integer(n) => Some(n.to_string()),
             Cell::Null | Cell::Bytes(_) | Cell::Real(_) => None,
@@ -428,8 +432,9 @@ impl Writer<'_, '_> {
         // What the database computes it will compute again; a key is needed even so.
         let is_key = |name: &str| data.key.iter().any(|k| k.value == name);
         for column in &table.columns {
-            let is_tenant = data.tenant.as_ref().is_some_and(|t| t.value == column.name);
-            if !declared.contains(column.name.as_str()) || (column.generated && !is_key(&column.name) && !is_tenant) {
+            // Orders find what lies in an object by its tenants and persons, whether it takes their columns or not.
+            let is_named = data.tenant.iter().chain(data.subjects.iter().map(|s| &s.column)).any(|c| c.value == column.name);
+            if !declared.contains(column.name.as_str()) || (column.generated && !is_key(&column.name) && !is_named) {
                 continue;
             }
             let category = data.categories.iter().find(|c| c.columns.iter().any(|p| p.name.value == column.name));
@@ -438,7 +443,7 @@ impl Writer<'_, '_> {
                 Some(c) if c.never_stored || !wanted(&data.id, &c.name, c.never_stored) => Vec::new(),
                 Some(c) => rows.iter().copied().filter(|p| needs_category(&purposes[*p].purpose, &c.name)).collect(),
             };
-            if !takers.is_empty() {
+            if !takers.is_empty() || (is_named && above.is_none()) {
                 let category = category.map(|c| c.name.value.clone());
                 columns.push(PartColumn { column: column.clone(), category, takers, files: files_of(data, &column.name) });
             }

@@ -19,6 +19,7 @@ use super::pointers::{Pointing, pointing};
 use super::record::{Memo, Records, Timed};
 use super::resolve::Resolved;
 use super::schema::{Schema, TableName};
+use super::subject::{SubjectAt, subjects_at};
 use super::terms::{PeriodsInUse, Terms};
 use super::touch;
 use super::writer::Writer;
@@ -60,6 +61,8 @@ pub struct Plan {
     pub knots: Vec<Knot>,
     /// Root data sets with a tenant column: data set, table, column.
     pub tenants: Vec<(String, TableName, String)>,
+    /// Columns that identify persons.
+    pub subjects: Vec<SubjectAt>,
     /// How the ends of archive purposes are read once the records have left, where that is possible.
     pub open_ends: Vec<OpenEnd>,
     /// Purposes that must be done within a time after their end.
@@ -146,6 +149,7 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
                 Some((d.id.value.clone(), compiler.resolved.table(d)?.name.clone(), d.tenant.as_ref()?.value.clone()))
             })
             .collect(),
+        subjects: compiler.roots().into_iter().flat_map(|d| subjects_at(&compiler.resolved, d)).collect(),
         open_ends: compiler.open_ends(),
         deadlines: compiler.deadlines(),
         unmapped_columns: map

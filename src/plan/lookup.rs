@@ -56,3 +56,20 @@ pub fn tenants(d: Dialect, table: &TableName, column: &str) -> String {
     let value = d.as_text(&d.column("r", column));
     format!("SELECT DISTINCT {value} FROM {} AS r WHERE {} IS NOT NULL", d.table(table), d.column("r", column))
 }
+
+/// Counts the rows of a data set that follow a record of which there is no row any more. `None` for a root, or when a table is missing.
+#[must_use]
+pub fn count_orphans(resolved: &Resolved<'_>, data: &DataSet) -> Option<String> {
+    let d = resolved.dialect;
+    let parent = data.parent.as_ref().filter(|p| p.follows)?;
+    let above = resolved.map.data_set(&parent.data)?;
+    let on: Vec<String> =
+        parent.on.iter().map(|(here, there)| format!("{} = {}", d.column("r", here), d.column("p", there))).collect();
+    Some(format!(
+        "SELECT {} FROM {} AS r WHERE NOT EXISTS (SELECT 1 FROM {} AS p WHERE {})",
+        d.as_text("COUNT(*)"),
+        d.table(&resolved.table(data)?.name),
+        d.table(&resolved.table(above)?.name),
+        on.join(" AND ")
+    ))
+}

@@ -39,11 +39,13 @@ impl Orders<'_> {
     #[must_use]
     pub fn end(&self, purpose: &Purpose, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
         let mut kinds = purpose.ended_by.clone();
-        kinds.push(OrderKind::Instruction);
+        if !kinds.contains(&OrderKind::Instruction) {
+            kinds.push(OrderKind::Instruction);
+        }
         self.any(&kinds, data, alias, resolved)
     }
 
-    /// Whether an active order of one of these kinds stands on the record, or on all records of its tenant.
+    /// Whether an active order of one of these kinds stands on the record, on all records of its tenant, or on a person whom it is about.
     fn any(&self, kinds: &[OrderKind], data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> B {
         if !self.look {
             return B::False;
@@ -55,7 +57,8 @@ impl Orders<'_> {
         B::sql(format!("EXISTS (SELECT 1 FROM {hold} AS h WHERE h.kind IN ({}) AND {standing})", words.join(", ")))
     }
 
-    /// The condition on an order (alias `h`) that it is active and stands on the record, or on all records of its tenant. `None` without a key.
+    /// The condition on an order (alias `h`) that it is active and stands on the record, on all records of its tenant, or on a person
+    /// whom it is about. `None` without a key.
     #[must_use]
     pub fn standing(&self, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> Option<String> {
         let d = resolved.dialect;
@@ -66,6 +69,10 @@ impl Orders<'_> {
         let binary =
             |column: &str| if d.engine.is_mysql_family() { format!("CAST({column} AS BINARY)") } else { column.to_owned() };
         let mut target = format!("h.scope = 'record' AND {} = {}", binary("h.target"), d.target_text(alias, &columns));
+        for (subject, column) in resolved.subjects(data) {
+            let value = d.subject_text(alias, subject, column);
+            target = format!("({target} OR h.scope = 'subject' AND {} = {value})", binary("h.target"));
+        }
         if let Some(tenant) = &data.tenant {
             let value = d.as_text(&d.column(alias, tenant));
             let value =

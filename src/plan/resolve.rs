@@ -7,6 +7,7 @@ use chrono_tz::Tz;
 use super::dialect::Dialect;
 use super::dialect::dates::DateForm;
 use super::dialect::keys::kind_of;
+use super::key::KeyKind;
 use super::schema::{Column, Schema, Table, TableKind};
 use crate::policy::located::{Faults, Located};
 use crate::policy::map::{DataMap, DataSet, Event, RelatedTo, TableRef, Test};
@@ -50,6 +51,12 @@ impl<'a> Resolved<'a> {
     #[must_use]
     pub fn table(&self, data: &DataSet) -> Option<&'a Table> {
         self.find_table(&data.table)
+    }
+
+    /// The columns of a data set that identify persons, each after what the person is to its records.
+    pub fn subjects<'d>(&self, data: &'d DataSet) -> impl Iterator<Item = (&'d str, &'a Column)> + use<'a, 'd> {
+        let table = self.table(data);
+        data.subjects.iter().filter_map(move |s| Some((s.subject.as_str(), table?.column(&s.column)?)))
     }
 
     /// The key columns of a data set, in the map's order.
@@ -247,6 +254,17 @@ impl<'a> Resolved<'a> {
         }
         if let Some(tenant) = &data.tenant {
             require_column(table, tenant, faults);
+        }
+        for subject in &data.subjects {
+            let Some(column) = require_column(table, &subject.column, faults) else { continue };
+            if !matches!(kind_of(column.class), Some(KeyKind::Integer | KeyKind::Text | KeyKind::Uuid)) {
+                faults
+                    .error(
+                        &subject.column.at,
+                        format!("column `{}` of type {} cannot name a person", column.name, column.sql_type),
+                    )
+                    .expected("a whole number, a text or a UUID: identifiers are compared exactly");
+            }
         }
     }
 

@@ -52,6 +52,7 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
 fn check_map(map: &DataMap, faults: &mut Faults) {
     for data in &map.data_sets {
         super::link_files::check(data, faults);
+        check_subjects(data, faults);
         if !has_parent(map, data, faults) {
             faults.spoil(&data.id);
         }
@@ -105,6 +106,16 @@ fn has_parent(map: &DataMap, data: &DataSet, faults: &mut Faults) -> bool {
         }
     }
     true
+}
+
+/// Orders on a person are orders on records, which rows that follow one share.
+fn check_subjects(data: &DataSet, faults: &mut Faults) {
+    let follows = data.parent.as_ref().is_some_and(|p| p.follows);
+    for subject in data.subjects.iter().filter(|_| follows) {
+        faults
+            .error(&subject.subject.at, format!("data set `{}` follows another and names a subject", data.id))
+            .expected("the subject in the data set that it follows");
+    }
 }
 
 /// Columns whose masking would move a record, break a join or a decision.

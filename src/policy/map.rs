@@ -57,6 +57,8 @@ pub struct DataSet {
     pub parent: Option<Parent>,
     /// The column that names a row's tenant.
     pub tenant: Option<Located<String>>,
+    /// Whom its records are about, by identifiers that other data sets and other sources share.
+    pub subjects: Vec<SubjectColumn>,
     /// A generated column that says whether anything in the row is still to be masked: MariaDB and MySQL have no partial indexes.
     pub to_do: Option<Located<String>>,
     /// What becomes of a row when nothing keeps it.
@@ -103,6 +105,15 @@ pub struct CopyElsewhere {
     pub of: Located<DataName>,
     /// Pairs: a column of that data set, the column of this one that it equals where the row is a copy.
     pub matched_by: Vec<(Located<String>, Located<String>)>,
+}
+
+/// A column by which a person is known in several data sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SubjectColumn {
+    /// Who the person is to the records, in one word that all data sets share: `person`, `member`.
+    pub subject: Located<String>,
+    /// The column with the shared identifier.
+    pub column: Located<String>,
 }
 
 /// What becomes of a row at the end.

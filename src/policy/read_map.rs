@@ -7,7 +7,7 @@ use super::expression::{self, Expr};
 use super::located::{Faults, Located, Span};
 use super::map::{
     Category, Condition, CopyElsewhere, DataMap, DataSet, DateFormat, Disposition, Event, FileColumn, Missing, Parent,
-    PeriodColumn, PeriodUnit, PersonalColumn, Related, RelatedTo, TableRef, Test, Title,
+    PeriodColumn, PeriodUnit, PersonalColumn, Related, RelatedTo, SubjectColumn, TableRef, Test, Title,
 };
 use super::read_mask;
 use super::read_policy::data_name;
@@ -82,11 +82,13 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     let conditions = named(r, "conditions", faults, condition);
     let periods = named(r, "periods", faults, period_column);
     let copies = named(r, "copies", faults, copy);
+    let subjects = subjects(r, faults);
     let files = named(r, "files", faults, file_column);
     let cascades = tables(r, "cascades", faults);
     Some(DataSet {
         plain: r.texts("plain", faults),
         tenant: r.text("tenant", faults),
+        subjects,
         to_do: r.text("to_do", faults),
         triggers: r.texts("triggers", faults),
         accepts_race: r.flag("accepts_race", faults),
@@ -327,6 +329,17 @@ fn copy(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Optio
         return None;
     }
     Some(CopyElsewhere { name, of: of?, matched_by: matched_by?.1 })
+}
+
+fn subjects(r: &Reader<'_, '_>, faults: &mut Faults) -> Vec<SubjectColumn> {
+    let Some(value) = r.get("subjects") else { return Vec::new() };
+    let mut all = Vec::new();
+    for (subject, column) in pairs(value, r.at.file, faults) {
+        if let Some(subject) = name(subject, "the name of a subject", faults) {
+            all.push(SubjectColumn { subject, column });
+        }
+    }
+    all
 }
 
 fn file_column(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<FileColumn> {

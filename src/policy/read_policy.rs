@@ -103,7 +103,7 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
     let ended_by = r.get("ended_by").map(|v| {
         texts_of(v, file, faults)
             .iter()
-            .filter_map(|t| word(t, &[OrderKind::WORDS[2], OrderKind::WORDS[3]], "an order that ends a purpose", faults))
+            .filter_map(|t| word(t, &OrderKind::WORDS[2..], "an order that ends a purpose", faults))
             .collect()
     });
     let then_delete = r.text("then", faults).and_then(|t| word(&t, &[("delete", ())], "a final disposition", faults)).is_some();

@@ -50,6 +50,8 @@ pub enum Target {
     },
     /// Every record whose data set has a tenant column with this value.
     Tenant(Value),
+    /// Every record that is about this person: what the identifier is called, and its value.
+    Subject(String, Value),
 }
 
 /// An order that somebody placed.

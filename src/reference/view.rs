@@ -31,6 +31,7 @@ pub struct View<'w> {
     indexes: RefCell<Indexes<'w>>,
     orders: HashMap<RowId, Vec<&'w Order>>,
     tenants: Vec<(Value, &'w Order)>,
+    subjects: Vec<(&'w str, Value, &'w Order)>,
     pub(super) decisions: RefCell<HashMap<RowId, Rc<Decision<'w>>>>,
     pub(super) readings: OnceCell<Vec<Reading<'w>>>,
     /// Records about which it is being asked whether they go.
@@ -63,6 +64,7 @@ impl<'w> View<'w> {
             indexes: RefCell::default(),
             orders: HashMap::new(),
             tenants: Vec::new(),
+            subjects: Vec::new(),
             decisions: RefCell::default(),
             readings: OnceCell::new(),
             asking: RefCell::default(),
@@ -72,6 +74,9 @@ impl<'w> View<'w> {
         for order in reference.orders {
             match &order.target {
                 Target::Tenant(value) => view.tenants.extend(value.join_form().map(|v| (v, order))),
+                Target::Subject(subject, value) => {
+                    view.subjects.extend(value.join_form().map(|v| (subject.as_str(), v, order)));
+                }
                 Target::Record { data_set, key } => {
                     let row = view.row(data_set, key);
                     if let Some(root) = row.and_then(|r| view.root(r)) {
@@ -212,11 +217,17 @@ impl<'w> View<'w> {
         all
     }
 
-    /// Orders placed on a record, or on its tenant.
+    /// Orders placed on a record, on its tenant, or on a person whom it is about.
     pub(super) fn orders(&self, root: RowId) -> Vec<&'w Order> {
         let mut all = self.orders.get(&root).cloned().unwrap_or_default();
         let tenant = self.data_set(root).and_then(|d| d.tenant.as_ref()).and_then(|t| self.value(root, t)?.join_form());
         all.extend(self.tenants.iter().filter(|(value, _)| Some(value) == tenant.as_ref()).map(|(_, order)| *order));
+        for named in self.data_set(root).into_iter().flat_map(|d| &d.subjects) {
+            let Some(person) = self.value(root, &named.column).and_then(Value::join_form) else { continue };
+            let of_person =
+                self.subjects.iter().filter(|(subject, value, _)| *subject == named.subject.value && *value == person);
+            all.extend(of_person.map(|(.., order)| *order));
+        }
         all
     }
 }

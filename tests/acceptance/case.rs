@@ -81,6 +81,8 @@ pub struct Order {
     pub kind: String,
     /// The data set; the data set of the record's first row if `None`.
     pub data: Option<String>,
+    /// Whether it stands on all rows of that row's tenant in the data set.
+    pub tenant: bool,
     pub until: Option<NaiveDate>,
     pub lifted: bool,
 }
@@ -223,14 +225,17 @@ fn later(value: &Value) -> Later {
 }
 
 fn order(value: &Value) -> Order {
-    let Some(table) = value.as_table() else { return Order { kind: text_of(value), data: None, until: None, lifted: false } };
+    let Some(table) = value.as_table() else {
+        return Order { kind: text_of(value), data: None, tenant: false, until: None, lifted: false };
+    };
     for key in table.keys() {
-        assert!(["kind", "data", "until", "lifted"].contains(&key.as_str()), "`{key}` in an order");
+        assert!(["kind", "data", "tenant", "until", "lifted"].contains(&key.as_str()), "`{key}` in an order");
     }
     Order {
         kind: text_of(&table["kind"]),
         data: table.get("data").map(text_of),
         until: table.get("until").map(|d| plain(d).parse().unwrap()),
+        tenant: table.get("tenant").is_some_and(|t| t.as_bool().unwrap()),
         lifted: table.get("lifted").is_some_and(|l| l.as_bool().unwrap()),
     }
 }

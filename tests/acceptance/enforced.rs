@@ -56,9 +56,12 @@ async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
     let written = stage.files().len();
     let prepared = fixture.prepare(&rules).await;
     for placed in scene.orders() {
-        let target = Target::Record { data_set: placed.data_set, key: placed.key.iter().map(value).collect() };
+        let target = Target::Record { data_set: placed.data_set.clone(), key: placed.key.iter().map(value).collect() };
         let order = Order { kind: placed.kind, target, until: placed.until, lifted: placed.lifted };
-        fixture.place(&rules, &prepared, &order).await;
+        match placed.tenant {
+            Some(tenant) => fixture.place_on_tenant(&rules, &prepared, &placed.data_set, tenant.text().unwrap(), &order).await,
+            None => fixture.place(&rules, &prepared, &order).await,
+        }
     }
     let prepared = fixture.prepare(&rules).await;
     let outcome = fixture.run_prepared(&prepared, unlimited(), &Silent).await.unwrap();

@@ -24,11 +24,12 @@ use retentiond::demo::SeedValue;
 use retentiond::plan::schema::Engine;
 
 /// Every statement that is enforced, one that is enforced in part, and one in both of its forms.
-const STATEMENTS: [&str; 33] = [
+const STATEMENTS: [&str; 35] = [
     "BSO-1",
     "BSO-2",
     "BSO-3",
     "BSO-4",
+    "BSO-5",
     "CAP-1",
     "CAP-2",
     "CARD-1",
@@ -39,6 +40,7 @@ const STATEMENTS: [&str; 33] = [
     "SEC-10c",
     "SEC-11",
     "SEC-12",
+    "SEC-13",
     "SEC-2",
     "SEC-3",
     "SEC-4",

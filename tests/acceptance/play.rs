@@ -136,6 +136,8 @@ pub struct Placed {
     pub data_set: String,
     /// The row's key, in the order of the data map.
     pub key: Vec<SeedValue>,
+    /// The tenant, where the order stands on all of its rows in the data set.
+    pub tenant: Option<SeedValue>,
     /// The last day on which it holds.
     pub until: Option<NaiveDate>,
     pub lifted: bool,
@@ -180,6 +182,7 @@ impl<'a> Scene<'a> {
                 kind: kind.unwrap_or_else(|| panic!("{}: `{}` is no order", record.says, order.kind)).1,
                 data_set: data.id.value.clone(),
                 key: data.key.iter().map(|k| row.columns[&k.value].clone()).collect(),
+                tenant: order.tenant.then(|| row.columns[&data.tenant.as_ref().unwrap().value].clone()),
                 until: order.until,
                 lifted: order.lifted,
             })

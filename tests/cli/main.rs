@@ -2,6 +2,7 @@
 
 mod archives;
 mod canary;
+mod certificate;
 mod codes;
 mod core_dump;
 mod demo;
@@ -21,6 +22,7 @@ mod pseudonym;
 mod pseudonym_key;
 mod settings;
 mod site;
+mod subjects;
 #[path = "../support/mod.rs"]
 mod support;
 mod tenants;

@@ -76,7 +76,7 @@ fn changed(of: &BTreeMap<String, Value>, id: &str) -> u64 {
 }
 
 /// The journal of all tenants verifies, no run or batch is open, and every archived object is there.
-fn sound(site: &Site) {
+pub fn sound(site: &Site) {
     let key = site.json(&["journal", "key"])["public_key"].as_str().expect("a key").to_owned();
     let _ = std::fs::remove_file(site.path("journal.export"));
     site.json(&["journal", "export", "--out", "journal.export"]);

@@ -257,6 +257,7 @@ async fn hold(source: &Source, journal: &Journal, rules: &Rules) {
         reason: OrderReason::DataSubjectRequest,
         reference: Reference::parse("R-1").unwrap(),
         until: None,
+        once: false,
     };
     let data = rules.map.data_set("client").unwrap();
     orders::place(source, journal, &prepared, &resolved, data, new, prepared.plan.today).await.unwrap();

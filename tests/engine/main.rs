@@ -24,6 +24,7 @@ mod rows;
 mod scene;
 mod silence;
 mod stretches;
+mod subjects;
 mod tangles;
 mod tied;
 mod together;

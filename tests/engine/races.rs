@@ -163,6 +163,7 @@ async fn a_hold_that_was_placed_is_kept_to_by_every_batch_after_it() {
                                 reason: OrderReason::DataSubjectRequest,
                                 reference: Reference::parse("R-1").unwrap(),
                                 until: None,
+                                once: false,
                             };
                             let data = rules_ref.map.data_set(data).unwrap();
                             let (source, journal) = (&fixture_ref.source, &fixture_ref.journal);

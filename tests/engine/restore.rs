@@ -23,6 +23,7 @@ pub async fn place(fixture: &Fixture<'_>, rules: &Rules, kind: OrderKind, data: 
         reason: OrderReason::DataSubjectRequest,
         reference: Reference::parse("R-1").unwrap(),
         until: None,
+        once: false,
     };
     let data = rules.map.data_set(data).unwrap();
     orders::place(&fixture.source, &fixture.journal, &prepared, &resolved, data, new, prepared.plan.today).await.unwrap().order

@@ -10,6 +10,7 @@ mod organisation;
 mod sentences;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenants;
 
 use chrono::{DateTime, NaiveDate, TimeZone as _, Utc};
 use enforcement::{Fixture, Rules};
@@ -40,6 +41,7 @@ async fn order(fixture: &Fixture<'_>, rules: &Rules, data: &str, id: i64, kind: 
         reason: OrderReason::ErrorCorrection,
         reference: Reference::parse("T-1").unwrap(),
         until,
+        once: false,
     };
     let data = rules.map.data_set(data).unwrap();
     place(&fixture.source, &fixture.journal, &prepared, &resolved, data, order, today()).await.unwrap();

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a fixture that fails must stop its test")]
 
+mod certificate;
 mod fixture;
 mod kept;
 mod life;

@@ -284,7 +284,7 @@ fn the_shipped_examples_are_valid() {
             files += 1;
         }
     }
-    assert_eq!(files, 12);
+    assert_eq!(files, 14);
     let base = include_str!("../faults/base/retentiond.toml");
     assert_eq!(Kind::Settings.invalid(base), Vec::<String>::new());
 }

@@ -27,6 +27,7 @@ fn reader_and_schemas_agree_on_values() {
         purpose("when = { all = [\"a\", { not = { any = [\"b\", \"c\"] } }] }"),
         purpose("at_most = [\"a\", { starts = \"e\", keeps = \"1 week\" }]"),
         purpose("ended_by = [\"objection\"], then = \"delete\", kept_in = \"active_base\""),
+        purpose("ended_by = [\"instruction\"]"),
         purpose("reference = \"R\""),
         purpose("starts = \"e\", keeps = \"5 years\", kept_in = \"archive:legal-2\""),
         data("uncovered = \"clear\""),

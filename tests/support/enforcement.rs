@@ -170,8 +170,22 @@ impl<'d> Fixture<'d> {
                 }
                 return;
             }
+            OrderTarget::Subject(subject, value) => {
+                for at in prepared.plan.subjects.iter().filter(|at| at.subject == *subject) {
+                    let person = at.typed(resolved.dialect, &value_text(value)).unwrap();
+                    let target = orders::Target::Subject(subject.clone(), person);
+                    self.place_on(&resolved, prepared, &at.data_set, target, order).await;
+                }
+                return;
+            }
         };
         self.place_on(&resolved, prepared, &data_set, target, order).await;
+    }
+
+    /// Places an order of the reference model, whatever it is on, on a tenant's rows in one data set.
+    pub async fn place_on_tenant(&self, rules: &Rules, prepared: &Prepared, data_set: &str, tenant: String, order: &Order) {
+        let resolved = Resolved::new(&rules.map, &prepared.schema);
+        self.place_on(&resolved, prepared, data_set, orders::Target::Tenant(tenant), order).await;
     }
 
     async fn place_on(
@@ -185,8 +199,15 @@ impl<'d> Fixture<'d> {
         let data = resolved.map.data_set(data_set).unwrap();
         let actor = Name::parse("dpo").unwrap();
         let (reason, reference) = (OrderReason::DataSubjectRequest, Reference::parse("T-1").unwrap());
-        let new =
-            NewOrder { kind: order.kind, target, actor: actor.clone(), reason, reference: reference.clone(), until: order.until };
+        let new = NewOrder {
+            kind: order.kind,
+            target,
+            actor: actor.clone(),
+            reason,
+            reference: reference.clone(),
+            until: order.until,
+            once: false,
+        };
         let id = orders::place(&self.source, &self.journal, prepared, resolved, data, new, prepared.plan.today)
             .await
             .unwrap_or_else(|e| panic!("{data_set}: {e}"));

@@ -148,6 +148,9 @@ fn head(c: &mut Chance, map: &mut String, shapes: &[Shape], at: usize, covered: 
     }
     if shape.tenant {
         map.push_str("tenant = \"tenant\"\n");
+        if shape.is_root() {
+            map.push_str("subjects = { person = \"tenant\" }\n");
+        }
     }
     if let Some(log) = shapes.iter().find(|s| s.cascade && s.parent == Some((at, Hangs::Outside))) {
         writeln!(map, "cascades = [\"{}\"]", log.name).unwrap();

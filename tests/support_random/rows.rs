@@ -241,7 +241,7 @@ pub fn rows(c: &mut Chance, shapes: &[Shape], declared: &Declared, now: DateTime
     all
 }
 
-/// Up to three orders on root records or tenants.
+/// Up to three orders on root records, tenants or persons.
 pub fn orders(c: &mut Chance, shapes: &[Shape], rows: &[Vec<Vec<Value>>], now: DateTime<Utc>) -> Vec<Order> {
     let roots: Vec<usize> = (0..shapes.len()).filter(|at| shapes[*at].is_root() && !rows[*at].is_empty()).collect();
     let count = if c.percent(50) { 0 } else { c.between(1, 3) };
@@ -250,7 +250,13 @@ pub fn orders(c: &mut Chance, shapes: &[Shape], rows: &[Vec<Vec<Value>>], now: D
         let kind = c.pick(&OrderKind::WORDS).1;
         let at = *c.pick(&roots);
         let target = if c.percent(25) {
-            Target::Tenant(Value::Integer(c.between(1, 3).into()))
+            // Orders on persons freeze; those that end purposes stand on records.
+            match (Value::Integer(c.between(1, 3).into()), kind) {
+                (value @ Value::Integer(2..), OrderKind::Hold | OrderKind::Restriction) => {
+                    Target::Subject("person".into(), value)
+                }
+                (value, _) => Target::Tenant(value),
+            }
         } else {
             let key = c.pick(&rows[at])[..shapes[at].key().len()].to_vec();
             Target::Record { data_set: shapes[at].name.into(), key }

@@ -222,3 +222,33 @@ CREATE TABLE recovery_file (
 ) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
 CREATE INDEX recovery_file_customer ON recovery_file (customer_id);
 CREATE INDEX recovery_file_collected ON recovery_file (collected_on);
+
+-- What customers keep in the hosted service, of their own contacts: theirs, by the code of the customer.
+CREATE TABLE hosted_contact (
+    id bigint PRIMARY KEY,
+    tenant_code varchar(40),
+    full_name varchar(120),
+    email varchar(160),
+    imported_on date
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX hosted_contact_tenant ON hosted_contact (tenant_code);
+
+-- Messages to and from those contacts.
+CREATE TABLE hosted_message (
+    id bigint PRIMARY KEY,
+    contact_id bigint NOT NULL,
+    sent_at timestamp NULL DEFAULT NULL,
+    body text,
+    CONSTRAINT hosted_message_contact_id FOREIGN KEY (contact_id) REFERENCES hosted_contact (id)
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX hosted_message_contact ON hosted_message (contact_id);
+
+-- Sign-ins of customers' staff to the hosted service.
+CREATE TABLE hosted_login (
+    id bigint PRIMARY KEY,
+    tenant_code varchar(40),
+    user_name varchar(120),
+    ip_address varchar(45),
+    logged_at timestamp NULL DEFAULT NULL
+) ENGINE=InnoDB DEFAULT CHARSET=utf8mb4;
+CREATE INDEX hosted_login_tenant ON hosted_login (tenant_code);

@@ -215,3 +215,32 @@ CREATE TABLE recovery_file (
 );
 CREATE INDEX recovery_file_customer ON recovery_file (customer_id);
 CREATE INDEX recovery_file_collected ON recovery_file (collected_on);
+
+-- What customers keep in the hosted service, of their own contacts: theirs, by the code of the customer.
+CREATE TABLE hosted_contact (
+    id bigint PRIMARY KEY,
+    tenant_code varchar(40),
+    full_name varchar(120),
+    email varchar(160),
+    imported_on date
+);
+CREATE INDEX hosted_contact_tenant ON hosted_contact (tenant_code);
+
+-- Messages to and from those contacts.
+CREATE TABLE hosted_message (
+    id bigint PRIMARY KEY,
+    contact_id bigint NOT NULL REFERENCES hosted_contact (id),
+    sent_at timestamptz,
+    body text
+);
+CREATE INDEX hosted_message_contact ON hosted_message (contact_id);
+
+-- Sign-ins of customers' staff to the hosted service.
+CREATE TABLE hosted_login (
+    id bigint PRIMARY KEY,
+    tenant_code varchar(40),
+    user_name varchar(120),
+    ip_address inet,
+    logged_at timestamptz
+);
+CREATE INDEX hosted_login_tenant ON hosted_login (tenant_code);

@@ -216,3 +216,32 @@ CREATE TABLE recovery_file (
 );
 CREATE INDEX recovery_file_customer ON recovery_file (customer_id);
 CREATE INDEX recovery_file_collected ON recovery_file (collected_on);
+
+-- What customers keep in the hosted service, of their own contacts: theirs, by the code of the customer.
+CREATE TABLE hosted_contact (
+    id INTEGER PRIMARY KEY,
+    tenant_code TEXT,
+    full_name TEXT,
+    email TEXT,
+    imported_on TEXT
+);
+CREATE INDEX hosted_contact_tenant ON hosted_contact (tenant_code);
+
+-- Messages to and from those contacts.
+CREATE TABLE hosted_message (
+    id INTEGER PRIMARY KEY,
+    contact_id INTEGER NOT NULL REFERENCES hosted_contact (id),
+    sent_at TEXT,
+    body TEXT
+);
+CREATE INDEX hosted_message_contact ON hosted_message (contact_id);
+
+-- Sign-ins of customers' staff to the hosted service.
+CREATE TABLE hosted_login (
+    id INTEGER PRIMARY KEY,
+    tenant_code TEXT,
+    user_name TEXT,
+    ip_address TEXT,
+    logged_at TEXT
+);
+CREATE INDEX hosted_login_tenant ON hosted_login (tenant_code);

@@ -62,6 +62,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         reason: OrderReason::ErrorCorrection,
         reference,
         until: None,
+        once: false,
     };
     let placed = orders::place(&source, &journal, &prepared, &resolved, data, hold, prepared.plan.today).await?;
     let mut session = source.session().await?;

@@ -41,10 +41,14 @@ enum What {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Verify an export, or the proof of a record, offline: needs only the file, the public key and earlier checkpoints.
+    /// Verify an export, the proof of a record or a certificate, offline: needs only the file, the public key and earlier checkpoints.
     Verify {
         /// The export, or what `prove --format json` printed.
-        file: PathBuf,
+        #[arg(required_unless_present = "certificate", conflicts_with = "certificate")]
+        file: Option<PathBuf>,
+        /// A certificate, as `retentiond certificate` wrote it.
+        #[arg(long, conflicts_with = "witness")]
+        certificate: Option<PathBuf>,
         /// The public key as `init` printed it, or a file that holds it; for a proof, the one of now that `key` prints.
         #[arg(long)]
         key: String,
@@ -79,7 +83,8 @@ enum What {
 /// Reads, exports, verifies, proves.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     match args.what {
-        What::Verify { file, key, witness } => verify::run(cx, &file, &key, &witness),
+        What::Verify { file: Some(file), key, witness, .. } => verify::run(cx, &file, &key, &witness),
+        What::Verify { certificate, key, .. } => verify::certificate(cx, &certificate.unwrap_or_default(), &key),
         What::Show { from, limit } => show::run(cx, from, limit).await,
         What::Export { out } => {
             let workspace = cx.workspace()?;

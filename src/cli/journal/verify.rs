@@ -5,10 +5,16 @@ use std::io::{BufRead as _, BufReader, ErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use super::show::words;
+use crate::cli::certificate::text;
 use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
+use crate::cli::words::pick;
 use crate::cli::{Format, output};
-use crate::journal::{Entry, RecordProof, VerifierKey, notes_in, verify, verify_proof};
+use crate::config::Lang;
+use crate::journal::{
+    CertificateFault, Entry, LARGEST_CERTIFICATE, ProofFault, RecordProof, VerifierKey, notes_in, verify, verify_certificate,
+    verify_proof,
+};
 use crate::policy::reader::shown;
 
 /// Most bytes of a proof that are read: it comes from anybody.
@@ -62,6 +68,51 @@ pub(super) fn run(cx: &Cx, path: &Path, key: &str, witness: &[PathBuf]) -> Resul
         }
     }
     Ok(if report.is_sound() { Exit::Ok } else { Exit::Failed })
+}
+
+/// Verifies a certificate.
+pub(super) fn certificate(cx: &Cx, path: &Path, key: &str) -> Result<Exit, Failure> {
+    let key = public_key(key)?;
+    let lang = cx.lang_or(Lang::En);
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(|e| unreadable(path, &e))?;
+    file.take(LARGEST_CERTIFICATE).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
+    let verdict = verify_certificate(&bytes, &key);
+    match (cx.format, &verdict) {
+        (Format::Json, Ok(certificate)) => output::json(&serde_json::json!({
+            "holds": true, "certificate": certificate.claims.hash().to_string(), "claims": certificate.claims,
+        }))?,
+        (Format::Json, Err(fault)) => output::json(&serde_json::json!({ "holds": false, "fault": fault.to_string() }))?,
+        (Format::Text, Ok(certificate)) => {
+            output::say(text(certificate, lang))?;
+            output::line(pick(
+                lang,
+                "Le certificat tient\u{a0}: il est signé par cette clef, et chaque écriture est dans le journal.",
+                "The certificate holds: this key signed it, and every entry is in the journal.",
+            ))?;
+        }
+        (Format::Text, Err(fault)) => output::line(match lang {
+            Lang::Fr => format!("Le certificat ne tient PAS\u{a0}: {}", in_french(*fault)),
+            Lang::En => format!("The certificate does NOT hold: {fault}"),
+        })?,
+    }
+    Ok(if verdict.is_ok() { Exit::Ok } else { Exit::Failed })
+}
+
+fn in_french(fault: CertificateFault) -> String {
+    match fault {
+        CertificateFault::Form => "ce n'est pas un certificat dans sa seule forme".to_owned(),
+        CertificateFault::Proof(ProofFault::Checkpoint) => "il n'a pas de point de contrôle lisible".to_owned(),
+        CertificateFault::Proof(ProofFault::Signature) => "son point de contrôle n'est pas signé par cette clef".to_owned(),
+        CertificateFault::Proof(ProofFault::Inclusion(at)) => {
+            format!("le point de contrôle ne couvre pas l'écriture numéro {at}")
+        }
+        CertificateFault::Proof(ProofFault::Entry(at)) => {
+            format!("l'écriture numéro {at} n'est pas une écriture du journal à cette place")
+        }
+        CertificateFault::Claims => "ce qu'il dit n'est pas ce que le journal a annoncé".to_owned(),
+        CertificateFault::Account => "ce qu'il dit avoir été fait n'est pas ce que disent ses écritures".to_owned(),
+    }
 }
 
 /// The key as it was given: itself, or a file that holds it.

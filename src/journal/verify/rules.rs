@@ -137,7 +137,8 @@ impl Rules {
             Event::LogCreated { .. }
             | Event::SigningKeyRotated { .. }
             | Event::ClockSetBack { .. }
-            | Event::SourceAdopted { .. } => Ok(()),
+            | Event::SourceAdopted { .. }
+            | Event::CertificateIssued { .. } => Ok(()),
         }
     }
 

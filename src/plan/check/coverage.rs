@@ -39,6 +39,7 @@ pub fn declared_columns<'a>(resolved: &Resolved<'a>, data: &'a DataSet, table: &
     names.extend(data.parent.iter().flat_map(|p| &p.on).map(|(here, _)| here.as_str()));
     names.extend(data.events.iter().filter(|e| e.of.is_none()).map(|e| e.column.as_str()));
     names.extend(data.periods.iter().map(|p| p.column.as_str()));
+    names.extend(data.subjects.iter().map(|s| s.column.as_str()));
     names.extend(data.copies.iter().flat_map(|c| &c.matched_by).map(|(_, own)| own.as_str()));
     for condition in &data.conditions {
         if let Test::Row(expression) = &condition.test {

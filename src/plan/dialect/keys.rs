@@ -180,6 +180,17 @@ impl Dialect {
         }
     }
 
+    /// The text by which orders name a person, from a column that identifies one.
+    #[must_use]
+    pub fn subject_text(self, alias: &str, subject: &str, column: &Column) -> String {
+        let value = self.target_text(alias, std::slice::from_ref(column));
+        let subject = self.word(&format!("{subject}="));
+        match self.engine {
+            Engine::MariaDb | Engine::MySql => format!("CONCAT(CAST({subject} AS BINARY), {value})"),
+            _ => format!("({subject} || {value})"),
+        }
+    }
+
     /// The key that [`Self::target_text`] wrote; `None` for a text that is none.
     #[must_use]
     pub fn key_of_target(self, columns: &[Column], target: &str) -> Option<RecordKey> {

@@ -10,8 +10,8 @@ use super::fields::{ChangeColumn, FieldColumn};
 use super::purposes::PurposeReader;
 use super::question::{ChildQuestion, Question};
 use super::story::{
-    CategoryStory, Change, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Through, Waiting,
-    Why,
+    CategoryStory, Change, Decision, Explanation, Keeper, Operation, OrderScope, OrderStory, Outcome, PurposeStory, State,
+    Through, Waiting, Why,
 };
 use crate::plan::action::ActionKind;
 use crate::plan::record::Records;
@@ -85,7 +85,11 @@ fn order(row: &Cells) -> Option<OrderStory> {
     Some(OrderStory {
         id: cell(row, 0).unwrap_or_default().to_owned(),
         kind,
-        of_tenant: cell(row, 2) == Some("tenant"),
+        scope: match cell(row, 2) {
+            Some("tenant") => OrderScope::Tenant,
+            Some("subject") => OrderScope::Subject,
+            _ => OrderScope::Record,
+        },
         placed_on: day(3),
         until: day(4),
     })

@@ -4,7 +4,8 @@ use chrono::{Datelike as _, NaiveDate};
 
 use super::dates::Stamp;
 use super::story::{
-    CategoryStory, ConditionStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why,
+    CategoryStory, ConditionStory, Decision, Explanation, Keeper, Operation, OrderScope, OrderStory, Outcome, PurposeStory,
+    State, Why,
 };
 use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
@@ -188,10 +189,12 @@ fn order_name(kind: OrderKind) -> &'static str {
 }
 
 fn order(o: &OrderStory) -> String {
-    let mut text = match o.of_tenant {
-        true => format!("For everything of the customer that the record belongs to, {} is in force", order_name(o.kind)),
-        false => format!("For this record, {} is in force", order_name(o.kind)),
+    let what = match o.scope {
+        OrderScope::Record => "this record",
+        OrderScope::Tenant => "everything of the customer that the record belongs to",
+        OrderScope::Subject => "everything about the person whom the record is about",
     };
+    let mut text = format!("For {what}, {} is in force", order_name(o.kind));
     if let Some(placed) = o.placed_on {
         text.push_str(&format!(" since {}", day(placed)));
     }
@@ -303,6 +306,9 @@ fn state(p: &PurposeStory) -> String {
                 Some(when) => {
                     let (title, met) = when.told();
                     format!("The data are kept until the condition {} is {}", title.en, if met { "met" } else { "met no longer" })
+                }
+                None if p.by_instruction => {
+                    format!("No period is set: the data are kept until {}", order_name(OrderKind::Instruction))
                 }
                 None => "No period is set: the data are kept as long as the purpose exists".to_owned(),
             };

@@ -4,7 +4,8 @@ use chrono::{Datelike as _, NaiveDate};
 
 use super::dates::Stamp;
 use super::story::{
-    CategoryStory, ConditionStory, Decision, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory, State, Why,
+    CategoryStory, ConditionStory, Decision, Explanation, Keeper, Operation, OrderScope, OrderStory, Outcome, PurposeStory,
+    State, Why,
 };
 use crate::policy::period::Period;
 use crate::policy::purpose::{LegalBasis, OrderKind};
@@ -197,10 +198,12 @@ fn order_name(kind: OrderKind) -> &'static str {
 }
 
 fn order(o: &OrderStory) -> String {
-    let mut text = match o.of_tenant {
-        true => format!("Pour l’ensemble du client dont relève la fiche, {} est en vigueur", order_name(o.kind)),
-        false => format!("Pour cette fiche, {} est en vigueur", order_name(o.kind)),
+    let what = match o.scope {
+        OrderScope::Record => "cette fiche",
+        OrderScope::Tenant => "l’ensemble du client dont relève la fiche",
+        OrderScope::Subject => "tout ce qui concerne la personne visée par la fiche",
     };
+    let mut text = format!("Pour {what}, {} est en vigueur", order_name(o.kind));
     if let Some(placed) = o.placed_on {
         text.push_str(&format!(" depuis le {}", day(placed)));
     }
@@ -316,6 +319,12 @@ fn state(p: &PurposeStory) -> String {
                     let (title, met) = when.told();
                     let end = if met { "soit remplie" } else { "ne soit plus remplie" };
                     format!("Les données sont conservées jusqu’à ce que la condition {} {end}", title.fr)
+                }
+                None if p.by_instruction => {
+                    format!(
+                        "Aucune durée n’est fixée\u{a0}: les données sont conservées jusqu’à {}",
+                        order_name(OrderKind::Instruction)
+                    )
                 }
                 None => "Aucune durée n’est fixée\u{a0}: les données sont conservées tant que la finalité existe".to_owned(),
             };

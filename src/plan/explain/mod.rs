@@ -19,8 +19,8 @@ pub use dates::Stamp;
 pub use decision::{Answers, tell};
 pub use question::Question;
 pub use story::{
-    CapStory, CategoryStory, Change, Decision, EventStory, Explanation, Keeper, Operation, OrderStory, Outcome, PurposeStory,
-    State, Through, Waiting, Why,
+    CapStory, CategoryStory, Change, Decision, EventStory, Explanation, Keeper, Operation, OrderScope, OrderStory, Outcome,
+    PurposeStory, State, Through, Waiting, Why,
 };
 
 /// The languages of explanations.

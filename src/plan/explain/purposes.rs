@@ -86,6 +86,7 @@ impl<'a> PurposeReader<'a> {
             covers: purpose.when.as_ref().map(|w| condition(&w.value, self.data)),
             kept_while: purpose.kept_while.as_ref().map(|w| condition(&w.value, self.data)),
             ends_when: purpose.ends_when.as_ref().map(|w| condition(&w.value, self.data)),
+            by_instruction: purpose.ended_by.contains(&OrderKind::Instruction),
             ended_by: match state {
                 State::EndedByOrder => {
                     orders.iter().copied().filter(|k| *k == OrderKind::Instruction || purpose.ended_by.contains(k)).collect()

@@ -67,6 +67,18 @@ pub enum Outcome {
     Uncovered,
 }
 
+/// What an order was placed on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum OrderScope {
+    /// This record.
+    Record,
+    /// Everything of the record's tenant.
+    Tenant,
+    /// Everything about a person whom the record is about.
+    Subject,
+}
+
 /// An order that stands on the record.
 #[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
 pub struct OrderStory {
@@ -74,8 +86,8 @@ pub struct OrderStory {
     pub id: String,
     /// Its kind.
     pub kind: OrderKind,
-    /// Whether it was placed on everything of the record's tenant.
-    pub of_tenant: bool,
+    /// What it was placed on.
+    pub scope: OrderScope,
     /// When it was placed.
     pub placed_on: Option<NaiveDate>,
     /// Its last day.
@@ -219,6 +231,8 @@ pub struct PurposeStory {
     pub ends_when: Option<ConditionStory>,
     /// The orders that ended it.
     pub ended_by: Vec<OrderKind>,
+    /// Whether the policy says that an instruction ends it, for want of a period.
+    pub by_instruction: bool,
 }
 
 /// Child records through which a purpose needs data of their parent.

@@ -51,7 +51,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_hold (
     lifted_on  varchar(10) CHARACTER SET ascii COLLATE ascii_bin NULL,
     KEY retentiond_hold_target (source, data_set, scope, target),
     CONSTRAINT retentiond_hold_kind CHECK (kind IN ('hold', 'restriction', 'objection', 'erasure', 'instruction')),
-    CONSTRAINT retentiond_hold_scope CHECK (scope IN ('record', 'tenant')),
+    CONSTRAINT retentiond_hold_scope CHECK (scope IN ('record', 'tenant', 'subject')),
     CONSTRAINT retentiond_hold_placed_on CHECK (placed_on REGEXP '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'),
     CONSTRAINT retentiond_hold_until CHECK (`until` REGEXP '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'),
     CONSTRAINT retentiond_hold_lifted_on CHECK (lifted_on REGEXP '^[0-9]{4}-[0-9]{2}-[0-9]{2}$')

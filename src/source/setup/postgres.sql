@@ -54,7 +54,7 @@ CREATE TABLE IF NOT EXISTS retentiond.hold (
     source     text COLLATE "C" NOT NULL,
     data_set   text COLLATE "C" NOT NULL,
     kind       text COLLATE "C" NOT NULL CHECK (kind IN ('hold', 'restriction', 'objection', 'erasure', 'instruction')),
-    scope      text COLLATE "C" NOT NULL CHECK (scope IN ('record', 'tenant')),
+    scope      text COLLATE "C" NOT NULL CHECK (scope IN ('record', 'tenant', 'subject')),
     target     text COLLATE "C" NOT NULL,
     placed_on  text COLLATE "C" NOT NULL CHECK (placed_on ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'),
     "until"    text COLLATE "C" CHECK ("until" ~ '^[0-9]{4}-[0-9]{2}-[0-9]{2}$'),

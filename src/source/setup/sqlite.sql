@@ -45,7 +45,7 @@ CREATE TABLE IF NOT EXISTS retentiond_hold (
     source     TEXT NOT NULL,
     data_set   TEXT NOT NULL,
     kind       TEXT NOT NULL CHECK (kind IN ('hold', 'restriction', 'objection', 'erasure', 'instruction')),
-    scope      TEXT NOT NULL CHECK (scope IN ('record', 'tenant')),
+    scope      TEXT NOT NULL CHECK (scope IN ('record', 'tenant', 'subject')),
     target     TEXT NOT NULL CHECK (typeof(target) = 'text'),
     placed_on  TEXT NOT NULL CHECK (placed_on GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),
     "until"    TEXT CHECK ("until" GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]'),

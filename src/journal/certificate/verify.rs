@@ -1,0 +1,79 @@
+//! Checking a certificate with nothing but the key that signed it.
+
+use super::account;
+use super::{CERTIFICATE_FORM, Certificate};
+use crate::journal::entry::Entry;
+use crate::journal::event::Event;
+use crate::journal::note::{SignatureState, UncheckedCheckpoint};
+use crate::journal::prove::{ProofFault, check_entry};
+use crate::journal::value::VerifierKey;
+
+/// Most bytes of a certificate that are read: it comes from anybody.
+pub const LARGEST_CERTIFICATE: u64 = 1 << 30;
+
+/// Why a certificate does not hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum CertificateFault {
+    /// The bytes are no certificate in its one form.
+    Form,
+    /// Its checkpoint, its key, or an entry of it.
+    Proof(ProofFault),
+    /// The last entry does not announce these claims.
+    Claims,
+    /// The entries say something else than the claims.
+    Account,
+}
+
+impl From<ProofFault> for CertificateFault {
+    fn from(fault: ProofFault) -> Self {
+        Self::Proof(fault)
+    }
+}
+
+impl std::fmt::Display for CertificateFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Form => f.write_str("this is not a certificate in its one form"),
+            Self::Proof(fault) => write!(f, "{fault}"),
+            Self::Claims => f.write_str("what it says is not what the log announced"),
+            Self::Account => f.write_str("what it says was done is not what its entries say"),
+        }
+    }
+}
+
+impl std::error::Error for CertificateFault {}
+
+/// Checks a certificate: that it has its one form, that the key signed its checkpoint, that every entry is in the log which that covers, that the last
+/// of them announces exactly these claims, and that the others add up to them.
+///
+/// # Errors
+/// The first fault.
+pub fn verify_certificate(bytes: &[u8], key: &VerifierKey) -> Result<Certificate, CertificateFault> {
+    let certificate: Certificate = serde_json::from_slice(bytes).map_err(|_| CertificateFault::Form)?;
+    if certificate.to_bytes() != bytes || certificate.claims.form != CERTIFICATE_FORM {
+        return Err(CertificateFault::Form);
+    }
+    let checkpoint = UncheckedCheckpoint::parse(&certificate.checkpoint).ok_or(ProofFault::Checkpoint)?;
+    let signed = checkpoint.signed_by(key) == SignatureState::Valid && checkpoint.signers().len() == 1;
+    if !signed || checkpoint.origin() != key.name() || certificate.claims.origin.as_str() != key.name() {
+        return Err(ProofFault::Signature.into());
+    }
+    let mut entries: Vec<Entry> = Vec::with_capacity(certificate.entries.len());
+    for (at, proven) in certificate.entries.iter().enumerate() {
+        let entry = check_entry(at, proven, &checkpoint)?;
+        if entries.last().is_some_and(|before| before.seq >= entry.seq) {
+            return Err(ProofFault::Entry(at).into());
+        }
+        entries.push(entry);
+    }
+    let last = entries.pop().ok_or(CertificateFault::Claims)?;
+    let Event::CertificateIssued { source, certificate: announced } = &last.event else { return Err(CertificateFault::Claims) };
+    let claims = &certificate.claims;
+    if last.seq + 1 != checkpoint.size() || *source != claims.source || *announced != claims.hash() {
+        return Err(CertificateFault::Claims);
+    }
+    if account::of(&claims.source, &entries).as_ref() != Some(&claims.account) {
+        return Err(CertificateFault::Account);
+    }
+    Ok(certificate)
+}
