@@ -59,7 +59,7 @@ fn run(program: &str, arguments: &[&str], input: &[u8]) -> Vec<u8> {
 }
 
 fn column(name: &str, kind: &str, category: Option<&str>) -> Column {
-    Column { name: name.to_owned(), kind: kind.to_owned(), category: category.map(str::to_owned) }
+    Column { name: name.to_owned(), kind: kind.to_owned(), category: category.map(str::to_owned), files: None }
 }
 
 fn header() -> Header {

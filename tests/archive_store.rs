@@ -10,6 +10,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use retentiond::archive::pipe::{Outlet, pipe};
 use retentiond::archive::{Bucket, BucketSettings, Directory, LockMode, ObjectName, Secret, Store, StoreError};
 use sha2::{Digest as _, Sha256};
 
@@ -131,6 +132,58 @@ async fn an_object_is_put_once_read_listed_and_removed() {
         }
         assert!(!store.exists(&object).await.unwrap());
         assert_eq!(listed(store.list(Some(&name("crm"))).await.unwrap()), crm[1..]);
+    }
+}
+
+/// A pipe with so many bytes, of which none repeats soon; without its end if it is to be `cut`.
+fn piped(bytes: usize, cut: bool) -> (Outlet, Vec<u8>) {
+    let content: Vec<u8> =
+        (0..bytes as u64).flat_map(|n| (n / 8).wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[..1].to_vec()).collect();
+    let (mut inlet, outlet) = pipe();
+    let sent = content.clone();
+    std::thread::spawn(move || {
+        // Whoever does not take it is what is tested.
+        if std::io::Write::write_all(&mut inlet, &sent).is_ok() && !cut {
+            let _ = inlet.end();
+        }
+    });
+    (outlet, content)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_comes_in_pieces_is_put_whole_or_not_at_all_and_read_back_in_pieces() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stores = vec![Store::Directory(Directory::new(&folder.path().join("objects")).unwrap())];
+    for (kind, lock) in [(Kind::Plain, None), (Kind::Versions, None), (Kind::ObjectLock, Some(LockMode::Governance))] {
+        stores.extend(Fresh::new(kind, lock, "w").await.map(|fresh| fresh.store()));
+    }
+    for store in stores {
+        // Nothing, less than a piece, exactly one, and more.
+        for (n, bytes) in [0, 5, 8 << 20, (8 << 20) + 1].into_iter().enumerate() {
+            let object = name(&format!("crm/0f/open-0.file-{n}.zst.age"));
+            let (outlet, content) = piped(bytes, false);
+            let stored = store.put_from(&object, outlet, Some(far())).await.unwrap();
+            let sum: [u8; 32] = Sha256::digest(&content).into();
+            assert_eq!((stored.bytes, stored.sha256), (bytes as u64, sum), "{store:?}");
+            store.check(&object, &sum).await.unwrap();
+            let mut stream = store.stream(&object).await.unwrap();
+            let read = tokio::task::spawn_blocking(move || {
+                let mut read = Vec::new();
+                stream.read_to_end(&mut read).map(|_| read)
+            });
+            assert!(read.await.unwrap().unwrap() == content);
+        }
+        // Never over another, in one piece or several; and one that stops early leaves nothing.
+        for (n, bytes) in [6, (8 << 20) + 2].into_iter().enumerate() {
+            let taken = name("crm/0f/open-0.file-1.zst.age");
+            let again = store.put_from(&taken, piped(bytes, false).0, None).await;
+            assert!(matches!(again, Err(StoreError::Exists(_))), "{store:?}");
+            assert_eq!(store.read(&taken).await.unwrap(), piped(5, false).1);
+            let cut = name(&format!("crm/0f/cut-{n}"));
+            assert!(store.put_from(&cut, piped(bytes, true).0, None).await.is_err());
+            assert!(!store.exists(&cut).await.unwrap());
+        }
+        assert_eq!(store.list(None).await.unwrap().len(), 4);
     }
 }
 

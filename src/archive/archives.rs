@@ -42,6 +42,15 @@ pub fn object_name(source: &str, batch: &str, until: Option<NaiveDate>, part: u3
     ObjectName::new(&format!("{source}/{batch}/{until}-{part}.jsonl.zst.age"))
 }
 
+/// The name of a file that was sealed beside an object: `source/batch/until-part.file-n.zst.age`.
+///
+/// # Errors
+/// [`InvalidName`] for a source or a batch that is no segment of a name.
+pub fn file_name(source: &str, batch: &str, until: Option<NaiveDate>, part: u32, file: u64) -> Result<ObjectName, InvalidName> {
+    let until = until.map_or_else(|| "open".to_owned(), |day| day.to_string());
+    ObjectName::new(&format!("{}/{batch}/{until}-{part}.file-{file}.zst.age", segment(source)))
+}
+
 /// The common beginning of the names of a batch's objects.
 ///
 /// # Errors
@@ -61,5 +70,7 @@ mod tests {
         assert_eq!(names, ["crm.north/0f", "crm.north-1/0f", "crm-north/0f", "crm_north/0f", "crm/0f"]);
         let name = object_name("crm:north", "0f", None, 0).unwrap();
         assert_eq!(name.to_string(), "crm.north/0f/open-0.jsonl.zst.age");
+        let name = file_name("crm:north", "0f", None, 0, 12).unwrap();
+        assert_eq!(name.to_string(), "crm.north/0f/open-0.file-12.zst.age");
     }
 }

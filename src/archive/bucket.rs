@@ -5,7 +5,7 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use chrono::NaiveDate;
-use futures_util::TryStreamExt as _;
+use futures_util::{Stream, TryStreamExt as _};
 use object_store::aws::AmazonS3;
 use object_store::client::ClientOptions;
 use object_store::path::Path;
@@ -15,8 +15,9 @@ use sha2::{Digest as _, Sha256};
 
 pub use super::lock::LockMode;
 use super::lock::{self, Lock};
+use super::pipe::Outlet;
 use super::service::{Service, about, code_of, failed, reason_of};
-use super::store::Listed;
+use super::store::{Listed, Stored};
 use super::versions::Page;
 use super::{ObjectName, StoreError};
 
@@ -144,6 +145,59 @@ impl Bucket {
             Some((mode, until)) if !self.is_locked(name, mode, until).await? => Err(StoreError::Unlocked(name.clone())),
             _ => Ok(()),
         }
+    }
+
+    /// As [`super::Store::put_from`]: what is longer than a piece goes in parts, each a piece.
+    pub(super) async fn put_from(
+        &self,
+        name: &ObjectName,
+        mut outlet: Outlet,
+        keep_until: Option<NaiveDate>,
+    ) -> Result<Stored, StoreError> {
+        let cut = |e: std::io::Error| about("putting", Some(name), e.to_string());
+        let first = outlet.next().await.map_err(cut)?;
+        let second = if first.is_some() { outlet.next().await.map_err(cut)? } else { None };
+        let first = first.unwrap_or_default();
+        let Some(mut piece) = second else {
+            let stored = Stored { bytes: first.len() as u64, sha256: Sha256::digest(&first).into() };
+            return self.put(name, first, keep_until).await.map(|()| stored);
+        };
+        if self.exists(name).await? {
+            return Err(StoreError::Exists(name.clone()));
+        }
+        let key = self.key(name);
+        let mut upload = self.service.plain.put_multipart(&key).await.map_err(|e| failed("putting", name, &e))?;
+        let (mut sum, mut bytes, mut next) = (Sha256::new(), 0, Some(first));
+        let sent = async {
+            while let Some(part) = next.take() {
+                sum.update(&part);
+                bytes += part.len() as u64;
+                upload.put_part(PutPayload::from(part)).await.map_err(|e| failed("putting", name, &e))?;
+                if !piece.is_empty() {
+                    next = Some(std::mem::take(&mut piece));
+                    piece = outlet.next().await.map_err(cut)?.unwrap_or_default();
+                }
+            }
+            upload.complete().await.map_err(|e| failed("putting", name, &e)).map(drop)
+        };
+        if let Err(e) = sent.await {
+            // What cannot be taken back now is no object: the bucket's rule for unfinished uploads removes it.
+            let _ = upload.abort().await;
+            return Err(e);
+        }
+        if let Some(until) = keep_until {
+            self.keep(name, until).await?;
+        }
+        Ok(Stored { bytes, sha256: sum.finalize().into() })
+    }
+
+    /// The bytes of an object, as they come.
+    pub(super) async fn stream(
+        &self,
+        name: &ObjectName,
+    ) -> Result<impl Stream<Item = object_store::Result<Vec<u8>>> + Unpin + Send + use<>, StoreError> {
+        let answer = self.service.plain.get(&self.key(name)).await.map_err(|error| failed("getting", name, &error))?;
+        Ok(answer.into_stream().map_ok(Vec::from))
     }
 
     async fn is_locked(&self, name: &ObjectName, mode: LockMode, until: NaiveDate) -> Result<bool, StoreError> {

@@ -7,9 +7,11 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::{FileType, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
+use sha2::{Digest as _, Sha256};
 
+use super::pipe::Outlet;
 use super::place::{Place, io_error};
-use super::store::Listed;
+use super::store::{Listed, Stored};
 use super::{ObjectName, StoreError};
 
 /// What the names of unfinished files begin with: a character that no object's name has.
@@ -55,10 +57,35 @@ impl Directory {
             if self.same(&place, name, last, bytes)? {
                 return Ok(());
             }
-            let Some(unfinished) = Unfinished::write(&place, bytes)? else { continue };
+            let Some(mut unfinished) = Unfinished::create(&place)? else { continue };
+            unfinished.fill(|file| file.write_all(bytes))?;
             if unfinished.become_named(last)? {
                 return place.sync();
             }
+        }
+        Err(io_error("making", &self.root)(std::io::Error::from(std::io::ErrorKind::NotFound)))
+    }
+
+    /// As [`super::Store::put_from`].
+    pub(super) fn put_from(&self, name: &ObjectName, outlet: &mut Outlet) -> Result<Stored, StoreError> {
+        let (segments, last) = name.split();
+        for _ in 0..ATTEMPTS {
+            let Some(place) = self.make(&segments)? else { continue };
+            let Some(mut unfinished) = Unfinished::create(&place)? else { continue };
+            let (mut sum, mut bytes) = (Sha256::new(), 0);
+            unfinished.fill(|file| {
+                while let Some(piece) = outlet.wait()? {
+                    sum.update(&piece);
+                    bytes += piece.len() as u64;
+                    file.write_all(&piece)?;
+                }
+                Ok(())
+            })?;
+            if !unfinished.become_named(last)? {
+                return Err(StoreError::Exists(name.clone()));
+            }
+            place.sync()?;
+            return Ok(Stored { bytes, sha256: sum.finalize().into() });
         }
         Err(io_error("making", &self.root)(std::io::Error::from(std::io::ErrorKind::NotFound)))
     }
@@ -217,12 +244,13 @@ struct Unfinished<'a> {
     place: &'a Place,
     name: String,
     named: bool,
-    _lock: File,
+    /// Locked as long as it is written.
+    file: File,
 }
 
 impl<'a> Unfinished<'a> {
-    /// Writes and syncs a file of mode 0600; `None` when the directory has vanished.
-    fn write(place: &'a Place, bytes: &[u8]) -> Result<Option<Self>, StoreError> {
+    /// Creates a file of mode 0600; `None` when the directory has vanished.
+    fn create(place: &'a Place) -> Result<Option<Self>, StoreError> {
         let mut random = [0; 8];
         getrandom::fill(&mut random)
             .map_err(|_| io_error("naming a file in", &place.path)(std::io::Error::other("no random numbers")))?;
@@ -230,19 +258,23 @@ impl<'a> Unfinished<'a> {
         let path = place.path.join(&name);
         let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let mode = Mode::RUSR | Mode::WUSR;
-        let mut file: File = match rustix::fs::openat(&place.fd, name.as_str(), flags, mode) {
+        let file: File = match rustix::fs::openat(&place.fd, name.as_str(), flags, mode) {
             Ok(fd) => fd.into(),
             Err(Errno::NOENT) => return Ok(None),
             Err(error) => return Err(io_error("creating", &path)(error)),
         };
         let made = rustix::fs::flock(&file, FlockOperation::LockExclusive)
             .and_then(|()| rustix::fs::fchmod(&file, mode))
-            .map_err(std::io::Error::from)
-            .and_then(|()| file.write_all(bytes))
-            .and_then(|()| file.sync_all());
-        let unfinished = Self { place, name, named: false, _lock: file };
+            .map_err(std::io::Error::from);
+        let unfinished = Self { place, name, named: false, file };
         made.map_err(io_error("writing", &path))?;
         Ok(Some(unfinished))
+    }
+
+    /// Writes its content and syncs it.
+    fn fill(&mut self, write: impl FnOnce(&mut File) -> std::io::Result<()>) -> Result<(), StoreError> {
+        let path = self.place.path.join(&self.name);
+        write(&mut self.file).and_then(|()| self.file.sync_all()).map_err(io_error("writing", &path))
     }
 
     /// Gives the file its name; `false` when that is taken, or a sweep came between.

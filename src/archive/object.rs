@@ -4,12 +4,16 @@ use chrono::NaiveDate;
 use serde::{Deserialize, Serialize};
 
 use super::Cell;
+use crate::journal::Hash;
 
 /// What the header's `format` says.
 pub const FORMAT: &str = "retentiond-archive";
 
-/// The version of the format that this program writes, and the only one that it reads.
+/// The version of the format of objects without files.
 pub const VERSION: u32 = 1;
+
+/// The version of the format of objects whose rows have columns that point to files.
+pub const WITH_FILES: u32 = 2;
 
 /// The longest line, in bytes without its end: longer ones are neither written nor read.
 pub const MAX_LINE: usize = 64 * 1024 * 1024;
@@ -46,7 +50,7 @@ impl From<crate::plan::schema::Engine> for Engine {
 pub struct Header {
     /// Always [`FORMAT`].
     pub format: String,
-    /// Always [`VERSION`].
+    /// [`VERSION`] or [`WITH_FILES`].
     pub version: u32,
     /// The archive's name in the settings.
     pub archive: String,
@@ -103,6 +107,9 @@ pub struct Column {
     /// The category of personal data that it belongs to; none for a column that is not personal.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub category: Option<String>,
+    /// The store of the files that its values are paths of; none for a column that points to no file. Only with [`WITH_FILES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub files: Option<String>,
 }
 
 /// Why a header describes no object.
@@ -127,6 +134,8 @@ pub enum HeaderFault {
     KeyColumn(usize),
     /// The first table has a parent, or the table of this index has none that is here.
     Parent(usize),
+    /// The table of this index has a column that points to files, in a version that knows none.
+    Files(usize),
     /// It is longer than [`MAX_LINE`].
     TooLong,
 }
@@ -136,7 +145,9 @@ impl std::fmt::Display for HeaderFault {
         match self {
             Self::Shape => f.write_str("the first line is not a header"),
             Self::Format => f.write_str("the header is of another format"),
-            Self::Version(version) => write!(f, "the header has version {version}, this program knows {VERSION}"),
+            Self::Version(version) => {
+                write!(f, "the header has version {version}, this program knows {VERSION} and {WITH_FILES}")
+            }
             Self::Hex(field) => write!(f, "the header's {field} is not in lower-case hex digits"),
             Self::NoTable => f.write_str("the header names no table"),
             Self::NoColumn(table) => write!(f, "table {table} of the header has no column"),
@@ -144,6 +155,7 @@ impl std::fmt::Display for HeaderFault {
             Self::KeyColumn(table) => write!(f, "table {table} of the header lacks a column of its key"),
             Self::Parent(0) => f.write_str("the header's first table has a parent"),
             Self::Parent(table) => write!(f, "table {table} of the header follows no table that is there"),
+            Self::Files(table) => write!(f, "table {table} of the header points to files, which its version does not know"),
             Self::TooLong => write!(f, "the header is longer than {MAX_LINE} bytes"),
         }
     }
@@ -160,7 +172,7 @@ impl Header {
         if self.format != FORMAT {
             return Err(HeaderFault::Format);
         }
-        if self.version != VERSION {
+        if !matches!(self.version, VERSION | WITH_FILES) {
             return Err(HeaderFault::Version(self.version));
         }
         let hex = |text: &str| !text.is_empty() && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'));
@@ -179,6 +191,9 @@ impl Header {
         let mut names: Vec<&str> = table.columns.iter().map(|c| c.name.as_str()).collect();
         if names.is_empty() {
             return Err(HeaderFault::NoColumn(index));
+        }
+        if self.version == VERSION && table.columns.iter().any(|c| c.files.is_some()) {
+            return Err(HeaderFault::Files(index));
         }
         names.sort_unstable();
         if names.windows(2).any(|pair| pair[0] == pair[1]) {
@@ -211,7 +226,7 @@ impl Header {
         if kind.format != FORMAT {
             return Err(HeaderFault::Format);
         }
-        if kind.version != VERSION {
+        if !matches!(kind.version, VERSION | WITH_FILES) {
             return Err(HeaderFault::Version(kind.version));
         }
         let header: Self = serde_json::from_slice(line).map_err(|_| HeaderFault::Shape)?;
@@ -235,12 +250,38 @@ pub struct Row {
     pub cells: Vec<Cell>,
 }
 
+/// A file that was sealed beside the object. `Debug` shows neither its path nor its hash.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct FileLine {
+    /// Its number among the object's files, from 0, which is in its name.
+    #[serde(rename = "f")]
+    pub file: u64,
+    /// The store that it was in.
+    pub store: String,
+    /// Its path there: the value of a column that points to it.
+    pub path: String,
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256 of its bytes.
+    pub sha256: Hash,
+}
+
+impl std::fmt::Debug for FileLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileLine").field("file", &self.file).field("bytes", &self.bytes).finish_non_exhaustive()
+    }
+}
+
 /// The last line.
 #[derive(Clone, Copy, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Trailer {
     /// How many rows the object has.
     pub(super) rows: u64,
+    /// How many files it names; only with [`WITH_FILES`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) files: Option<u64>,
 }
 
 #[cfg(test)]
@@ -257,7 +298,9 @@ mod tests {
         };
         assert_eq!(with(&|_| {}), Ok(()));
         assert_eq!(with(&|h| h.format.clear()), Err(HeaderFault::Format));
-        assert_eq!(with(&|h| h.version = 2), Err(HeaderFault::Version(2)));
+        assert_eq!(with(&|h| h.version = 3), Err(HeaderFault::Version(3)));
+        assert_eq!(with(&|h| h.version = WITH_FILES), Ok(()));
+        assert_eq!(with(&|h| h.tables[1].columns[2].files = Some("scans".to_owned())), Err(HeaderFault::Files(1)));
         assert_eq!(with(&|h| h.batch = "FF".to_owned()), Err(HeaderFault::Hex("batch")));
         assert_eq!(with(&|h| h.run.clear()), Err(HeaderFault::Hex("run")));
         assert_eq!(with(&|h| h.tables.clear()), Err(HeaderFault::NoTable));
@@ -271,8 +314,8 @@ mod tests {
 
     #[test]
     fn a_later_version_is_told_as_such_whatever_else_it_holds() {
-        let later = br#"{"format":"retentiond-archive","version":2,"novelty":{}}"#;
-        assert_eq!(Header::read(later), Err(HeaderFault::Version(2)));
+        let later = br#"{"format":"retentiond-archive","version":3,"novelty":{}}"#;
+        assert_eq!(Header::read(later), Err(HeaderFault::Version(3)));
         let mut value = serde_json::to_value(sample::header()).unwrap();
         assert!(Header::read(value.to_string().as_bytes()).is_ok());
         value["novelty"] = serde_json::Value::Null;

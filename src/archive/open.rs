@@ -6,7 +6,7 @@ use age::stream::StreamReader;
 use zstd::stream::read::Decoder;
 
 use super::identity::Identities;
-use super::object::{Header, HeaderFault, MAX_LINE, Row, Trailer};
+use super::object::{FileLine, Header, HeaderFault, MAX_LINE, Row, Trailer, WITH_FILES};
 
 /// Why an object cannot be read. Holds no value of a row.
 #[derive(Debug)]
@@ -54,6 +54,10 @@ pub enum OpenError {
         /// The line's number.
         line: u64,
     },
+    /// The trailer counts other files than there are named, or they are not numbered.
+    Files,
+    /// A sealed file is whole, and not the one that the rows' object names.
+    OtherFile,
 }
 
 impl std::fmt::Display for OpenError {
@@ -69,6 +73,8 @@ impl std::fmt::Display for OpenError {
             Self::NoEnd { line } => write!(f, "line {line} has no end"),
             Self::NoTrailer => f.write_str("the object ends without its trailer"),
             Self::Count { stated, found } => write!(f, "the trailer counts {stated} rows, the object has {found}"),
+            Self::Files => f.write_str("the trailer counts other files than the object names"),
+            Self::OtherFile => f.write_str("the sealed file is not the one that its rows' object names"),
             Self::AfterTrailer { line } => write!(f, "line {line} stands after the trailer"),
         }
     }
@@ -100,6 +106,7 @@ pub struct Rows<R: Read> {
     /// The number of the last line that was read.
     at: u64,
     rows: u64,
+    files: Vec<FileLine>,
     done: bool,
 }
 
@@ -122,10 +129,10 @@ pub fn open<R: Read>(reader: R, identities: &Identities) -> Result<(Header, Rows
         return Err(OpenError::Header(HeaderFault::Shape));
     }
     let header = Header::read(&line).map_err(OpenError::Header)?;
-    Ok((header.clone(), Rows { header, from, line, at: 1, rows: 0, done: false }))
+    Ok((header.clone(), Rows { header, from, line, at: 1, rows: 0, files: Vec::new(), done: false }))
 }
 
-fn of_age(error: age::DecryptError) -> OpenError {
+pub(super) fn of_age(error: age::DecryptError) -> OpenError {
     match error {
         age::DecryptError::NoMatchingKeys => OpenError::NoIdentity,
         age::DecryptError::Io(error) if error.kind() != io::ErrorKind::UnexpectedEof => OpenError::Io(error),
@@ -148,18 +155,32 @@ fn next_line(from: &mut impl BufRead, line: &mut Vec<u8>, number: u64) -> Result
 }
 
 impl<R: Read> Rows<R> {
+    /// The files that were sealed beside the object; all of them once the iterator has ended.
+    pub fn files(&self) -> &[FileLine] {
+        &self.files
+    }
+
     fn advance(&mut self) -> Result<Option<Row>, OpenError> {
-        let number = self.at + 1;
-        if !next_line(&mut self.from, &mut self.line, number)? {
-            return Err(OpenError::NoTrailer);
-        }
-        self.at = number;
-        // A row begins with its table; a trailer is short.
-        if let Ok(Trailer { rows: stated }) = serde_json::from_slice(&self.line) {
-            return self.end(stated).map(|()| None);
-        }
-        // The reason may quote a value: it is not told.
-        let row: Row = serde_json::from_slice(&self.line).map_err(|_| OpenError::Line { line: number })?;
+        let row = loop {
+            let number = self.at + 1;
+            if !next_line(&mut self.from, &mut self.line, number)? {
+                return Err(OpenError::NoTrailer);
+            }
+            self.at = number;
+            // A row begins with its table; a trailer is short.
+            if let Ok(trailer) = serde_json::from_slice(&self.line) {
+                return self.end(trailer).map(|()| None);
+            }
+            if self.header.version == WITH_FILES
+                && let Ok(file) = serde_json::from_slice(&self.line)
+            {
+                self.files.push(file);
+                continue;
+            }
+            // The reason may quote a value: it is not told.
+            break serde_json::from_slice::<Row>(&self.line).map_err(|_| OpenError::Line { line: number })?;
+        };
+        let number = self.at;
         if self.header.width(row.table) != Some(row.cells.len()) {
             return Err(OpenError::Fit { line: number });
         }
@@ -167,9 +188,13 @@ impl<R: Read> Rows<R> {
         Ok(Some(row))
     }
 
-    fn end(&mut self, stated: u64) -> Result<(), OpenError> {
+    fn end(&mut self, Trailer { rows: stated, files }: Trailer) -> Result<(), OpenError> {
         if stated != self.rows {
             return Err(OpenError::Count { stated, found: self.rows });
+        }
+        let named = (self.header.version == WITH_FILES).then_some(self.files.len() as u64);
+        if files != named || self.files.iter().zip(0..).any(|(f, n)| f.file != n) {
+            return Err(OpenError::Files);
         }
         let line = self.at + 1;
         // Reading on to the end also checks the ends of the compressed and the encrypted stream.

@@ -5,11 +5,11 @@ use std::io::{self, Write};
 use age::stream::StreamWriter;
 use zstd::stream::write::Encoder;
 
-use super::object::{Header, HeaderFault, MAX_LINE, Row, Trailer};
+use super::object::{FileLine, Header, HeaderFault, MAX_LINE, Row, Trailer, WITH_FILES};
 use super::recipient::Recipients;
 
 /// The level of compression: what zstd takes by itself.
-const LEVEL: i32 = 3;
+pub(super) const LEVEL: i32 = 3;
 
 /// Why nothing was sealed. Holds no value of a row.
 #[derive(Debug)]
@@ -69,6 +69,7 @@ impl From<io::Error> for SealError {
 pub struct Sealer<W: Write> {
     header: Header,
     rows: u64,
+    files: u64,
     line: Vec<u8>,
     spoiled: bool,
     into: Encoder<'static, StreamWriter<W>>,
@@ -95,7 +96,7 @@ impl<W: Write> Sealer<W> {
         let mut line = line.0;
         line.push(b'\n');
         into.write_all(&line)?;
-        Ok(Self { header: header.clone(), rows: 0, line, spoiled: false, into })
+        Ok(Self { header: header.clone(), rows: 0, files: 0, line, spoiled: false, into })
     }
 
     /// Writes one row.
@@ -110,15 +111,35 @@ impl<W: Write> Sealer<W> {
         if self.header.width(row.table) != Some(row.cells.len()) {
             return Err(SealError::Fit { row: number });
         }
-        let mut line = Limited(std::mem::take(&mut self.line));
-        line.0.clear();
-        let written = serde_json::to_writer(&mut line, row);
-        self.line = line.0;
-        // Only the limit can fail: a row has no map with keys that are not texts.
-        written.map_err(|_| SealError::TooLong { row: number })?;
-        self.end_line()?;
+        self.line(row, number)?;
         self.rows = number;
         Ok(())
+    }
+
+    /// Names a file that was sealed beside the object; one whose header says that it has some.
+    ///
+    /// # Errors
+    /// As of [`Sealer::row`].
+    pub fn file(&mut self, file: &FileLine) -> Result<(), SealError> {
+        if self.spoiled {
+            return Err(SealError::Spoiled);
+        }
+        if self.header.version != WITH_FILES || file.file != self.files {
+            return Err(SealError::Fit { row: self.rows });
+        }
+        self.line(file, self.rows)?;
+        self.files += 1;
+        Ok(())
+    }
+
+    fn line(&mut self, what: &impl serde::Serialize, number: u64) -> Result<(), SealError> {
+        let mut line = Limited(std::mem::take(&mut self.line));
+        line.0.clear();
+        let written = serde_json::to_writer(&mut line, what);
+        self.line = line.0;
+        // Only the limit can fail: a line has no map with keys that are not texts.
+        written.map_err(|_| SealError::TooLong { row: number })?;
+        self.end_line()
     }
 
     fn end_line(&mut self) -> Result<(), SealError> {
@@ -142,7 +163,8 @@ impl<W: Write> Sealer<W> {
             return Err(SealError::Spoiled);
         }
         self.line.clear();
-        serde_json::to_writer(&mut self.line, &Trailer { rows: self.rows }).map_err(io::Error::from)?;
+        let files = (self.header.version == WITH_FILES).then_some(self.files);
+        serde_json::to_writer(&mut self.line, &Trailer { rows: self.rows, files }).map_err(io::Error::from)?;
         self.end_line()?;
         Ok(self.into.finish()?.finish()?)
     }

@@ -1,11 +1,15 @@
 //! Places where objects lie.
 
-use std::io::{Cursor, Read};
+use std::io::{Cursor, Read, sink};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
+use futures_util::StreamExt as _;
 use sha2::{Digest as _, Sha256};
+use tokio::sync::mpsc;
 
+use super::file::{Plain, copy};
+use super::pipe::{Fetched, Outlet};
 use super::{Bucket, Directory, ObjectName, StoreError};
 
 /// A place where objects lie: created once, never overwritten, removed when their time is over.
@@ -25,6 +29,9 @@ pub struct Listed {
     /// Its size in bytes.
     pub size: u64,
 }
+
+/// What was stored: the length and SHA-256 of an object, as it lies there.
+pub type Stored = Plain;
 
 /// Runs file operations where waiting is allowed.
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, StoreError> + Send + 'static) -> Result<T, StoreError> {
@@ -55,13 +62,55 @@ impl Store {
         }
     }
 
-    /// Reads an object back and compares its SHA-256.
+    /// Creates an object of what comes out of a pipe, a few pieces at a time; otherwise as [`Store::put`]. A pipe that stops before its end creates
+    /// nothing.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] when the name is taken; [`StoreError::Unlocked`]; others.
+    pub async fn put_from(
+        &self,
+        name: &ObjectName,
+        mut outlet: Outlet,
+        keep_until: Option<NaiveDate>,
+    ) -> Result<Stored, StoreError> {
+        match self {
+            Self::Directory(directory) => {
+                let (directory, name) = (directory.clone(), name.clone());
+                blocking(move || directory.put_from(&name, &mut outlet)).await
+            }
+            Self::Bucket(bucket) => bucket.put_from(name, outlet, keep_until).await,
+        }
+    }
+
+    /// Reads an object back, a few pieces at a time, and compares its SHA-256.
     ///
     /// # Errors
     /// [`StoreError::Differs`], [`StoreError::Missing`], others.
     pub async fn check(&self, name: &ObjectName, sha256: &[u8; 32]) -> Result<(), StoreError> {
-        let bytes = self.read(name).await?;
-        if Sha256::digest(&bytes).as_slice() == sha256 { Ok(()) } else { Err(StoreError::Differs(name.clone())) }
+        let mut reader = self.stream(name).await?;
+        let of = name.clone();
+        let found = blocking(move || {
+            copy(&mut reader, &mut sink()).map_err(|source| StoreError::Io { doing: "reading", path: of.as_str().into(), source })
+        });
+        if found.await?.sha256 == *sha256 { Ok(()) } else { Err(StoreError::Differs(name.clone())) }
+    }
+
+    /// A reader of an object that never holds the whole; for threads that may wait, not for asynchronous code.
+    ///
+    /// # Errors
+    /// [`StoreError::Missing`], others.
+    pub async fn stream(&self, name: &ObjectName) -> Result<Box<dyn Read + Send>, StoreError> {
+        let Self::Bucket(bucket) = self else { return self.reader(name).await };
+        let mut from = bucket.stream(name).await?;
+        let (to, out) = mpsc::channel(1);
+        tokio::spawn(async move {
+            while let Some(piece) = from.next().await {
+                if to.send(piece.map_err(std::io::Error::from)).await.is_err() {
+                    break;
+                }
+            }
+        });
+        Ok(Box::new(Fetched::new(out)))
     }
 
     /// Reads a whole object.

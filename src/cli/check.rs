@@ -166,11 +166,43 @@ async fn copies(cx: &Cx, workspace: &Workspace, rules: &SourceRules, found: &mut
     Ok(())
 }
 
-/// SQLite has no privileges by which the absence of our tables shows: they are looked for by name.
+/// Whether our tables are there, as this version has them.
 async fn own_tables(source: &Source, rules: &SourceRules, found: &mut Faults) -> Result<(), Failure> {
-    if source.engine() != Engine::Sqlite {
+    let engine = source.engine();
+    if engine == Engine::Sqlite {
+        own_tables_of_sqlite(source, rules, found).await?;
+    }
+    if found.any_error() {
         return Ok(());
     }
+    // One that was set up by an earlier version may lack columns that came later.
+    for column in OwnTable::LATER {
+        let mut session = source.session().await?;
+        let ledger = OwnTable::Ledger.sql(engine);
+        if session.rows(&format!("SELECT {column} FROM {ledger} WHERE 1 = 0")).await.is_ok() {
+            session.done().await?;
+            continue;
+        }
+        session.discard().await;
+        let fault = found.error(&rules.map.source.at, format!("the ledger lacks the column `{column}`"));
+        match engine {
+            Engine::Postgres | Engine::MariaDb => {
+                fault.expected("the script that `retentiond setup` prints, run again");
+            }
+            Engine::MySql => {
+                let kind = "longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT ('[]')";
+                fault.help(format!("ALTER TABLE {ledger} ADD COLUMN {column} {kind};"));
+            }
+            Engine::Sqlite => {
+                fault.help(format!("ALTER TABLE {ledger} ADD COLUMN {column} TEXT NOT NULL DEFAULT '[]';"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// SQLite has no privileges by which the absence of our tables shows: they are looked for by name.
+async fn own_tables_of_sqlite(source: &Source, rules: &SourceRules, found: &mut Faults) -> Result<(), Failure> {
     let mut session = source.session().await?;
     let names = OwnTable::ALL.map(|own| format!("'{}'", own.sql(Engine::Sqlite))).join(", ");
     let there = session.rows(&format!("SELECT name FROM sqlite_master WHERE type = 'table' AND name IN ({names})")).await?;

@@ -184,13 +184,41 @@ pub fn archive(source: &str, a: &ArchiveOutcome, settings: &Settings, lang: Lang
 fn files(outcome: &RunOutcome, lang: Lang) -> String {
     let mut all = FileOutcome::default();
     outcome.actions.iter().for_each(|a| all.add(&a.files));
+    all.add(&outcome.left);
     let lines = [
+        (
+            all.sealed,
+            ("fichier a d'abord été versé dans une archive", "fichiers ont d'abord été versés dans une archive"),
+            ("file was sealed into an archive first", "files were sealed into an archive first"),
+        ),
         (all.removed, ("fichier supprimé", "fichiers supprimés"), ("file removed", "files removed")),
         (all.missing, ("fichier manquait déjà", "fichiers manquaient déjà"), ("file was not there", "files were not there")),
         (
             all.shared,
             ("fichier reste, une autre ligne y renvoie", "fichiers restent, d'autres lignes y renvoient"),
             ("file stays, another row points to it", "files stay, other rows point to them"),
+        ),
+        (
+            all.changed,
+            (
+                "fichier reste\u{a0}: il n'est plus celui qui a été versé dans l'archive",
+                "fichiers restent\u{a0}: ils ne sont plus ceux qui ont été versés dans l'archive",
+            ),
+            (
+                "file stays: it is not what was sealed into the archive any more",
+                "files stay: they are not what was sealed into the archive any more",
+            ),
+        ),
+        (
+            all.kept,
+            (
+                "fichier versé dans une archive n'a pas pu être supprimé\u{a0}; la prochaine exécution essaiera de nouveau",
+                "fichiers versés dans une archive n'ont pas pu être supprimés\u{a0}; la prochaine exécution essaiera de nouveau",
+            ),
+            (
+                "file that was sealed cannot be removed; the next run tries again",
+                "files that were sealed cannot be removed; the next run tries again",
+            ),
         ),
     ];
     let told = lines.into_iter().filter(|(n, ..)| *n > 0);

@@ -6,11 +6,13 @@ use sha2::{Digest as _, Sha256};
 
 use super::batch::{Failure, Transaction, macs};
 use super::error::EnforceError;
+use super::files::OUTSIDE;
 use super::orders::{subject_key, tenant_key};
 use super::watch::Point;
-use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, object_name};
+use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, WITH_FILES, file_name, object_name};
+use crate::files::FilePath;
 use crate::journal::{Day, Hash, JournalError, Mac, MacOf, Macs, Name, Sealed};
-use crate::plan::archiving::{Archiving, Part, PartRow};
+use crate::plan::archiving::{Archiving, Part, PartColumn, PartRow};
 use crate::plan::cell::Cell;
 use crate::plan::key::RecordKey;
 use crate::plan::open_end::End;
@@ -111,6 +113,12 @@ impl Transaction<'_, '_> {
         let archive = purpose.archive().unwrap_or_default();
         let to = self.cx.archives.get(archive).ok_or_else(|| EnforceError::NoArchive(archive.to_owned()))?;
         let data_set = archiving.parts.first().map(|p| p.data_set.as_str()).unwrap_or_default();
+        let (part, batch, day) = (self.sealed.len() as u32, self.batch.to_string(), until.day());
+        let unnamed = || EnforceError::Unknown("name of an object");
+        let name = object_name(self.cx.source.as_str(), &batch, day, part).map_err(|_| unnamed())?;
+        let source = self.cx.source.clone();
+        let of_file = |n| file_name(source.as_str(), &batch, day, part, n).map_err(|_| Failure::Fatal(unnamed()));
+        let files = Box::pin(self.seal_files(to, &of_file, day, object.files(tables)?)).await?;
         let header = self.header(&object, data_set);
         let mut sealer = Sealer::new(&to.recipients, &header, Vec::new()).map_err(EnforceError::from)?;
         for (number, record) in records.iter().enumerate() {
@@ -127,11 +135,11 @@ impl Transaction<'_, '_> {
                 }
             }
         }
+        for file in &files.lines {
+            sealer.file(file).map_err(EnforceError::from)?;
+        }
         let rows = sealer.rows();
         let bytes = sealer.finish().map_err(EnforceError::from)?;
-        let (part, batch) = (self.sealed.len() as u32, self.batch.to_string());
-        let name = object_name(self.cx.source.as_str(), &batch, until.day(), part)
-            .map_err(|_| EnforceError::Unknown("name of an object"))?;
         let (size, sha256): (_, [u8; 32]) = (bytes.len() as u64, Sha256::digest(&bytes).into());
         self.sealing = true;
         to.store.put(&name, bytes, until.day()).await.map_err(EnforceError::from)?;
@@ -154,6 +162,7 @@ impl Transaction<'_, '_> {
             macs: macs(self.cx, data_set, &taken)?,
             tenants: self.macs_of(MacOf::Tenant, data_set, tenants)?,
             subjects: self.macs_of(MacOf::Subject, data_set, subjects)?,
+            files: files.sealed,
         })
     }
 
@@ -162,7 +171,7 @@ impl Transaction<'_, '_> {
         let of = &archiving.purposes[*purpose];
         Header {
             format: FORMAT.to_owned(),
-            version: VERSION,
+            version: if object.has_files() { WITH_FILES } else { VERSION },
             archive: of.archive().unwrap_or_default().to_owned(),
             source: self.cx.source.to_string(),
             engine: archive::Engine::from(self.cx.dialect.engine),
@@ -200,6 +209,34 @@ impl Object<'_> {
     fn takes(&self, part: &Part) -> bool {
         part.takers.contains(&self.purpose)
     }
+
+    /// The columns of a part that it takes, and where each stands.
+    fn columns<'p>(&self, part: &'p Part) -> impl Iterator<Item = (usize, &'p PartColumn)> + use<'p> {
+        let purpose = self.purpose;
+        part.columns.iter().enumerate().filter(move |(_, c)| c.takers.contains(&purpose))
+    }
+
+    /// Whether a column that it takes points to files.
+    fn has_files(&self) -> bool {
+        let parts = self.archiving.parts.iter().filter(|part| self.takes(part));
+        parts.flat_map(|part| self.columns(part)).any(|(_, column)| column.files.is_some())
+    }
+
+    /// The files that its rows point to, by store and path.
+    fn files(&self, tables: &[RowsOf]) -> Result<BTreeSet<(String, FilePath)>, Failure> {
+        let mut all = BTreeSet::new();
+        for (part, rows) in self.archiving.parts.iter().zip(tables).filter(|(part, _)| self.takes(part)) {
+            for (at, column) in self.columns(part) {
+                let Some(files) = &column.files else { continue };
+                for cell in self.records.iter().filter_map(|r| rows.get(r)).flatten().filter_map(|cells| cells.get(at)) {
+                    let path = files.path(cell).map_err(|_| Failure::File(OUTSIDE))?;
+                    let Some(path) = path else { continue };
+                    all.insert((files.store.clone(), FilePath::new(&path).map_err(|_| Failure::File(OUTSIDE))?));
+                }
+            }
+        }
+        Ok(all)
+    }
 }
 
 fn table(part: &Part, parts: &[Part], purpose: usize) -> Table {
@@ -213,7 +250,12 @@ fn table(part: &Part, parts: &[Part], purpose: usize) -> Table {
         on: above.map(|(_, on)| on.clone()).unwrap_or_default(),
         key: part.key.clone(),
         columns: columns
-            .map(|c| Column { name: c.column.name.clone(), kind: c.column.sql_type.clone(), category: c.category.clone() })
+            .map(|c| Column {
+                name: c.column.name.clone(),
+                kind: c.column.sql_type.clone(),
+                category: c.category.clone(),
+                files: c.files.as_ref().map(|f| f.store.clone()),
+            })
             .collect(),
     }
 }

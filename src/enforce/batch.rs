@@ -1,5 +1,7 @@
 //! One batch, exactly: intent, fence slot, locks, change with the predicate repeated, ledger row, commit.
 
+use std::collections::BTreeMap;
+
 use super::along::{Above, Deletion};
 use super::copies::Copies;
 use super::destruction::forget;
@@ -10,7 +12,7 @@ use super::keys::{Keys, keys_of};
 use super::together::Together;
 use super::watch::{Point, Watch};
 use crate::archive::Archives;
-use crate::files::{FilePath, Files};
+use crate::files::{FilePath, Files, Stamp};
 use crate::journal::{
     Action as Word, Append, Code, Event, FileCount, Hash, Id128, Journal, KeyId, Mac, Macs, Name, Related, Sealed,
 };
@@ -18,7 +20,7 @@ use crate::plan::action::{Action, ActionKind, Shape};
 use crate::plan::companion::Companion;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
-use crate::plan::own_statements::{LedgerRow, PendingRow};
+use crate::plan::own_statements::{LeavingRow, LedgerRow, PendingRow};
 use crate::plan::schema::Engine;
 use crate::source::{Row, Session, SourceError};
 
@@ -138,6 +140,9 @@ pub fn word(kind: ActionKind) -> Word {
     }
 }
 
+/// How many files are noted in one statement.
+const NOTED: usize = 200;
+
 /// The code of a record that the database refuses to change without saying so.
 pub const VETOED: &str = "vetoed";
 
@@ -204,6 +209,8 @@ pub async fn run(
         sealed: Vec::new(),
         open: Vec::new(),
         sealing: false,
+        archived: BTreeMap::new(),
+        leaving: Vec::new(),
         going: Vec::new(),
         removed: Vec::new(),
         files: Vec::new(),
@@ -281,6 +288,10 @@ pub(super) struct Transaction<'t, 'c> {
     pub(super) open: Vec<PendingRow>,
     /// Whether anything may have been written into one.
     pub(super) sealing: bool,
+    /// The files that archives take, by store and path; `None` for those that are missing.
+    pub(super) archived: BTreeMap<(String, FilePath), Option<Stamp>>,
+    /// Those of them that leave when all is committed.
+    pub(super) leaving: Vec<LeavingRow>,
     /// The files that go with the rows.
     pub(super) going: Vec<Going<'t>>,
     /// The files that are removed.
@@ -336,7 +347,8 @@ impl<'t> Transaction<'t, '_> {
             applied_at: cx.applied_at.clone(),
         };
         let insert = d.insert_ledger(&row);
-        let open: Vec<String> = self.open.iter().map(|row| d.insert_pending(row)).collect();
+        let mut open: Vec<String> = self.open.iter().map(|row| d.insert_pending(row)).collect();
+        open.extend(self.leaving.chunks(NOTED).map(|rows| d.insert_leaving(rows)));
         let mut last: Vec<&str> = d.constraints_now().into_iter().collect();
         last.extend(open.iter().map(String::as_str));
         last.push(&insert);
@@ -461,12 +473,13 @@ impl<'t> Transaction<'t, '_> {
             }
             None => self.along(&due).await?,
         };
+        // A path that is none is told before anything is sealed.
+        self.point(action.files.as_ref(), &due).await?;
+        self.point_along(&companions.rows).await?;
         if let Some(archiving) = &action.archiving {
             self.archive(archiving, &due).await?;
         }
         self.archive_along(&companions.rows).await?;
-        self.point(action.files.as_ref(), &due).await?;
-        self.point_along(&companions.rows).await?;
         let act = action.act_keys(d, &due, false);
         if action.kind == ActionKind::Delete {
             let act = Deletion::new(d, act, &above, action.circular);

@@ -7,8 +7,9 @@ use std::collections::{BTreeMap, HashMap};
 
 use chrono::NaiveDate;
 
-use super::destruction::{Destruction, name_of, object_of};
+use super::destruction::{Destruction, object_of};
 use super::error::EnforceError;
+use crate::archive::{Store, StoreError};
 use crate::journal::{Append, Day, Event, Id128, Name, ObjectRef};
 use crate::plan::compile::Plan;
 use crate::plan::key::RecordKey;
@@ -53,7 +54,7 @@ impl Way {
 }
 
 /// Ends what reading opened: MariaDB and MySQL read in a transaction, which must not stand still while archives and journal are written.
-async fn end(session: &mut Session) -> Result<(), EnforceError> {
+pub(super) async fn end(session: &mut Session) -> Result<(), EnforceError> {
     if session.engine().is_mysql_family() {
         session.rows("COMMIT").await?;
     }
@@ -164,7 +165,7 @@ impl Destruction<'_> {
             *waits = true;
             if day >= today
                 && let Some(archive) = self.archives.get(&row.archive)
-                && let Err(e) = archive.store.keep(&name_of(row)?, day).await
+                && let Err(e) = self.keep(&archive.store, row, day).await?
             {
                 tracing::warn!(error = %e, archive = %row.archive, "an archived object cannot be locked to its end");
                 continue;
@@ -189,6 +190,16 @@ impl Destruction<'_> {
             self.journal.append(append).await?;
         }
         Ok(())
+    }
+
+    /// Has a store keep an object and its files to the end of a day.
+    async fn keep(&self, store: &Store, row: &SealedRow, day: NaiveDate) -> Result<Result<(), StoreError>, EnforceError> {
+        for name in self.names_of(row).await? {
+            if let Err(e) = store.keep(&name, day).await {
+                return Ok(Err(e));
+            }
+        }
+        Ok(Ok(()))
     }
 
     /// The last day of an object, if the catalogue has one.

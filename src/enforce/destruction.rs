@@ -12,7 +12,7 @@ use super::frozen::{Frozen, Holds};
 use super::guard::would_stop;
 use super::outcome::{ArchiveOutcome, Stopped};
 use super::settings::Ceilings;
-use crate::archive::{Archives, ObjectName, Store, StoreError, object_name, objects_of};
+use crate::archive::{Archives, ObjectName, Store, StoreError, file_name, object_name, objects_of};
 use crate::journal::{Action, Append, Day, DestructionCause, Event, Id128, Journal, Name, ObjectRef, Phase, Reader, Sealed};
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
 
@@ -209,7 +209,14 @@ impl Destruction<'_> {
         self.journal.append(intent).await?;
         let (mut gone, mut error) = (Vec::new(), None);
         for row in rows {
-            match store.remove(&name_of(row)?).await {
+            let mut removed = Ok(());
+            for name in self.names_of(row).await? {
+                removed = store.remove(&name).await;
+                if removed.is_err() {
+                    break;
+                }
+            }
+            match removed {
                 Ok(()) => gone.push(object_of(row)),
                 Err(e) => error = error.or(Some(e)),
             }
@@ -232,6 +239,13 @@ impl Destruction<'_> {
         Ok(())
     }
 
+    /// The names of what was sealed together: files first, the object that names them last, so that nothing is left of what is gone.
+    pub(super) async fn names_of(&self, row: &SealedRow) -> Result<Vec<ObjectName>, EnforceError> {
+        let sealed = sealed_of(&self.journal.reader(), row).await?;
+        let files = sealed.map_or(0, |(sealed, _)| sealed.files.len() as u64);
+        (0..files).map(|file| file_name_of(row, file)).chain([name_of(row)]).collect()
+    }
+
     /// The objects of a batch that the catalogue has.
     async fn catalogued(&self, batch: Id128) -> Result<Vec<SealedRow>, EnforceError> {
         let query = SealedQuery { batch: Some(batch.0), ..SealedQuery::default() };
@@ -247,6 +261,13 @@ pub(super) fn object_of(row: &SealedRow) -> ObjectRef {
 pub(super) fn name_of(row: &SealedRow) -> Result<ObjectName, EnforceError> {
     let until = row.until.as_deref().filter(|_| !row.open).map(Day::parse).transpose()?;
     object_name(&row.source, &Id128(row.batch).to_string(), until.map(Day::date), row.part)
+        .map_err(|_| EnforceError::Unknown("name of an object"))
+}
+
+/// The name under which a file was sealed beside an object.
+pub(super) fn file_name_of(row: &SealedRow, file: u64) -> Result<ObjectName, EnforceError> {
+    let until = row.until.as_deref().filter(|_| !row.open).map(Day::parse).transpose()?;
+    file_name(&row.source, &Id128(row.batch).to_string(), until.map(Day::date), row.part, file)
         .map_err(|_| EnforceError::Unknown("name of an object"))
 }
 

@@ -64,6 +64,10 @@ pub fn end(
             let subject = Some(Name::parse(&action.id)?);
             append = append.event(finding(run, source, Some(&data_set), FindingKind::WaitsForCopy, subject, out.no_copy));
         }
+        if out.files.missing > 0 {
+            let subject = Some(Name::parse(&action.id)?);
+            append = append.event(finding(run, source, Some(&data_set), FindingKind::FilesMissing, subject, out.files.missing));
+        }
         if out.busy > 0 {
             append =
                 append.event(finding(run, source, Some(&data_set), FindingKind::Busy, Some(Name::parse(&action.id)?), out.busy));

@@ -1,6 +1,7 @@
 //! What ends a run, or keeps it from beginning.
 
 use crate::archive::{OpenError, SealError, StoreError};
+use crate::files::FileError;
 use crate::journal::{InvalidValue, JournalError};
 use crate::source::SourceError;
 use crate::state::StateError;
@@ -49,6 +50,8 @@ pub enum EnforceError {
     Seal(SealError),
     /// An object cannot be opened.
     Open(OpenError),
+    /// A file that an archive kept cannot be written.
+    File(FileError),
     /// A key of the database cannot be read back exactly.
     Key,
     /// A key that was typed cannot be read by the database as one of the data set.
@@ -88,6 +91,7 @@ impl std::fmt::Display for EnforceError {
             Self::Store(e) => write!(f, "{e}"),
             Self::Seal(e) => write!(f, "{e}"),
             Self::Open(e) => write!(f, "{e}"),
+            Self::File(e) => write!(f, "{e}"),
             Self::Key => f.write_str("a primary key of the database cannot be read back exactly"),
             Self::NotAKey => f.write_str("the database cannot read this key"),
             Self::NoSuchRecord => f.write_str("no such record"),

@@ -9,6 +9,7 @@ use super::error::EnforceError;
 use crate::files::{FileError, FilePath, Root};
 use crate::journal::{FileCount, Name};
 use crate::plan::key::RecordKey;
+use crate::plan::own_statements::LeavingRow;
 use crate::plan::pointers::{Pointer, Pointers};
 
 /// The code of a record whose file's name leaves its root.
@@ -19,6 +20,11 @@ pub const FOREIGN: &str = "file_foreign";
 pub const KEPT: &str = "file_kept";
 /// The code of a record whose store is not there.
 pub const NO_STORE: &str = "file_store";
+
+/// The code of a record whose file cannot be read.
+pub const UNREAD: &str = "file_unread";
+/// The code of a record whose file is written while it is sealed.
+pub const CHANGED: &str = "file_changed";
 
 /// After how long a server is told that its transaction is still alive.
 const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
@@ -33,16 +39,20 @@ pub(super) struct Going<'t> {
     paths: BTreeSet<FilePath>,
 }
 
-fn failure(e: &FileError) -> Failure {
+pub(super) fn failure(e: &FileError) -> Failure {
     tracing::warn!(error = %e, "a file stays, and its row with it");
     Failure::File(match e {
         FileError::Foreign => FOREIGN,
         FileError::Kept(_) => KEPT,
+        FileError::Unread(_) => UNREAD,
+        FileError::Changed => CHANGED,
         _ => NO_STORE,
     })
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, FileError> + Send + 'static) -> Result<T, Failure> {
+pub(super) async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
+) -> Result<T, Failure> {
     match tokio::task::spawn_blocking(work).await {
         Ok(done) => done.map_err(|e| failure(&e)),
         Err(_) => Err(Failure::Fatal(EnforceError::Unknown("end of a file operation"))),
@@ -50,7 +60,7 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, FileError>
 }
 
 impl<'t> Transaction<'t, '_> {
-    fn root(&self, store: &str) -> Result<Root, Failure> {
+    pub(super) fn root(&self, store: &str) -> Result<Root, Failure> {
         self.cx.files.get(store).cloned().ok_or_else(|| EnforceError::NoFiles(store.to_owned()).into())
     }
 
@@ -101,7 +111,8 @@ impl<'t> Transaction<'t, '_> {
             let shared = self.shared(pointer, &paths).await?;
             let (stay, go): (Vec<_>, Vec<_>) = paths.into_iter().partition(|p| shared.contains(p.as_str()));
             let name = Name::parse(&store).map_err(EnforceError::from)?;
-            let mut count = FileCount { store: name, removed: 0, missing: 0, shared: stay.len() as u64 };
+            let mut count = FileCount { shared: stay.len() as u64, ..FileCount::of(name) };
+            let go = self.leave(&store, go, &mut count);
             let (gone, go): (Vec<_>, Vec<_>) = go.into_iter().partition(|p| self.cx.files.was_ours(&store, p));
             count.removed += gone.len() as u64;
             for page in go.chunks(PAGE) {
@@ -124,6 +135,29 @@ impl<'t> Transaction<'t, '_> {
             }
         }
         Ok(())
+    }
+
+    /// Takes out those files that archives took: they leave when all is committed, and what was missing then is not looked for again. The others.
+    fn leave(&mut self, store: &str, files: Vec<FilePath>, count: &mut FileCount) -> Vec<FilePath> {
+        let mut others = Vec::new();
+        for path in files {
+            match self.archived.get(&(store.to_owned(), path.clone())) {
+                None => others.push(path),
+                Some(None) => count.missing += 1,
+                Some(Some(stamp)) => {
+                    count.sealed += 1;
+                    self.leaving.push(LeavingRow {
+                        source: self.cx.source.to_string(),
+                        batch: self.batch.to_string(),
+                        n: u32::try_from(self.leaving.len()).unwrap_or(u32::MAX),
+                        store: store.to_owned(),
+                        path: path.as_str().to_owned(),
+                        stamp: stamp.as_str().to_owned(),
+                    });
+                }
+            }
+        }
+        others
     }
 
     /// Which of these files rows that stay still point to.

@@ -139,12 +139,13 @@ fn own_tables(engine: Engine, resolved: &Resolved<'_>, found: &Surroundings) -> 
 
 /// Whether the rows of one of our tables are written once, and removed when their time is over.
 fn is_appended(own: OwnTable) -> bool {
-    matches!(own, OwnTable::Ledger | OwnTable::Pending)
+    matches!(own, OwnTable::Ledger | OwnTable::Pending | OwnTable::Leaving)
 }
 
 fn needs_insert(engine: Engine, table: &TableName) -> bool {
     let is = |own: OwnTable| own.sql(engine).rsplit('.').next() == Some(table.name.as_str());
-    is_own(engine, table) && (is(OwnTable::Ledger) || is(OwnTable::Hold) || is(OwnTable::Pending))
+    let inserted = [OwnTable::Ledger, OwnTable::Hold, OwnTable::Pending, OwnTable::Leaving];
+    is_own(engine, table) && inserted.into_iter().any(is)
 }
 
 fn missing(engine: Engine, grant: &TableGrant, held: &Privileges, resolved: &Resolved<'_>) -> Vec<String> {

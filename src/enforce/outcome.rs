@@ -30,13 +30,28 @@ pub struct FileOutcome {
     pub missing: u64,
     /// Kept, because a row that stays points to them as well.
     pub shared: u64,
+    /// Sealed into archives: they leave once the batch is committed.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub sealed: u64,
+    /// Of those, kept because they are not what was sealed any more.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub changed: u64,
+    /// Of those, still there because they cannot be removed: the next run tries again.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub kept: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl FileOutcome {
     /// Adds what a batch did.
     pub(super) fn count(&mut self, counts: &[FileCount]) {
         for c in counts {
-            self.add(&Self { removed: c.removed, missing: c.missing, shared: c.shared });
+            let (removed, missing, shared, sealed, changed) = (c.removed, c.missing, c.shared, c.sealed, c.changed);
+            self.add(&Self { removed, missing, shared, sealed, changed, kept: 0 });
         }
     }
 
@@ -45,6 +60,9 @@ impl FileOutcome {
         self.removed += other.removed;
         self.missing += other.missing;
         self.shared += other.shared;
+        self.sealed += other.sealed;
+        self.changed += other.changed;
+        self.kept += other.kept;
     }
 }
 
@@ -160,6 +178,8 @@ pub struct RunOutcome {
     pub run: Id128,
     /// By action, in the order of the plan.
     pub actions: Vec<ActionOutcome>,
+    /// What became of files that were sealed, by this run or by one that did not get to their end.
+    pub left: FileOutcome,
     /// By archive, data set and purpose.
     pub archives: Vec<ArchiveOutcome>,
     /// What was due after, by data set.
@@ -190,11 +210,11 @@ impl RunOutcome {
         self.actions.iter().map(|a| a.changed + a.related).sum()
     }
 
-    /// Records refused.
+    /// Records refused, and sealed files that stay.
     #[must_use]
     pub fn failed(&self) -> u64 {
         let archived: u64 = self.archives.iter().map(|a| a.failed).sum();
-        self.actions.iter().map(|a| a.failed + a.too_large).sum::<u64>() + archived
+        self.actions.iter().map(|a| a.failed + a.too_large).sum::<u64>() + archived + self.left.changed + self.left.kept
     }
 
     /// Records that somebody else kept locked.

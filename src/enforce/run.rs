@@ -16,7 +16,8 @@ use super::error::EnforceError;
 use super::fence::{self, Fence};
 use super::frozen::Holds;
 use super::guard::{guard, purpose_stopped};
-use super::outcome::{ActionOutcome, RunOutcome, Stopped};
+use super::leaving::Leaving;
+use super::outcome::{ActionOutcome, FileOutcome, RunOutcome, Stopped};
 use super::prepare::Prepared;
 use super::pseudonym;
 use super::recover;
@@ -115,6 +116,13 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     if restored {
         actions.iter_mut().for_each(|a| a.candidates = a.predicate.clone());
     }
+    // What a run before had sealed, and did not get to remove.
+    let stores = std::sync::Arc::clone(&files);
+    let leaving = Leaving { journal, files: &stores, run: id, source: &name, plan };
+    let mut left = FileOutcome::default();
+    if scope == Scope::Everything {
+        left = Box::pin(leaving.let_go(&mut session)).await?;
+    }
     // Before anything goes that could say when something ends.
     let dated = destruction.date(&mut session, plan).await?;
     session.done().await?;
@@ -156,6 +164,12 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     drop(workers);
     journal.append(Append::new().events(waiting)).await?;
     let (mut actions, after) = result?;
+    if actions.iter().any(|a| a.files.sealed > 0) {
+        let mut session = source.session().await?;
+        left.kept = 0;
+        left.add(&Box::pin(leaving.let_go(&mut session)).await?);
+        session.done().await?;
+    }
     destruction.census(Phase::After).await?;
     let changed = actions.iter().any(|a| a.changed + a.related > 0);
     let old_pages = plan.dialect.engine == Engine::Sqlite && changed && !no_old_pages(source).await;
@@ -179,6 +193,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let outcome = RunOutcome {
         run: id,
         actions,
+        left,
         archives: archived,
         after,
         census: full,

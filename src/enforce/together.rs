@@ -81,12 +81,14 @@ impl<'t> Transaction<'t, '_> {
             part.keys.retain(|key| !seen.contains(&(table, key.clone())));
         }
         for part in steps.iter().flatten() {
+            self.point(knot.members[part.member].files.as_ref(), &part.keys).await?;
+            self.point_along(&part.companions).await?;
+        }
+        for part in steps.iter().flatten() {
             if let Some(archiving) = &knot.members[part.member].archiving {
                 self.archive(archiving, &part.keys).await?;
             }
             self.archive_along(&part.companions).await?;
-            self.point(knot.members[part.member].files.as_ref(), &part.keys).await?;
-            self.point_along(&part.companions).await?;
         }
         if d.engine == Engine::Postgres {
             // At the end of one statement, foreign keys are looked at when all are gone.

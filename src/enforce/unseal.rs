@@ -1,11 +1,16 @@
 //! Opening what archives keep of one record, with the identity of somebody who may.
 
+use std::collections::BTreeSet;
+
 use super::catalogue::Found;
 use super::error::EnforceError;
 use sha2::{Digest as _, Sha256};
 
-use crate::archive::{Archives, Column, Header, Identities, OpenError, StoreError, Table, object_name, open};
+use crate::archive::{
+    Archives, Column, FileLine, Header, Identities, ObjectName, OpenError, StoreError, Table, file_name, object_name, open,
+};
 use crate::journal::{Access, AccessReason, Day, Event, Journal, Name, ObjectRef, Reference};
+use crate::plan::archiving::FilesOf;
 use crate::plan::cell::Cell;
 use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
@@ -18,6 +23,19 @@ pub struct Unsealed {
     pub header: Header,
     /// Rows of the record, each with the place of its table in the header.
     pub rows: Vec<(usize, Vec<Cell>)>,
+    /// The files that these rows pointed to and that were sealed with them.
+    pub files: Vec<UnsealedFile>,
+}
+
+/// A file that was sealed beside an object.
+#[derive(Debug, Clone)]
+pub struct UnsealedFile {
+    /// What it was.
+    pub line: FileLine,
+    /// The archive that it lies in.
+    pub archive: String,
+    /// Its name there.
+    pub name: ObjectName,
 }
 
 /// Who opens an archive, and why: every opening is in the journal before it happens.
@@ -73,12 +91,12 @@ pub async fn unseal(
         if <[u8; 32]>::from(Sha256::digest(&bytes)) != object.sealed.sha256.0 {
             return Err(StoreError::Differs(name).into());
         }
-        let (header, rows) = open(std::io::Cursor::new(bytes), identities)?;
+        let (header, mut rows) = open(std::io::Cursor::new(bytes), identities)?;
         let root = header.tables.first().cloned();
         let mut kept: Vec<(u64, usize, Vec<Cell>)> = Vec::new();
         let mut record = None;
         // To its end: an object that was cut off says so only there.
-        for row in rows {
+        for row in rows.by_ref() {
             let row = row?;
             let table = row.table as usize;
             if table == 0 && root.as_ref().is_some_and(|root| is_of(d, root, columns, &row.cells, key)) {
@@ -91,9 +109,31 @@ pub async fn unseal(
         if kept.is_empty() {
             return Err(EnforceError::Unknown("record in an object that names it: its key is read in another way now"));
         }
-        all.push(Unsealed { header, rows: kept.into_iter().map(|(_, table, cells)| (table, cells)).collect() });
+        let kept: Vec<(usize, Vec<Cell>)> = kept.into_iter().map(|(_, table, cells)| (table, cells)).collect();
+        let pointed = pointed(&header, &kept);
+        let mut files = Vec::new();
+        for line in rows.files().iter().filter(|f| pointed.contains(&(f.store.as_str(), f.path.clone()))) {
+            let until = object.sealed.until.map(Day::date);
+            let name = file_name(source.as_str(), &batch, until, object.row.part, line.file)
+                .map_err(|_| EnforceError::Unknown("name of an object"))?;
+            files.push(UnsealedFile { line: line.clone(), archive: object.row.archive.clone(), name });
+        }
+        all.push(Unsealed { header, rows: kept, files });
     }
     Ok(all)
+}
+
+/// The files that rows point to: store and path.
+fn pointed<'h>(header: &'h Header, rows: &[(usize, Vec<Cell>)]) -> BTreeSet<(&'h str, String)> {
+    let mut all = BTreeSet::new();
+    for (table, cells) in rows {
+        for (column, cell) in header.tables.get(*table).into_iter().flat_map(|t| &t.columns).zip(cells) {
+            let Some(store) = &column.files else { continue };
+            let path = FilesOf { store: store.clone(), none: None }.path(cell);
+            all.extend(path.ok().flatten().map(|path| (store.as_str(), path)));
+        }
+    }
+    all
 }
 
 /// Whether a root row is that of this record.

@@ -4,13 +4,16 @@
 //! nothing can be put in the way between a look and a removal. Nothing here knows a database.
 
 mod path;
+mod put;
 mod root;
+mod stamp;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
 pub use path::{FilePath, OutsideRoot};
 pub use root::{FileError, Root};
+pub use stamp::{Gone, Stamp};
 
 /// The stores of the settings.
 #[derive(Debug, Default)]

@@ -26,6 +26,14 @@ pub enum FileError {
     Foreign,
     /// The file cannot be removed.
     Kept(std::io::Error),
+    /// The file cannot be read.
+    Unread(std::io::Error),
+    /// The file is not the one that it was a moment ago, or somebody writes it.
+    Changed,
+    /// The file cannot be written.
+    Unwritten(std::io::Error),
+    /// There is a file of other content.
+    Exists,
 }
 
 impl std::fmt::Display for FileError {
@@ -37,6 +45,10 @@ impl std::fmt::Display for FileError {
             }
             Self::Foreign => f.write_str("no file, or not reached by directories alone"),
             Self::Kept(source) => write!(f, "a file cannot be removed: {source}"),
+            Self::Unread(source) => write!(f, "a file cannot be read: {source}"),
+            Self::Changed => f.write_str("a file changes while it is read"),
+            Self::Unwritten(source) => write!(f, "a file cannot be written: {source}"),
+            Self::Exists => f.write_str("a file of other content is there"),
         }
     }
 }
@@ -44,7 +56,7 @@ impl std::fmt::Display for FileError {
 impl std::error::Error for FileError {
     fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
         match self {
-            Self::Root { source, .. } | Self::Kept(source) => Some(source),
+            Self::Root { source, .. } | Self::Kept(source) | Self::Unread(source) | Self::Unwritten(source) => Some(source),
             _ => None,
         }
     }
@@ -54,7 +66,7 @@ impl std::error::Error for FileError {
 #[derive(Clone, Debug)]
 pub struct Root(PathBuf);
 
-const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
 impl Root {
     /// Takes a directory, which must be there; it may itself be reached by a link.
@@ -72,13 +84,13 @@ impl Root {
         &self.0
     }
 
-    fn open(&self) -> Result<OwnedFd, FileError> {
+    pub(super) fn open(&self) -> Result<OwnedFd, FileError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
         rustix::fs::open(&self.0, flags, Mode::empty()).map_err(|e| FileError::Root { path: self.0.clone(), source: e.into() })
     }
 
     /// The directory of a file; `None` when it is missing.
-    fn enter(&self, path: &FilePath) -> Result<Option<OwnedFd>, FileError> {
+    pub(super) fn enter(&self, path: &FilePath) -> Result<Option<OwnedFd>, FileError> {
         let mut at = self.open()?;
         for name in path.split().0 {
             at = match rustix::fs::openat(&at, name, DIRECTORY, Mode::empty()) {
@@ -92,7 +104,7 @@ impl Root {
     }
 
     /// A file is missing: not believed of a root without any entry, as an unmounted disk leaves it.
-    fn missing(&self) -> Result<(), FileError> {
+    pub(super) fn missing(&self) -> Result<(), FileError> {
         let failed = |e: Errno| FileError::Root { path: self.0.clone(), source: e.into() };
         for entry in rustix::fs::Dir::read_from(self.open()?).map_err(failed)? {
             if !matches!(entry.map_err(failed)?.file_name().to_bytes(), b"." | b"..") {

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::sealed::{FileCount, ObjectRef, Sealed};
+use super::sealed::{FileCount, ObjectRef, Sealed, is_zero};
 use super::value::{Code, Day, Hash, Id128, Instant, KeyId, Mac, Macs, Name, Origin, Reference, VerifierKey, Version};
 use super::words::{
     Access, AccessReason, Action, Adoption, Ceiling, DestructionCause, FindingKind, OrderKind, OrderReason, OrderScope, Outcome,
@@ -132,6 +132,15 @@ pub enum Event {
         sealed: Vec<Sealed>,
         /// What became of the files that these rows pointed to, by store.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        files: Vec<FileCount>,
+    },
+    /// Files that an applied batch sealed have left their stores, or stay for a reason.
+    FilesRemoved {
+        /// The run that writes this entry.
+        run: Id128,
+        /// The batch that sealed them.
+        batch: Id128,
+        /// What became of them, by store.
         files: Vec<FileCount>,
     },
     /// Objects of an archive are about to be destroyed.
@@ -465,11 +474,6 @@ pub enum Event {
     },
 }
 
-/// Whether a number says nothing.
-fn is_zero(n: &u64) -> bool {
-    *n == 0
-}
-
 impl Event {
     /// The entry's kind.
     #[must_use]
@@ -485,6 +489,7 @@ impl Event {
             Self::Intent { .. } => "intent",
             Self::Applied { .. } => "applied",
             Self::Aborted { .. } => "aborted",
+            Self::FilesRemoved { .. } => "files_removed",
             Self::DestructionIntended { .. } => "destruction_intended",
             Self::Destroyed { .. } => "destroyed",
             Self::ArchiveCensus { .. } => "archive_census",
@@ -514,7 +519,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     /// One example of each kind with every optional field: `H` stands for a hash, `I` for an id or a MAC.
-    const EXAMPLES: [&str; 29] = [
+    const EXAMPLES: [&str; 31] = [
         r#"log_created","origin":"retentiond/x","key":"V","version":"0.1.0""#,
         r#"signing_key_rotated","key":"V""#,
         r#"mac_key_created","key_id":"2026-11""#,
@@ -525,6 +530,8 @@ mod tests {
         r#"intent","run":"I","batch":"I","source":"s","data_set":"d","action":"delete","rule":"d.delete","plan_hash":"H","slot":0,"epoch":1"#,
         r#"applied","run":"I","batch":"I","rows":1,"related":[{"data_set":"e","action":"masked","rows":2,"macs":""}],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":false"#,
         r#"applied","run":"I","batch":"I","rows":1,"related":[],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":true,"sealed":[{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":0,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}]"#,
+        r#"applied","run":"I","batch":"I","rows":1,"related":[],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":false,"sealed":[{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":0,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":"","files":[{"sha256":"H","bytes":7}]}],"files":[{"store":"f","removed":1,"missing":0,"shared":0,"sealed":1}]"#,
+        r#"files_removed","run":"I","batch":"I","files":[{"store":"f","removed":1,"missing":0,"shared":0,"changed":1}]"#,
         r#"aborted","run":"I","batch":"I","code":"40P01""#,
         r#"destruction_intended","run":"I","destruction":"I","source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","cause":"ended","objects":[{"batch":"I","part":0}]"#,
         r#"destroyed","run":"I","destruction":"I","objects":[{"batch":"I","part":0}],"records":1,"recovered":false"#,

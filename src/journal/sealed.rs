@@ -34,6 +34,19 @@ pub struct Sealed {
     /// The persons whom its records are about, each once; empty where the data set names no subject.
     #[serde(default, skip_serializing_if = "Macs::is_empty")]
     pub subjects: Macs,
+    /// The files that were sealed beside it, in the order of their numbers: their names follow from its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<SealedFile>,
+}
+
+/// A file that a row pointed to, sealed as an object of its own. Says nothing of what it was before: its hash would say whose it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SealedFile {
+    /// SHA-256 of the object as it is stored.
+    pub sha256: Hash,
+    /// Its size.
+    pub bytes: u64,
 }
 
 /// An object, by the batch that sealed it.
@@ -58,13 +71,32 @@ pub struct FileCount {
     pub missing: u64,
     /// Files that a row which stays points to as well, and which stay with it.
     pub shared: u64,
+    /// Files that were sealed into archives, and that leave the store when the batch is committed.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub sealed: u64,
+    /// Files of that kind that stay, because they are not what was sealed any more.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub changed: u64,
+}
+
+/// Whether a number says nothing.
+pub(super) fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 impl FileCount {
+    /// Of a store of which nothing has become yet.
+    #[must_use]
+    pub fn of(store: Name) -> Self {
+        Self { store, removed: 0, missing: 0, shared: 0, sealed: 0, changed: 0 }
+    }
+
     /// Adds another count of the same store.
     pub fn add(&mut self, other: &Self) {
         self.removed += other.removed;
         self.missing += other.missing;
         self.shared += other.shared;
+        self.sealed += other.sealed;
+        self.changed += other.changed;
     }
 }

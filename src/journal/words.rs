@@ -176,6 +176,8 @@ words!(
         Busy = "busy",
         /// Records that are due while no copy of them was seen where the policy wants one.
         WaitsForCopy = "waits_for_copy",
+        /// Files that rows pointed to and that were not there when these went.
+        FilesMissing = "files_missing",
         /// A purpose whose deadline (`done_within`) has passed.
         DeadlinePassed = "deadline_passed",
         /// An order whose record was not found.

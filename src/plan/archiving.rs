@@ -19,6 +19,7 @@ use super::writer::Writer;
 use crate::policy::bound::RunTime;
 use crate::policy::link::needs_category;
 use crate::policy::map::{CopyElsewhere, DataSet, Disposition};
+use crate::policy::mask::Mask;
 use crate::policy::purpose::{Needs, Place, Purpose};
 
 /// What an action moves into archives before it changes anything.
@@ -137,7 +138,39 @@ pub struct PartColumn {
     pub category: Option<String>,
     /// Which of the purposes take it, as indexes.
     pub takers: Vec<usize>,
+    /// Where its values are paths of files.
+    pub files: Option<FilesOf>,
 }
+
+/// What the values of a column that points to files mean.
+#[derive(Debug, Clone)]
+pub struct FilesOf {
+    /// The store of the settings.
+    pub store: String,
+    /// The value that stands for no file besides NULL and the empty text: its mask.
+    pub none: Option<String>,
+}
+
+impl FilesOf {
+    /// The path that a value is; `None` where it is that of no file.
+    ///
+    /// # Errors
+    /// A value that is no text.
+    pub fn path(&self, cell: &Cell) -> Result<Option<String>, NoPath> {
+        let text = match cell {
+            Cell::Null => return Ok(None),
+            Cell::Text(text) => text.clone(),
+            Cell::Integer(n) => n.to_string(),
+            Cell::Bytes(bytes) => String::from_utf8(bytes.clone()).map_err(|_| NoPath)?,
+            Cell::Real(_) => return Err(NoPath),
+        };
+        Ok(Some(text).filter(|t| !t.is_empty() && self.none.as_ref() != Some(t)))
+    }
+}
+
+/// A value that is no path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct NoPath;
 
 /// What an archive purpose takes of one record.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -162,8 +195,13 @@ impl Archiving {
     #[must_use]
     pub fn rule(&self) -> String {
         let purposes = self.purposes.iter().map(|p| format!("{} in {}", p.id(), p.place()));
-        let columns =
-            self.parts.iter().flat_map(|p| p.columns.iter().map(|c| format!("{}.{} {:?}", p.data_set, c.column.name, c.takers)));
+        let columns = self
+            .parts
+            .iter()
+            .flat_map(|p| p.columns.iter().map(|c| format!("{}.{} {:?}{}", p.data_set, c.column.name, c.takers, files(c))));
+        fn files(column: &PartColumn) -> String {
+            column.files.as_ref().map_or_else(String::new, |f| format!(" with files of {}", f.store))
+        }
         std::iter::once(self.columns.clone()).chain(purposes).chain(columns).collect::<Vec<_>>().join("\n")
     }
 
@@ -291,6 +329,14 @@ impl Archiving {
     }
 }
 
+/// What the values of a column mean, if they are paths of files.
+fn files_of(data: &DataSet, column: &str) -> Option<FilesOf> {
+    let file = data.files.iter().find(|f| f.column.value == column)?;
+    let personal = data.categories.iter().flat_map(|c| &c.columns).find(|c| c.name.value == column)?;
+    let none = if let Mask::Fixed(text) = &personal.mask.value { Some(text.clone()) } else { None };
+    Some(FilesOf { store: file.store.value.clone(), none })
+}
+
 fn record_key(d: Dialect, key: &[Column], row: &Cells) -> Option<RecordKey> {
     let parts = key.iter().zip(row).map(|(column, text)| d.key_part(column, text.as_deref()?));
     Some(RecordKey(parts.collect::<Option<_>>()?))
@@ -405,7 +451,8 @@ impl Writer<'_, '_> {
                 Some(c) => rows.iter().copied().filter(|p| needs_category(&purposes[*p].purpose, &c.name)).collect(),
             };
             if !takers.is_empty() || (is_named && above.is_none()) {
-                columns.push(PartColumn { column: column.clone(), category: category.map(|c| c.name.value.clone()), takers });
+                let category = category.map(|c| c.name.value.clone());
+                columns.push(PartColumn { column: column.clone(), category, takers, files: files_of(data, &column.name) });
             }
         }
         let on = data.parent.iter().flat_map(|p| &p.on).map(|(here, there)| (here.value.clone(), there.value.clone())).collect();

@@ -1,6 +1,6 @@
 //! From policies, a data map, a schema and an instant to a [`Plan`]: pure, deterministic, without counts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
@@ -15,6 +15,7 @@ use super::knot::Knot;
 use super::knots::Knots;
 use super::open_end::OpenEnd;
 use super::orders::Orders;
+use super::pointers::{Pointing, pointing};
 use super::record::{Memo, Records, Timed};
 use super::resolve::Resolved;
 use super::schema::{Schema, TableName};
@@ -72,6 +73,8 @@ pub struct Plan {
     pub unmapped_tables: Vec<String>,
     /// Columns that the plan masks by a pseudonym, by data set: for them the source's database needs a key.
     pub pseudonyms: Vec<(String, String)>,
+    /// The columns that point to files, by store.
+    pub pointing: BTreeMap<String, Pointing>,
     /// Names of the tables that the plan rests on.
     pub tables: Vec<TableName>,
     /// SHA-256 over everything that decides what is done (policy, map, schema, statements, date), not over counts.
@@ -138,6 +141,7 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
         censuses: compiler.censuses(&actions),
         due: compiler.due(),
         knots: compiler.knots(),
+        pointing: pointing(&compiler.resolved),
         tenants: compiler
             .roots()
             .into_iter()

@@ -65,6 +65,23 @@ pub struct PendingRow {
     pub link: String,
 }
 
+/// A file that was sealed and leaves its store.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeavingRow {
+    /// The source.
+    pub source: String,
+    /// The batch that sealed it.
+    pub batch: String,
+    /// Its number among those of the batch.
+    pub n: u32,
+    /// The store.
+    pub store: String,
+    /// Its path there.
+    pub path: String,
+    /// What tells it from others.
+    pub stamp: String,
+}
+
 /// What an order says, as it enters the hold table.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OrderRow {
@@ -323,6 +340,48 @@ impl Dialect {
             self.own(OwnTable::Pending),
             self.word(source),
             self.word(batch)
+        )
+    }
+
+    /// Notes files that leave their stores: written in the batch's own transaction.
+    #[must_use]
+    pub fn insert_leaving(self, rows: &[LeavingRow]) -> String {
+        let values = rows.iter().map(|row| {
+            let (source, batch, store) = (self.word(&row.source), self.word(&row.batch), self.word(&row.store));
+            format!("({source}, {batch}, {}, {store}, {}, {})", row.n, self.text(&row.path), self.word(&row.stamp))
+        });
+        format!(
+            "INSERT INTO {} (source, batch, n, store, path, stamp) VALUES {}",
+            self.own(OwnTable::Leaving),
+            values.collect::<Vec<_>>().join(", ")
+        )
+    }
+
+    /// The next files of a source that leave: batch, n, store, path, stamp.
+    #[must_use]
+    pub fn leaving(self, source: &str, after: Option<(&str, u32)>, limit: u32) -> String {
+        let behind = after.map_or_else(String::new, |(batch, n)| {
+            let batch = self.word(batch);
+            format!(" AND (l.batch > {batch} OR (l.batch = {batch} AND l.n > {n}))")
+        });
+        format!(
+            "SELECT l.batch, {}, l.store, l.path, l.stamp FROM {} AS l WHERE l.source = {}{behind} ORDER BY l.batch, l.n LIMIT {limit}",
+            self.as_text("l.n"),
+            self.own(OwnTable::Leaving),
+            self.word(source),
+        )
+    }
+
+    /// Forgets files of a batch that have left.
+    #[must_use]
+    pub fn delete_leaving(self, source: &str, batch: &str, left: &[u32]) -> String {
+        let list: Vec<String> = left.iter().map(u32::to_string).collect();
+        format!(
+            "DELETE FROM {} WHERE source = {} AND batch = {} AND n IN ({})",
+            self.own(OwnTable::Leaving),
+            self.word(source),
+            self.word(batch),
+            list.join(", ")
         )
     }
 

@@ -1,5 +1,5 @@
-//! Names of the few tables that live in a customer's database: the fence, the ledger, the orders, what waits in archives for its end, and the key of
-//! pseudonyms.
+//! Names of the few tables that live in a customer's database: the fence, the ledger, the orders, what waits in archives for its end, files that leave
+//! their stores, and the key of pseudonyms.
 
 use super::schema::{Engine, TableName};
 
@@ -14,6 +14,8 @@ pub enum OwnTable {
     Hold,
     /// One row for each archived object whose end is not known yet: the way to the rows that will tell.
     Pending,
+    /// One row for each file that was sealed into an archive and leaves its store once its row has left: nobody else could say which these are.
+    Leaving,
     /// The key of pseudonyms, in one row; only where a map has that mask.
     PseudonymKey,
 }
@@ -35,7 +37,10 @@ impl OwnTable {
     }
 
     /// Those that every source has, in the order in which they are created.
-    pub const ALL: [Self; 4] = [Self::Fence, Self::Ledger, Self::Hold, Self::Pending];
+    pub const ALL: [Self; 5] = [Self::Fence, Self::Ledger, Self::Hold, Self::Pending, Self::Leaving];
+
+    /// Columns of the ledger that it has not had from the beginning.
+    pub const LATER: [&'static str; 2] = ["sealed", "files"];
 
     /// The name as SQL of that engine: needs no quoting; qualified by its schema on PostgreSQL, looked up in the
     /// connection's database elsewhere.
@@ -46,11 +51,13 @@ impl OwnTable {
             (Engine::Postgres, Self::Ledger) => "retentiond.ledger",
             (Engine::Postgres, Self::Hold) => "retentiond.hold",
             (Engine::Postgres, Self::Pending) => "retentiond.pending",
+            (Engine::Postgres, Self::Leaving) => "retentiond.leaving",
             (Engine::Postgres, Self::PseudonymKey) => "retentiond.pseudonym_key",
             (_, Self::Fence) => "retentiond_fence",
             (_, Self::Ledger) => "retentiond_ledger",
             (_, Self::Hold) => "retentiond_hold",
             (_, Self::Pending) => "retentiond_pending",
+            (_, Self::Leaving) => "retentiond_leaving",
             (_, Self::PseudonymKey) => "retentiond_pseudonym_key",
         }
     }

@@ -322,12 +322,7 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
     check_needs(purpose, map, data, faults);
     match &purpose.kept_in {
         Place::ActiveBase => {}
-        Place::Archive(archive) => {
-            link_archive::check(purpose, archive, faults);
-            if let Some(map) = maps.iter().find(|m| m.source.value == purpose.data.source) {
-                super::link_files::check_archived(purpose, map, faults);
-            }
-        }
+        Place::Archive(archive) => link_archive::check(purpose, archive, faults),
         Place::Copy(copy) => link_archive::check_copy(purpose, copy, data, faults),
     }
     check_floors(purpose, data, faults);

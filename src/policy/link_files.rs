@@ -1,10 +1,8 @@
 //! What a data map may say of files: each goes with the field that points to it.
 
-use super::link::needs_category;
 use super::located::Faults;
-use super::map::{DataMap, DataSet};
+use super::map::DataSet;
 use super::mask::Mask;
-use super::purpose::Purpose;
 use super::reader::shown;
 
 /// Checks the files of a data set: their columns are personal, and what goes there leaves nothing.
@@ -28,30 +26,6 @@ pub(super) fn check(data: &DataSet, faults: &mut Faults) {
             faults
                 .error(&file.column.at, format!("column `{}` points to files twice", shown(&file.column)))
                 .expected("one store for each column");
-        }
-    }
-}
-
-/// Checks a purpose that is kept in an archive: it needs no field that points to a file, which no archive takes.
-pub(super) fn check_archived(purpose: &Purpose, map: &DataMap, faults: &mut Faults) {
-    let Some(data) = map.data_set(&purpose.data.data_set) else { return };
-    for member in map.record_of(data) {
-        for file in &member.files {
-            let holds = |c: &&super::map::Category| c.columns.iter().any(|p| p.name.value == file.column.value);
-            if let Some(category) = member.categories.iter().find(holds).filter(|c| needs_category(purpose, &c.name)) {
-                faults
-                    .error(
-                        &purpose.needs.at,
-                        format!(
-                            "archive purpose `{}` needs `{}`, of which column `{}` of `{}` points to files: no archive takes them",
-                            purpose.id,
-                            category.name,
-                            shown(&file.column),
-                            member.id
-                        ),
-                    )
-                    .expected("categories without files: the column in a category of its own, which a purpose of the active base needs");
-            }
         }
     }
 }

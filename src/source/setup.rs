@@ -100,6 +100,7 @@ pub fn script(engine: Engine, request: &SetupRequest) -> Result<String, SetupErr
         ("fence_rows", fence_rows(&source, request.slots)),
         ("create_role", dollar_quoted(&create_role(request)?)),
         ("pseudonym_key", if makes_key(engine, request) { pseudonym_key(engine, &database) } else { String::new() }),
+        ("later_columns", later_columns(engine, &database)),
         ("create_trigger", create_trigger(engine).to_owned()),
         ("grants", grants(engine, request, &role)),
         ("role", role),
@@ -139,6 +140,18 @@ fn pseudonym_key(engine: Engine, database: &str) -> String {
         Engine::Sqlite => "",
     };
     fill(template, &[("database", database.to_owned())])
+}
+
+/// Adds to the ledger of an earlier version what it did not have. MySQL knows no ADD COLUMN IF NOT EXISTS: `check` says the statement there.
+fn later_columns(engine: Engine, database: &str) -> String {
+    if engine != Engine::MariaDb {
+        return String::new();
+    }
+    let add = |column: &str| {
+        format!("    ADD COLUMN IF NOT EXISTS {column} longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL DEFAULT '[]'")
+    };
+    let all = OwnTable::LATER.map(add).join(",\n");
+    format!("-- What an earlier version did not have.\nALTER TABLE {database}.{}\n{all};\n\n", OwnTable::Ledger.sql(engine))
 }
 
 fn create_trigger(engine: Engine) -> &'static str {

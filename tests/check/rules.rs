@@ -298,3 +298,18 @@ async fn hostile_names_are_quoted_in_every_statement_and_escaped_in_every_messag
         place.check(true).await.silent(&["no index"]);
     }
 }
+
+#[tokio::test]
+async fn a_column_that_points_to_files_needs_an_index() {
+    for engine in ENGINES {
+        let file = "[data.note.files.scan]\ncolumn = \"body\"\nstore = \"scans\"\n\n[data.log]\ntitle";
+        let with = case().map("[data.log]\ntitle", file);
+        let Some(place) = with.start(engine).await else { continue };
+        let found = place.check(true).await;
+        found.no_error();
+        let statement = found.warning(&["no index of table `note` begins with `body`", "files of `scans`"]).help.clone().unwrap();
+        place.database.run_sql(&statement).await;
+        let again = place.check(true).await;
+        assert!(again.all.iter().all(|f| !f.message.contains("points to files")), "{}", engine.name());
+    }
+}

@@ -5,11 +5,11 @@ use retentiond::plan::schema::Engine;
 use crate::site::Site;
 
 /// A key of nobody, made up for tests.
-const IDENTITY: &str = "AGE-SECRET-KEY-1TQVDDMJAT0830WKJMH95PM6DU4ZKVVP2S7MDCJR6U8P53HP8K6RQMTJ27T\n";
-const RECIPIENT: &str = "age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8";
+pub const IDENTITY: &str = "AGE-SECRET-KEY-1TQVDDMJAT0830WKJMH95PM6DU4ZKVVP2S7MDCJR6U8P53HP8K6RQMTJ27T\n";
+pub const RECIPIENT: &str = "age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8";
 
 /// Customers' identity and wishes are kept as evidence; prospects have no archive.
-const EVIDENCE: &str = r#"
+pub const EVIDENCE: &str = r#"
 [[purpose]]
 id = "evidence"
 title = { fr = "Preuve", en = "Evidence" }
@@ -38,7 +38,7 @@ fn site(engine: Engine) -> Option<Site> {
 }
 
 /// Every file below a folder.
-fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
+pub fn files(folder: &std::path::Path) -> Vec<std::path::PathBuf> {
     let (mut all, mut left) = (Vec::new(), vec![folder.to_owned()]);
     while let Some(path) = left.pop() {
         match path.is_dir() {
@@ -117,6 +117,82 @@ fn lived(engine: Engine) {
     let said = site.run(&["archive", "verify"]).expect(1).out;
     assert!(said.contains("is missing") && said.contains("is in no journal"), "{said}");
     site.run(&["archive", "destroy"]).expect(0);
+}
+
+fn files_lived(engine: Engine) {
+    let Some(site) = site(engine) else { return };
+    let map = std::fs::read_to_string(site.path("map.toml")).expect("the map");
+    site.write("map.toml", &format!("{map}\n[data.booking.files.wish]\ncolumn = \"wishes\"\nstore = \"wishes\"\n"));
+    let archive = format!("[archives.evidence]\ndirectory = \"vault\"\nrecipients = [\"{RECIPIENT}\"]");
+    site.settings(&format!("{archive}\n[files.wishes]\ndirectory = \"wishes\""));
+    site.sql("UPDATE booking SET wishes = 'a/CanaryWish1' WHERE person_id = 1");
+    std::fs::create_dir_all(site.path("wishes/a")).expect("a store");
+    let (shared, own) = (site.path("wishes/CanaryWish"), site.path("wishes/a/CanaryWish1"));
+    std::fs::write(&shared, "canary shared").expect("a file");
+    std::fs::write(&own, "canary own").expect("a file");
+    site.run(&["check"]).expect(0);
+    let outcome = site.enforce().expect(0).json();
+    assert_eq!(outcome[0]["outcome"]["left"]["removed"], 1, "{outcome}");
+    assert!(shared.exists() && !own.exists(), "somebody who stays points to the other");
+    assert_eq!(files(&site.path("vault")).len(), 3, "the object of the rows and two files");
+    for file in files(&site.path("vault")).into_iter().chain(files(&site.path("state"))) {
+        let text = String::from_utf8_lossy(&std::fs::read(&file).expect("a file")).to_lowercase();
+        assert!(!text.contains("canary"), "{}", file.display());
+    }
+    let verdict = site.json(&["archive", "verify", "--identity", "identity"]);
+    assert_eq!((&verdict["objects"], &verdict["files"]), (&1.into(), &2.into()), "{verdict}");
+
+    let open = |what: &'static str, more: &[&'static str]| {
+        [&["archive", what, "--data", "crm.person", "--key", "1", "--identity", "identity"][..], &WHY, more].concat()
+    };
+    site.run(&open("export", &[])).refused(64, "--output");
+    site.run(&open("export", &["--output", "export.json"])).expect(0);
+    let export: serde_json::Value = serde_json::from_slice(&std::fs::read(site.path("export.json")).expect("it")).expect("JSON");
+    let told = &export["objects"][0]["files"];
+    assert_eq!((told.as_array().map(Vec::len), &told[0]["path"]), (Some(1), &"a/CanaryWish1".into()), "{export}");
+    let beside = site.path("export.json.files");
+    let written = std::fs::read(beside.join(told[0]["file"].as_str().expect("a place"))).expect("the file");
+    assert_eq!(written, b"canary own");
+    let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(&beside).expect("a folder").permissions());
+    assert_eq!(mode & 0o777, 0o700);
+
+    // Over nothing that is there: neither row nor file comes back then.
+    site.write("admin", &site.database.url);
+    std::fs::write(&own, "another").expect("a file");
+    site.run(&open("restore", &["--url-file", "admin"])).refused(69, "nothing was put back");
+    assert_eq!((site.records()[0].1, std::fs::read(&own).expect("it")), (3, b"another".to_vec()));
+    std::fs::remove_file(&own).expect("gone");
+    let back = site.json(&open("restore", &["--url-file", "admin"]));
+    assert_eq!((&back["done"]["inserted"], &back["files"]["written"]), (&2.into(), &1.into()), "{back}");
+    assert_eq!(std::fs::read(&own).expect("the file"), b"canary own");
+    site.enforce().expect(0);
+    assert!(own.exists(), "it stands under a hold");
+
+    // Whoever takes away or changes a file is found out, with and without an identity.
+    let file = files(&site.path("vault")).into_iter().find(|f| f.to_string_lossy().contains(".file-0.")).expect("a file");
+    let mut bytes = std::fs::read(&file).expect("it");
+    *bytes.last_mut().expect("a byte") ^= 1;
+    std::fs::write(&file, &bytes).expect("another");
+    let said = site.run(&["archive", "verify"]).expect(1).out;
+    assert!(said.contains(".file-0.zst.age is not as it was sealed"), "{said}");
+    std::fs::remove_file(&file).expect("gone");
+    let said = site.run(&["archive", "verify", "--identity", "identity"]).expect(1).out;
+    assert!(said.contains(".file-0.zst.age is missing") && !said.contains("in no journal"), "{said}");
+}
+
+#[test]
+fn files_live_in_an_archive_on_sqlite() {
+    files_lived(Engine::Sqlite);
+}
+
+#[test]
+fn files_live_in_an_archive_on_postgres() {
+    files_lived(Engine::Postgres);
+}
+
+#[test]
+fn files_live_in_an_archive_on_mariadb() {
+    files_lived(Engine::MariaDb);
 }
 
 #[test]

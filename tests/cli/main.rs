@@ -6,7 +6,9 @@ mod certificate;
 mod codes;
 mod core_dump;
 mod demo;
+mod earlier;
 mod hostile;
+mod kills;
 mod life;
 mod orders;
 #[expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]

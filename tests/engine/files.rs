@@ -149,7 +149,7 @@ fn of<'o>(outcome: &'o RunOutcome, action: &str) -> &'o ActionOutcome {
 }
 
 fn counted(removed: u64, missing: u64, shared: u64) -> FileOutcome {
-    FileOutcome { removed, missing, shared }
+    FileOutcome { removed, missing, shared, ..FileOutcome::default() }
 }
 
 const GONE: [&str; 4] = ["a/1.wav", "scan/1.pdf", "a/11.wav", "a/12.wav"];

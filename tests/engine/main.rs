@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod archived_files;
 mod archived_types;
 mod archives;
 mod ceilings;

@@ -78,6 +78,29 @@ fn every_line_is_held_to_the_format() {
 }
 
 #[test]
+fn files_are_named_where_the_header_has_them_and_counted() {
+    let file = |n: u32| format!(r#"{{"f":{n},"store":"s","path":"Durand","bytes":1,"sha256":"{}"}}"#, "0f".repeat(32));
+    let end = |files: u32| format!(r#"{{"rows":0,"files":{files}}}"#);
+    let with = |lines: &[String]| {
+        let header = serde_json::to_string(&Header { version: WITH_FILES, ..sample::header() }).unwrap();
+        match opened(&seal_text(format!("{header}\n{}\n", lines.join("\n")).as_bytes()), &pair().1) {
+            Ok(_) => "whole".to_owned(),
+            Err(error) => format!("{error:?}").split(['(', ' ']).next().unwrap().to_owned(),
+        }
+    };
+    assert_eq!(with(&[end(0)]), "whole");
+    assert_eq!(with(&[file(0), file(1), end(2)]), "whole");
+    assert_eq!(with(&[file(0), end(0)]), "Files");
+    assert_eq!(with(&[file(0), file(0), end(2)]), "Files");
+    assert_eq!(with(&[file(1), end(1)]), "Files");
+    assert_eq!(with(&[r#"{"rows":0}"#.to_owned()]), "Files");
+    assert_eq!(with(&[file(0).replace("\"f\":0", "\"f\":0,\"x\":1"), end(1)]), "Line");
+    // An object of version 1 has none.
+    assert_eq!(said(&format!("{}\n{{\"rows\":0}}\n", file(0))), "Line");
+    assert_eq!(said("{\"rows\":0,\"files\":0}\n"), "Files");
+}
+
+#[test]
 fn a_first_line_that_is_no_header_is_refused() {
     let fault = |plain: &[u8]| match opened(&seal_text(plain), &pair().1) {
         Err(OpenError::Header(fault)) => fault,
@@ -87,7 +110,7 @@ fn a_first_line_that_is_no_header_is_refused() {
     assert_eq!(fault(b"\n"), HeaderFault::Shape);
     assert_eq!(fault(b"{\"rows\":0}\n"), HeaderFault::Shape);
     assert_eq!(fault(b"{\"format\":\"other\",\"version\":1}\n"), HeaderFault::Format);
-    assert_eq!(fault(b"{\"format\":\"retentiond-archive\",\"version\":2}\n"), HeaderFault::Version(2));
+    assert_eq!(fault(b"{\"format\":\"retentiond-archive\",\"version\":3}\n"), HeaderFault::Version(3));
     assert!(matches!(opened(&seal_text(b"{"), &pair().1), Err(OpenError::NoEnd { line: 1 })));
 }
 

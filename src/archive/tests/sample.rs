@@ -5,7 +5,7 @@ use chrono::NaiveDate;
 use super::*;
 
 fn column(name: &str, kind: &str, category: Option<&str>) -> Column {
-    Column { name: name.to_owned(), kind: kind.to_owned(), category: category.map(str::to_owned) }
+    Column { name: name.to_owned(), kind: kind.to_owned(), category: category.map(str::to_owned), files: None }
 }
 
 pub(in crate::archive) fn header() -> Header {

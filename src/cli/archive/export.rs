@@ -1,13 +1,18 @@
 //! `retentiond archive export`: what archives keep of a person's record, for an access request (Art. 15 GDPR) or whoever else has a right to it.
 
-use std::path::PathBuf;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::{Access, Record, find, reason};
-use crate::archive::{Cell, Identities};
+use crate::archive::{Archives, Cell, Identities};
 use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
-use crate::enforce::unseal::{Unsealed, Why, unseal};
+use crate::enforce::EnforceError;
+use crate::enforce::unseal::{Unsealed, UnsealedFile, Why, unseal};
+use crate::enforce::unseal_files::write_file;
+use crate::files::{FilePath, Root};
 use crate::journal::{Access as Opening, Name, Reference};
 use crate::plan::dialect::{Dialect, is_number};
 use crate::plan::resolve::Resolved;
@@ -22,7 +27,8 @@ pub struct Args {
     /// How it is written.
     #[arg(long = "as", value_enum, default_value_t = As::Json)]
     how: As,
-    /// The file to create, which nobody else may read; without it, the standard output.
+    /// The file to create, which nobody else may read; without it, the standard output. Files of the record are written into a directory beside it,
+    /// which has its name with `.files` behind.
     #[arg(long)]
     output: Option<PathBuf>,
 }
@@ -42,7 +48,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (rules, data) = cx.data_set(&workspace, &args.record.data)?;
     let actor = cx.actor(&workspace, &args.access.actor)?;
     let (reason, reference) = (reason(&args.access.reason)?, Reference::parse(&args.access.reference)?);
-    let identities = identities(&args.access)?;
+    let identities = Arc::new(identities(&args.access)?);
     let id = rules.map.source.value.clone();
     let archives = cx.archives(&workspace)?;
     let (state, journal) = cx.state(&workspace).await?;
@@ -62,6 +68,16 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let of = (&Name::parse(&id)?, &Name::parse(&data.id)?, &key);
     let objects = unseal((&journal, &archives), d, &columns, of, &found, &identities, why).await?;
     state.close().await;
+    let files: usize = objects.iter().map(|object| object.files.len()).sum();
+    if files > 0 {
+        let beside = args.output.as_ref().ok_or_else(|| {
+            Failure::new(
+                Exit::Usage,
+                format!("{files} files belong to this record: name a file with --output, and they are written beside it"),
+            )
+        })?;
+        write_files(&archives, &identities, &objects, &beside_of(beside)).await?;
+    }
     let text = match args.how {
         As::Json => json(&args.record.data, &objects),
         As::Csv => csv(&objects),
@@ -76,6 +92,37 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// The directory of an export's files.
+fn beside_of(output: &Path) -> PathBuf {
+    let mut name = output.as_os_str().to_owned();
+    name.push(".files");
+    name.into()
+}
+
+/// Where a file of the nth object is written in that directory.
+fn place_of(object: usize, file: &UnsealedFile) -> String {
+    format!("{}/{}/{}", object + 1, file.line.store, file.line.path)
+}
+
+/// Writes the files of a record below a directory that nobody else may enter.
+async fn write_files(
+    archives: &Archives,
+    identities: &Arc<Identities>,
+    objects: &[Unsealed],
+    beside: &Path,
+) -> Result<(), Failure> {
+    let refused = |e: std::io::Error| Failure::new(Exit::Failed, format!("{}: {e}", beside.display()));
+    std::fs::DirBuilder::new().mode(0o700).create(beside).map_err(refused)?;
+    let root = Root::new(beside).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    for (n, object) in objects.iter().enumerate() {
+        for file in &object.files {
+            let to = FilePath::new(&place_of(n, file)).map_err(|_| EnforceError::Unknown("form of a file's path"))?;
+            write_file(archives, identities, file, &root, &to).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads the identity that opens an archive.
 pub fn identities(access: &Access) -> Result<Identities, Failure> {
     Identities::read(&access.identity).map_err(|e| Failure::new(Exit::Denied, format!("{}: {e}", access.identity.display())))
@@ -84,7 +131,8 @@ pub fn identities(access: &Access) -> Result<Identities, Failure> {
 fn json(data_set: &str, objects: &[Unsealed]) -> String {
     let objects: Vec<_> = objects
         .iter()
-        .map(|object| {
+        .enumerate()
+        .map(|(n, object)| {
             let rows: Vec<_> = object
                 .rows
                 .iter()
@@ -96,7 +144,16 @@ fn json(data_set: &str, objects: &[Unsealed]) -> String {
                 })
                 .collect();
             let header = &object.header;
-            serde_json::json!({ "archive": header.archive, "purpose": header.purpose, "until": header.until, "rows": rows })
+            let mut told =
+                serde_json::json!({ "archive": header.archive, "purpose": header.purpose, "until": header.until, "rows": rows });
+            if !object.files.is_empty() {
+                let files = object.files.iter().map(|file| {
+                    let (line, written) = (&file.line, place_of(n, file));
+                    serde_json::json!({ "store": line.store, "path": line.path, "bytes": line.bytes, "sha256": line.sha256, "file": written })
+                });
+                told["files"] = files.collect();
+            }
+            told
         })
         .collect();
     let all = serde_json::json!({ "data_set": data_set, "objects": objects });

@@ -1,6 +1,7 @@
 //! `retentiond archive restore`.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Access, Record, export, find, reason};
 use crate::cli::Format;
@@ -10,9 +11,11 @@ use crate::cli::output;
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::enforce::put_back::put_back;
 use crate::enforce::unseal::{Why, unseal};
+use crate::enforce::unseal_files::put_files;
 use crate::journal::{Access as Opening, Name, OrderReason, Reference};
 use crate::plan::compile;
 use crate::policy::purpose::OrderKind;
+use crate::source::Class;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -32,9 +35,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (rules, data) = cx.data_set(&workspace, &args.record.data)?;
     let actor = cx.actor(&workspace, &args.access.actor)?;
     let (reason, reference) = (reason(&args.access.reason)?, Reference::parse(&args.access.reference)?);
-    let identities = export::identities(&args.access)?;
+    let identities = Arc::new(export::identities(&args.access)?);
     let id = rules.map.source.value.clone();
-    let archives = cx.archives(&workspace)?;
+    let (archives, stores) = (cx.archives(&workspace)?, cx.files(&workspace)?);
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;
     let prepared = cx.prepare(&workspace, &source, rules, cx.clock.now()).await?;
@@ -64,8 +67,12 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let placed = orders::place(&source, &journal, &prepared, &resolved, data, hold, prepared.plan.today).await?;
     let mut session = source.session().await?;
     session.script(&resolved.dialect.begin()).await?;
-    let done = put_back(&mut session, &records, &objects).await;
-    let done = match done {
+    // Files stand before the rows that point to them can be seen.
+    let done = match put_back(&mut session, &records, &objects).await {
+        Ok(rows) => put_files(&archives, &stores, &objects, &identities).await.map(|files| (rows, files)),
+        Err(e) => Err(e),
+    };
+    let (done, files) = match done {
         Ok(done) => done,
         Err(e) => {
             session.discard().await;
@@ -74,18 +81,34 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             return Err(failure);
         }
     };
-    session.rows(resolved.dialect.commit()).await?;
+    if let Err(e) = session.rows(resolved.dialect.commit()).await {
+        // Whether it came about, nobody can say then: files without their rows are worse off than rows without their files.
+        if e.class() != Class::Lost {
+            files.take_back();
+        }
+        return Err(e.into());
+    }
     session.done().await?;
     source.close().await;
     match cx.format {
-        Format::Json => output::json(&serde_json::json!({ "hold": placed.order.to_string(), "done": done }))?,
+        Format::Json => {
+            let mut told = serde_json::json!({ "hold": placed.order.to_string(), "done": done });
+            if files.written() + files.there > 0 {
+                told["files"] = serde_json::json!({ "written": files.written(), "there": files.there });
+            }
+            output::json(&told)?;
+        }
         Format::Text => {
             let lost = match done.lost {
                 0 => String::new(),
                 n => format!(" {n} archived columns are in these tables no more."),
             };
+            let back = match (files.written(), files.there) {
+                (0, 0) => String::new(),
+                (written, there) => format!(" {written} files are back, {there} were there."),
+            };
             output::line(format!(
-                "{} rows are back, {} have their masked fields again, under the hold {}.{lost}",
+                "{} rows are back, {} have their masked fields again, under the hold {}.{lost}{back}",
                 done.inserted, done.unmasked, placed.order
             ))?;
         }

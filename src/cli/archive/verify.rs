@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
-use crate::archive::{Identities, ObjectName, StoreError, object_name, open};
+use crate::archive::{Archive, FileLine, Identities, ObjectName, Plain, StoreError, file_name, object_name, open, open_file};
 use crate::cli::Format;
 use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
@@ -28,6 +29,9 @@ struct Verdict {
     objects: u64,
     /// Records that they name.
     records: u64,
+    /// Files sealed beside them.
+    #[serde(skip_serializing_if = "is_zero")]
+    files: u64,
     /// Objects that the journal knows and the archive does not have.
     missing: Vec<String>,
     /// Objects that are not as they were sealed.
@@ -38,6 +42,11 @@ struct Verdict {
     unknown: Vec<String>,
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 /// Compares.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace_with_tenants().await?;
@@ -45,7 +54,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         .identity
         .as_ref()
         .map(|file| Identities::read(file).map_err(|e| Failure::new(Exit::Denied, format!("{}: {e}", file.display()))));
-    let identities = identities.transpose()?;
+    let identities = identities.transpose()?.map(Arc::new);
     let archives = cx.archives(&workspace)?;
     let reader = Reader::new(&cx.state_to_read(&workspace).await?);
     let mut verdict = Verdict::default();
@@ -58,6 +67,14 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
             let told = format!("{}: {}", row.archive, name.as_str());
             known.insert((row.archive.clone(), name.clone()));
+            let mut files = Vec::new();
+            for (n, file) in (0..).zip(&found.sealed.files) {
+                let batch = Id128(row.batch).to_string();
+                let name = file_name(&row.source, &batch, found.sealed.until.map(Day::date), row.part, n)
+                    .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+                known.insert((row.archive.clone(), name.clone()));
+                files.push((name, file.sha256.0));
+            }
             if !chosen(args.one_of)? {
                 continue;
             }
@@ -66,23 +83,31 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             let Some(archive) = archives.get(&row.archive) else {
                 return Err(Failure::new(Exit::Config, format!("the settings have no archive `{}`", row.archive)));
             };
-            match archive.store.check(&name, &found.sealed.sha256.0).await {
-                Ok(()) => {}
-                Err(StoreError::Missing(_)) => {
-                    verdict.missing.push(told);
-                    continue;
+            let mut as_sealed = BTreeSet::new();
+            for (name, sha256) in &files {
+                verdict.files += 1;
+                if verdict.looked(archive, &row.archive, name, sha256).await? {
+                    as_sealed.insert(name.clone());
                 }
-                Err(StoreError::Differs(_)) => {
-                    verdict.changed.push(told);
-                    continue;
-                }
-                Err(e) => return Err(Failure::new(Exit::Unavailable, e.to_string())),
+            }
+            if !verdict.looked(archive, &row.archive, &name, &found.sealed.sha256.0).await? {
+                continue;
             }
             if let Some(identities) = &identities {
-                let stored = archive.store.reader(&name).await.map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
-                let whole = open(stored, identities).and_then(|(_, rows)| rows.map(|row| row.map(|_| 1)).sum::<Result<u64, _>>());
-                if whole.is_err_and(|_| true) {
-                    verdict.unreadable.push(told);
+                let stored = archive.store.reader(&name).await.map_err(unavailable)?;
+                let lines = open(stored, identities).and_then(|(_, mut rows)| {
+                    rows.by_ref().try_for_each(|row| row.map(drop))?;
+                    Ok(rows.files().to_vec())
+                });
+                match lines {
+                    Ok(lines) if lines.len() == files.len() => {
+                        for (line, (name, _)) in lines.iter().zip(&files).filter(|(_, (name, _))| as_sealed.contains(name)) {
+                            if !opens(archive, name, identities, line).await? {
+                                verdict.unreadable.push(format!("{}: {}", row.archive, name.as_str()));
+                            }
+                        }
+                    }
+                    _ => verdict.unreadable.push(told),
                 }
             }
         }
@@ -118,10 +143,37 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 }
             }
             let how = if sound { "as the journal says" } else { "NOT as the journal says" };
-            output::line(format!("{} objects with {} records: {how}", verdict.objects, verdict.records))?;
+            let files = if verdict.files > 0 { format!(" and {} files", verdict.files) } else { String::new() };
+            output::line(format!("{} objects with {} records{files}: {how}", verdict.objects, verdict.records))?;
         }
     }
     Ok(if sound { Exit::Ok } else { Exit::Failed })
+}
+
+fn unavailable(e: StoreError) -> Failure {
+    Failure::new(Exit::Unavailable, e.to_string())
+}
+
+impl Verdict {
+    /// Compares one object with its hash; whether it is as it was sealed.
+    async fn looked(&mut self, of: &Archive, archive: &str, name: &ObjectName, sha256: &[u8; 32]) -> Result<bool, Failure> {
+        let list = match of.store.check(name, sha256).await {
+            Ok(()) => return Ok(true),
+            Err(StoreError::Missing(_)) => &mut self.missing,
+            Err(StoreError::Differs(_)) => &mut self.changed,
+            Err(e) => return Err(unavailable(e)),
+        };
+        list.push(format!("{archive}: {}", name.as_str()));
+        Ok(false)
+    }
+}
+
+/// Whether a sealed file can be opened to its end, and is the one that its rows' object names.
+async fn opens(archive: &Archive, name: &ObjectName, identities: &Arc<Identities>, line: &FileLine) -> Result<bool, Failure> {
+    let stored = archive.store.stream(name).await.map_err(unavailable)?;
+    let (identities, plain) = (Arc::clone(identities), Plain { bytes: line.bytes, sha256: line.sha256.0 });
+    let work = move || open_file(stored, &identities, plain, &mut std::io::sink()).is_ok();
+    tokio::task::spawn_blocking(work).await.map_err(|e| Failure::new(Exit::Failed, e.to_string()))
 }
 
 /// Whether an object is one of those to be looked at.

@@ -49,6 +49,11 @@ fn field(name: &str, value: &Value) -> Option<String> {
                     let (rows, archive) = (part(v, "rows"), part(v, "archive"));
                     format!("{rows} rows into {archive} for {} until {}", part(v, "purpose"), part(v, "until"))
                 }
+                "files" => {
+                    let counts = ["removed", "missing", "shared", "sealed", "changed"].into_iter();
+                    let told = counts.filter(|of| v[*of].as_u64().is_some_and(|n| n > 0)).map(|of| format!("{} {of}", v[of]));
+                    format!("{} of {}", told.collect::<Vec<_>>().join(" and "), part(v, "store"))
+                }
                 "objects" => format!("{}/{}", part(v, "batch"), part(v, "part")),
                 _ => format!("{} {} of {}", part(v, "rows"), part(v, "action"), part(v, "data_set")),
             };
@@ -135,6 +140,10 @@ mod tests {
             r#""applied","run":"{id}","batch":"{id}","rows":1,"related":[],"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":true,{sealed}"#
         );
         assert!(said(&applied).ends_with("recovered yes, sealed 3 rows into a for p until 2036-12-31"), "{}", said(&applied));
+        let files = format!(
+            r#""files_removed","run":"{id}","batch":"{id}","files":[{{"store":"calls","removed":2,"missing":0,"shared":0,"changed":1}}]"#
+        );
+        assert!(said(&files).ends_with("files 2 removed and 1 changed of calls"), "{}", said(&files));
         let destroyed = format!(
             r#""destroyed","run":"{id}","destruction":"{id}","objects":[{{"batch":"{id}","part":1}}],"records":4,"recovered":false"#
         );

@@ -129,6 +129,11 @@ impl Rules {
                 self.archives.destroyed(*destruction, objects, *records)?;
                 ensure(self.runs.contains_key(run), "what belongs to a run follows its start")
             }
+            Event::FilesRemoved { run, batch, .. } => {
+                let known = matches!(self.batches.get(batch), Some(Batch::Applied | Batch::Reverted));
+                ensure(known, "files leave with a batch that was applied")?;
+                self.running(*run, None)
+            }
             Event::LogCreated { .. }
             | Event::SigningKeyRotated { .. }
             | Event::ClockSetBack { .. }

@@ -57,6 +57,20 @@ pub(super) fn inspect(cx: &Inspection<'_>, touched: &BTreeMap<TableName, Touch>,
             )
             .expected(format!("to_do = \"{name}\""));
     }
+    for (data, table) in cx.mapped() {
+        for file in &data.files {
+            let Some(column) = table.column(&file.column).filter(|_| table.kind != TableKind::View) else { continue };
+            let names = vec![column.name.clone()];
+            if table.indexes.iter().any(|i| joins(i, &names)) || !advised.insert((table.name.clone(), names)) {
+                continue;
+            }
+            let (of, shown_name, store) = (cx.name(&table.name), shown(&column.name), shown(&file.store));
+            let what = format!("no index of table `{of}` begins with `{shown_name}`, which points to files of `{store}`");
+            faults
+                .warning(&file.column.at, format!("{what}: the whole table is read for each batch with such a file"))
+                .help(create(cx.resolved.dialect, table, &[column], None));
+        }
+    }
     for (name, columns) in lookups(cx.plan) {
         let Some(table) = cx.resolved.schema.table(&name).filter(|t| t.kind != TableKind::View) else { continue };
         let columns: Vec<&Column> = table.columns.iter().filter(|c| columns.contains(&c.name)).collect();

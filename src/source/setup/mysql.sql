@@ -38,7 +38,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_ledger (
     KEY retentiond_ledger_source_seq (source, seq)
 ) ENGINE = InnoDB;
 
--- The orders: holds, restrictions, objections, erasures, instructions. Dates are texts, YYYY-MM-DD.
+{{later_columns}}-- The orders: holds, restrictions, objections, erasures, instructions. Dates are texts, YYYY-MM-DD.
 CREATE TABLE IF NOT EXISTS {{database}}.retentiond_hold (
     order_id   varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL PRIMARY KEY,
     source     varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
@@ -66,6 +66,17 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_pending (
     purpose    varchar(128) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     link       longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
     PRIMARY KEY (source, batch, part)
+) ENGINE = InnoDB;
+
+-- Files that were sealed into an archive and leave their store once the batch is committed: until then their paths, and what tells them from others.
+CREATE TABLE IF NOT EXISTS {{database}}.retentiond_leaving (
+    source     varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    batch      varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    n          int NOT NULL,
+    store      varchar(128) CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    path       longtext CHARACTER SET utf8mb4 COLLATE utf8mb4_bin NOT NULL,
+    stamp      varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    PRIMARY KEY (source, batch, n)
 ) ENGINE = InnoDB;
 
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
@@ -104,6 +115,11 @@ GRANT SELECT, INSERT, UPDATE ON {{database}}.retentiond_hold TO {{role}};
 GRANT SELECT ON {{database}}.retentiond_pending TO {{role}};
 REVOKE ALL PRIVILEGES ON {{database}}.retentiond_pending FROM {{role}};
 GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_pending TO {{role}};
+
+-- DELETE: once the files are gone.
+GRANT SELECT ON {{database}}.retentiond_leaving TO {{role}};
+REVOKE ALL PRIVILEGES ON {{database}}.retentiond_leaving FROM {{role}};
+GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_leaving TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes. Each is first granted and revoked, so that nothing of an earlier script is left on it.

@@ -42,6 +42,10 @@ CREATE TABLE IF NOT EXISTS retentiond.ledger (
     log_root    text COLLATE "C" NOT NULL,
     applied_at  text COLLATE "C" NOT NULL
 );
+-- What an earlier version did not have.
+ALTER TABLE retentiond.ledger
+    ADD COLUMN IF NOT EXISTS sealed text COLLATE "C" NOT NULL DEFAULT '[]',
+    ADD COLUMN IF NOT EXISTS files text COLLATE "C" NOT NULL DEFAULT '[]';
 CREATE INDEX IF NOT EXISTS ledger_source_seq ON retentiond.ledger (source, seq);
 
 -- The orders: holds, restrictions, objections, erasures, instructions. Dates are texts, YYYY-MM-DD.
@@ -69,7 +73,18 @@ CREATE TABLE IF NOT EXISTS retentiond.pending (
     PRIMARY KEY (source, batch, part)
 );
 
-REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold, retentiond.pending FROM PUBLIC;
+-- Files that were sealed into an archive and leave their store once the batch is committed: until then their paths, and what tells them from others.
+CREATE TABLE IF NOT EXISTS retentiond.leaving (
+    source     text COLLATE "C" NOT NULL,
+    batch      text COLLATE "C" NOT NULL,
+    n          integer NOT NULL,
+    store      text COLLATE "C" NOT NULL,
+    path       text COLLATE "C" NOT NULL,
+    stamp      text COLLATE "C" NOT NULL,
+    PRIMARY KEY (source, batch, n)
+);
+
+REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold, retentiond.pending, retentiond.leaving FROM PUBLIC;
 
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
 -- waiting until it has committed. It runs with its owner's rights, so that nobody needs rights on the fence for it.
@@ -128,6 +143,8 @@ GRANT SELECT, INSERT, DELETE ON retentiond.ledger TO {{role}};
 GRANT SELECT, INSERT, UPDATE ON retentiond.hold TO {{role}};
 -- DELETE: once the day is known, the journal has it.
 GRANT SELECT, INSERT, DELETE ON retentiond.pending TO {{role}};
+-- DELETE: once the files are gone.
+GRANT SELECT, INSERT, DELETE ON retentiond.leaving TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes.

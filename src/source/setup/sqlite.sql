@@ -64,6 +64,17 @@ CREATE TABLE IF NOT EXISTS retentiond_pending (
     PRIMARY KEY (source, batch, part)
 );
 
+-- Files that were sealed into an archive and leave their store once the batch is committed: until then their paths, and what tells them from others.
+CREATE TABLE IF NOT EXISTS retentiond_leaving (
+    source     TEXT NOT NULL,
+    batch      TEXT NOT NULL,
+    n          INTEGER NOT NULL,
+    store      TEXT NOT NULL,
+    path       TEXT NOT NULL,
+    stamp      TEXT NOT NULL,
+    PRIMARY KEY (source, batch, n)
+);
+
 -- The slots of this source: existing ones keep their epoch and token, surplus ones of an earlier run stay unused.
 INSERT INTO retentiond_fence (source, slot, epoch, token, server_id) VALUES
 {{fence_rows}}

@@ -1,0 +1,123 @@
+//! The part of a batch that seals files into archives: each streamed from its store into an object of its own beside that of its rows, and read back,
+//! before anything changes. The file itself leaves only after the commit: until then the archive may lose its object again.
+
+use std::collections::BTreeSet;
+use std::io::ErrorKind;
+use std::time::Duration;
+
+use chrono::NaiveDate;
+
+use super::batch::{Failure, Transaction};
+use super::error::EnforceError;
+use super::files::{self, blocking, failure};
+use crate::archive::{Archive, FileLine, ObjectName, Plain, Recipients, SealError, pipe, seal_file};
+use crate::files::{FileError, FilePath, Root, Stamp};
+use crate::journal::{Hash, SealedFile};
+
+/// After how long a server is told that its transaction is still alive.
+const HEARTBEAT: Duration = Duration::from_secs(1);
+
+/// The files of one object.
+#[derive(Default)]
+pub(super) struct Files {
+    /// As its rows' object names them.
+    pub lines: Vec<FileLine>,
+    /// As the journal does.
+    pub sealed: Vec<SealedFile>,
+}
+
+/// A file is read, compressed, encrypted and sent on its way; if it stayed what it was meanwhile.
+fn make(recipients: &Recipients, root: &Root, path: &FilePath, stamp: &Stamp, inlet: pipe::Inlet) -> Result<Plain, Made> {
+    let (mut file, found) = root.open_file(path).map_err(Made::File)?.ok_or(Made::File(FileError::Changed))?;
+    if found != *stamp {
+        return Err(Made::File(FileError::Changed));
+    }
+    let (plain, inlet) = seal_file(recipients, &mut file, inlet).map_err(Made::Seal)?;
+    if !stamp.is_of(&file).map_err(Made::File)? {
+        return Err(Made::File(FileError::Changed));
+    }
+    inlet.end().map_err(|e| Made::Seal(e.into()))?;
+    Ok(plain)
+}
+
+/// Why a file was not sealed.
+enum Made {
+    File(FileError),
+    Seal(SealError),
+}
+
+impl Transaction<'_, '_> {
+    /// Seals these files, each by its store and path, beside the object that names them by number. What is missing is left out.
+    pub(super) async fn seal_files(
+        &mut self,
+        to: &Archive,
+        name: &(dyn Fn(u64) -> Result<ObjectName, Failure> + Sync),
+        until: Option<NaiveDate>,
+        paths: BTreeSet<(String, FilePath)>,
+    ) -> Result<Files, Failure> {
+        let mut all = Files::default();
+        for (store, path) in paths {
+            let (root, of) = (self.root(&store)?, path.clone());
+            let found = blocking(move || Ok(root.open_file(&of)?.map(|(_, stamp)| stamp))).await?;
+            let known = self.archived.insert((store.clone(), path.clone()), found.clone());
+            // Several archives take the same.
+            if known.is_some_and(|known| known != found) {
+                return Err(Failure::File(files::CHANGED));
+            }
+            let Some(stamp) = found else { continue };
+            let number = all.lines.len() as u64;
+            let (plain, stored) = self.seal_file(to, &name(number)?, until, (&store, &path, stamp)).await?;
+            all.sealed.push(SealedFile { sha256: Hash(stored.sha256), bytes: stored.bytes });
+            let (path, sha256) = (path.as_str().to_owned(), Hash(plain.sha256));
+            all.lines.push(FileLine { file: number, store, path, bytes: plain.bytes, sha256 });
+        }
+        Ok(all)
+    }
+
+    async fn seal_file(
+        &mut self,
+        to: &Archive,
+        name: &ObjectName,
+        until: Option<NaiveDate>,
+        (store, path, stamp): (&str, &FilePath, Stamp),
+    ) -> Result<(Plain, Plain), Failure> {
+        let (root, path, recipients) = (self.root(store)?, path.clone(), to.recipients.clone());
+        self.sealing = true;
+        let (inlet, outlet) = pipe::pipe();
+        let maker = tokio::task::spawn_blocking(move || make(&recipients, &root, &path, &stamp, inlet));
+        let work = async {
+            let stored = to.store.put_from(name, outlet, until).await;
+            let made = maker.await.map_err(|_| EnforceError::Unknown("end of a file operation"))?;
+            let plain = match (made, &stored) {
+                (Ok(plain), _) => plain,
+                // It was not taken from us: the store says why.
+                (Err(Made::Seal(SealError::Io(e))), Err(_)) if e.kind() == ErrorKind::BrokenPipe => Plain::default(),
+                (Err(Made::Seal(SealError::Io(e))), _) => return Err(failure(&FileError::Unread(e))),
+                (Err(Made::Seal(e)), _) => return Err(Failure::Fatal(e.into())),
+                (Err(Made::File(e)), _) => return Err(failure(&e)),
+            };
+            let stored = stored.map_err(EnforceError::from)?;
+            to.store.check(name, &stored.sha256).await.map_err(EnforceError::from)?;
+            Ok((plain, stored))
+        };
+        self.alive(work).await
+    }
+
+    /// Waits for something that may take long, and tells the server meanwhile that its transaction is alive. It is waited for in any case: what was
+    /// begun in an archive ends before anybody looks what is there.
+    async fn alive<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+        tokio::pin!(work);
+        let mut lost = None;
+        loop {
+            tokio::select! {
+                done = &mut work => return match lost {
+                    Some(e) => Err(e),
+                    None => done,
+                },
+                () = tokio::time::sleep(HEARTBEAT), if lost.is_none() => {
+                    lost = self.session.rows("SELECT 1").await.err().map(Failure::Source);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,145 @@
+//! Files that archives keep beside a record: written out for whoever has a right to them, or put back where they were.
+
+use std::collections::BTreeSet;
+use std::io::{Read, Write};
+use std::sync::Arc;
+
+use sha2::{Digest as _, Sha256};
+
+use super::error::EnforceError;
+use super::unseal::{Unsealed, UnsealedFile};
+use crate::archive::{Archives, Identities, OpenError, Plain, open_file};
+use crate::files::{FileError, FilePath, Files, Root, Stamp};
+
+/// What became of files that were put back.
+#[derive(Debug, Default)]
+pub struct FilesBack {
+    /// Files that were written, so that they can be taken back.
+    written: Vec<(Root, FilePath, Stamp)>,
+    /// Files that were there, with the content that was sealed.
+    pub there: u64,
+}
+
+enum Failed {
+    File(FileError),
+    Open(OpenError),
+}
+
+impl From<FileError> for Failed {
+    fn from(e: FileError) -> Self {
+        Self::File(e)
+    }
+}
+
+impl From<Failed> for EnforceError {
+    fn from(e: Failed) -> Self {
+        match e {
+            Failed::File(e) => Self::File(e),
+            Failed::Open(e) => Self::Open(e),
+        }
+    }
+}
+
+fn path_of(file: &UnsealedFile) -> Result<FilePath, EnforceError> {
+    FilePath::new(&file.line.path).map_err(|_| EnforceError::Unknown("form of a file's path"))
+}
+
+/// Opens one file and creates it below a root.
+///
+/// # Errors
+/// [`FileError::Exists`] and others of the root; of the archive; of an object that is not the one that was sealed. Then no file was created.
+pub async fn write_file(
+    archives: &Archives,
+    identities: &Arc<Identities>,
+    file: &UnsealedFile,
+    root: &Root,
+    to: &FilePath,
+) -> Result<Stamp, EnforceError> {
+    let archive = archives.get(&file.archive).ok_or_else(|| EnforceError::NoArchive(file.archive.clone()))?;
+    let sealed: Box<dyn Read + Send> = archive.store.stream(&file.name).await?;
+    let plain = Plain { bytes: file.line.bytes, sha256: file.line.sha256.0 };
+    let (identities, root, to) = (Arc::clone(identities), root.clone(), to.clone());
+    let work = move || {
+        root.create(&to, |into: &mut dyn Write| {
+            let mut into = into;
+            open_file(sealed, &identities, plain, &mut into).map_err(Failed::Open)
+        })
+    };
+    let done = tokio::task::spawn_blocking(work).await.map_err(|_| EnforceError::Unknown("end of a file operation"))?;
+    Ok(done?)
+}
+
+/// Puts the files of these objects back into their stores, the newest object first; a file that is there as it was sealed stays.
+///
+/// # Errors
+/// As of [`write_file`]. Then what was written is taken back.
+pub async fn put_files(
+    archives: &Archives,
+    stores: &Files,
+    objects: &[Unsealed],
+    identities: &Arc<Identities>,
+) -> Result<FilesBack, EnforceError> {
+    let (mut back, mut done) = (FilesBack::default(), BTreeSet::new());
+    for file in objects.iter().rev().flat_map(|object| &object.files) {
+        if !done.insert((file.line.store.clone(), file.line.path.clone())) {
+            continue;
+        }
+        if let Err(e) = put(archives, stores, file, identities, &mut back).await {
+            back.take_back();
+            return Err(e);
+        }
+    }
+    Ok(back)
+}
+
+async fn put(
+    archives: &Archives,
+    stores: &Files,
+    file: &UnsealedFile,
+    identities: &Arc<Identities>,
+    back: &mut FilesBack,
+) -> Result<(), EnforceError> {
+    let root = stores.get(&file.line.store).ok_or_else(|| EnforceError::NoFiles(file.line.store.clone()))?;
+    let path = path_of(file)?;
+    match write_file(archives, identities, file, root, &path).await {
+        Ok(stamp) => {
+            back.written.push((root.clone(), path, stamp));
+            Ok(())
+        }
+        Err(EnforceError::File(FileError::Exists)) if is_there(root, &path, file).await? => {
+            back.there += 1;
+            Ok(())
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether the file that is there is the one that was sealed.
+async fn is_there(root: &Root, path: &FilePath, file: &UnsealedFile) -> Result<bool, EnforceError> {
+    let (root, path, line) = (root.clone(), path.clone(), file.line.clone());
+    let work = move || {
+        let Some((mut found, _)) = root.open_file(&path)? else { return Ok(false) };
+        let mut sum = Sha256::new();
+        let bytes = std::io::copy(&mut found, &mut sum).map_err(FileError::Unread)?;
+        Ok::<_, FileError>(bytes == line.bytes && <[u8; 32]>::from(sum.finalize()) == line.sha256.0)
+    };
+    let found = tokio::task::spawn_blocking(work).await.map_err(|_| EnforceError::Unknown("end of a file operation"))?;
+    found.map_err(EnforceError::File)
+}
+
+impl FilesBack {
+    /// How many were written.
+    #[must_use]
+    pub fn written(&self) -> u64 {
+        self.written.len() as u64
+    }
+
+    /// Removes what was written: the rows that point to it do not come back.
+    pub fn take_back(&self) {
+        for (root, path, stamp) in &self.written {
+            if let Err(e) = root.remove_same(path, stamp) {
+                tracing::warn!(error = %e, "a file that was put back stays, without its row");
+            }
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! Files under kills and in memory: the program itself, killed at its writes, syncs, renames and removals while files are sealed and removed, and
+//! watched while it seals a long one.
+//!
+//! | variable | meaning | otherwise |
+//! |---|---|---|
+//! | `RETENTIOND_STRACE` | `all`, or at how many system calls it is killed | 8 |
+//! | `RETENTIOND_FILE_BYTES` | how long the file is that it seals | 268435456 |
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Duration;
+
+use retentiond::plan::schema::Engine;
+
+use crate::archives::{EVIDENCE, IDENTITY, RECIPIENT, files};
+use crate::site::{Site, run_in};
+
+const CALLS: [&str; 6] = ["write", "pwrite64", "fsync", "fdatasync", "renameat2", "unlinkat"];
+
+/// Customer 1 leaves for the archive with a file, prospect 2 goes for good with another; a file of customer 4 stays with customer 5. The database lies
+/// beside the settings, so that all of it can be copied.
+fn site() -> Option<(Site, String)> {
+    let site = Site::new(Engine::Sqlite)?;
+    let (policy, map) = (std::fs::read_to_string(site.path("policy.toml")), std::fs::read_to_string(site.path("map.toml")));
+    site.write("policy.toml", &format!("{}{EVIDENCE}", policy.expect("the policy")));
+    let file = "\n[data.booking.files.wish]\ncolumn = \"wishes\"\nstore = \"wishes\"\n";
+    site.write("map.toml", &format!("{}{file}", map.expect("the map")));
+    let archive = format!("[archives.evidence]\ndirectory = \"vault\"\nrecipients = [\"{RECIPIENT}\"]");
+    site.settings(&format!("{archive}\n[files.wishes]\ndirectory = \"wishes\""));
+    site.write("identity", IDENTITY);
+    site.sql("UPDATE booking SET wishes = 'a/CanaryWish1' WHERE person_id = 1");
+    site.sql("INSERT INTO booking VALUES (2, 1, 'CanaryWish2')");
+    std::fs::create_dir_all(site.path("wishes/a")).expect("a store");
+    for (file, text) in [("CanaryWish", "shared"), ("a/CanaryWish1", "sealed"), ("CanaryWish2", "erased")] {
+        std::fs::write(site.path("wishes").join(file), text).expect("a file");
+    }
+    let script = site.run(&["setup", "--source", "crm", "--role", "nobody"]).expect(0).out;
+    site.sql(&script);
+    site.sql(&format!("VACUUM INTO '{}'", site.path("crm.db").display()));
+    site.write("url", "sqlite:crm.db");
+    site.run(&["init"]).expect(0);
+    let hash = site.hash();
+    Some((site, hash))
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a folder");
+    std::fs::set_permissions(to, std::fs::metadata(from).expect("a folder").permissions()).expect("its mode");
+    for entry in std::fs::read_dir(from).expect("a folder").map(|e| e.expect("an entry").path()) {
+        let target = to.join(entry.file_name().expect("a name"));
+        if entry.is_dir() {
+            copy(&entry, &target);
+        } else {
+            std::fs::copy(&entry, &target).expect("a copy");
+        }
+    }
+}
+
+fn program() -> PathBuf {
+    assert_cmd::cargo::cargo_bin("retentiond")
+}
+
+fn enforce(hash: &str) -> [&str; 7] {
+    ["--config", "retentiond.toml", "enforce", "--source", "crm", "--plan", hash]
+}
+
+/// Runs it under strace; how it ended.
+fn traced(dir: &Path, hash: &str, options: &[String]) -> std::process::ExitStatus {
+    let log = dir.join("trace");
+    let mut strace = Command::new("strace");
+    strace.args(["-f", "-qq", "-e", "signal=none", "-o"]).arg(log).args(options).arg(program()).args(enforce(hash));
+    strace.current_dir(dir).env_clear().output().expect("strace ran").status
+}
+
+/// The calls of a run: each with the most that one thread makes of it.
+fn points(dir: &Path, hash: &str) -> Vec<(String, usize)> {
+    let status = traced(dir, hash, &["-e".to_owned(), format!("trace={}", CALLS.join(","))]);
+    assert!(status.success(), "{status}");
+    let mut counts: BTreeMap<(String, String), usize> = BTreeMap::new();
+    for line in std::fs::read_to_string(dir.join("trace")).expect("the trace").lines() {
+        let Some((thread, rest)) = line.split_once(' ') else { continue };
+        let Some((call, _)) = rest.trim_start().split_once('(') else { continue };
+        *counts.entry((call.to_owned(), thread.to_owned())).or_default() += 1;
+    }
+    let mut most: BTreeMap<String, usize> = BTreeMap::new();
+    for ((call, _), n) in counts {
+        let most = most.entry(call).or_default();
+        *most = n.max(*most);
+    }
+    let known = most.into_iter().filter(|(call, _)| CALLS.contains(&call.as_str()));
+    known.flat_map(|(call, most)| (1..=most).map(move |nth| (call.clone(), nth))).collect()
+}
+
+#[test]
+fn a_process_killed_at_any_write_or_sync_leaves_every_file_in_its_store_or_in_the_archive() {
+    if !Command::new("strace").args(["-f", "-qq", "-o", "/dev/null", "true"]).status().is_ok_and(|s| s.success()) {
+        assert!(std::env::var_os("CI").is_none(), "strace must be there and allowed to trace in CI");
+        eprintln!("SKIPPED: strace is missing or may not trace");
+        return;
+    }
+    let Some((site, hash)) = site() else { return };
+    let scratch = tempfile::tempdir().expect("a folder");
+    let whole = scratch.path().join("whole");
+    copy(site.dir(), &whole);
+    let all = points(&whole, &hash);
+    let asked = std::env::var("RETENTIOND_STRACE").unwrap_or_default();
+    let n = if asked == "all" { all.len() } else { asked.parse().unwrap_or(8).min(all.len()) };
+    let mut killed = 0;
+    for (call, nth) in (0..n).map(|i| &all[i * all.len() / n + all.len() / n / 2]) {
+        let dir = scratch.path().join(format!("{call}-{nth}"));
+        copy(site.dir(), &dir);
+        let inject = format!("inject={call}:signal=KILL:when={nth}");
+        let status = traced(&dir, &hash, &["-e".to_owned(), format!("trace={call}"), "-e".to_owned(), inject]);
+        killed += usize::from(!status.success());
+        let there = |file: &str| dir.join("wishes").join(file).exists();
+        assert!(there("a/CanaryWish1") || files(&dir.join("vault")).len() == 3, "killed at {call} {nth}");
+        let run = |args: &[&str]| run_in(&dir, &[&["--config", "retentiond.toml"][..], args].concat(), &[]);
+        run(&enforce(&hash)[2..]).expect(0);
+        let left = ["a/CanaryWish1", "CanaryWish2", "CanaryWish"].map(there);
+        assert_eq!((left, files(&dir.join("vault")).len()), ([false, false, true], 3), "killed at {call} {nth}");
+        run(&["archive", "verify", "--identity", "identity"]).expect(0);
+    }
+    eprintln!("{killed} of {n} runs were killed, of {} calls", all.len());
+    assert!(killed > 0);
+}
+
+#[test]
+fn a_long_file_does_not_raise_memory() {
+    let Some((site, hash)) = site() else { return };
+    let bytes = std::env::var("RETENTIOND_FILE_BYTES").map_or(1 << 28, |n| n.parse().expect("a number"));
+    let long = site.path("wishes/a/CanaryWish1");
+    std::fs::File::create(&long).and_then(|f| f.set_len(bytes)).expect("a long file");
+    let mut child = Command::new(program()).args(enforce(&hash)).current_dir(site.dir()).env_clear().spawn().expect("it ran");
+    let mut peak = 0_u64;
+    let status = loop {
+        let text = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap_or_default();
+        let told: Option<u64> = text.lines().find_map(|l| l.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB")?.parse().ok());
+        peak = peak.max(told.unwrap_or_default() * 1024);
+        match child.try_wait().expect("a child") {
+            Some(status) => break status,
+            None => std::thread::sleep(Duration::from_millis(5)),
+        }
+    };
+    eprintln!("a file of {} MiB was sealed with {} MiB of memory", bytes >> 20, peak >> 20);
+    assert!(status.success() && !long.exists() && peak > 0);
+    assert!(peak < 160 << 20, "{peak}");
+}
