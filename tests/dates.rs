@@ -271,6 +271,26 @@ fn instants_are_due_exactly_when_no_earlier_instant_had_reached_a_day_that_is_ke
     }
 }
 
+/// A window's days are taken from the end: what is due in the active base so many days early, and when the rest of the period is over.
+#[test]
+fn a_recovery_window_moves_the_cut_off_by_its_days_on_every_day() {
+    let zone = Tz::Europe__Paris;
+    let periods = ["1 month", "3 months", "13 months", "1 year", "1 year 1 week 1 day", "5 years 6 months"];
+    let roundings = [None, Some(Rounding::Month), Some(Rounding::CalendarYear)];
+    for run in 0..800 {
+        let today = NaiveDate::from_ymd_opt(2027, 1, 1).unwrap() + Days::new(run);
+        let time = RunTime { now: first_instant(today, zone) + TimeDelta::hours(12), zone };
+        for (period, rounding) in periods.iter().flat_map(|p| roundings.map(|r| (Period::parse(p).unwrap(), r))) {
+            for days in [1, 7, 27] {
+                let bound = bound(period, rounding, time.later(days)).and_then(Bound::for_dates).unwrap();
+                // Forward: the last day kept in the active base is the last day of the period less the window.
+                let due = |start: NaiveDate| last_kept(start, rounding, period) - Days::new(days.into()) < today;
+                assert!(due(bound - Days::new(1)) && !due(bound), "{period} {rounding:?} less {days} days on {today}: {bound}");
+            }
+        }
+    }
+}
+
 /// All instants that a local time may mean, from the offsets around it.
 fn meanings(local: NaiveDateTime, zone: Tz, changes: &[(DateTime<Utc>, i64, i64)]) -> DateTime<Utc> {
     let mut offsets: Vec<i64> = changes.iter().flat_map(|(_, b, a)| [*b, *a]).collect();

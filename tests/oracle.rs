@@ -3,7 +3,7 @@
 //!
 //! `RETENTIOND_CASES` sets how many cases run on each engine, `RETENTIOND_SEED` the first seed. From the seed 1,000,000 on the cases are tangled: tables
 //! have further foreign keys and references to themselves, and records read each other in circles; from 2,000,000 on purposes keep in archives, which
-//! must hold exactly what the model says. Without either variable some of each kind run.
+//! must hold exactly what the model says, and from 3,000,000 on data sets have recovery windows as well. Without either variable some of each kind run.
 //!
 //! Each seed that differs is told apart: one that leaves a knot, which is rows due and masked that only keep each other, or one that differs otherwise.
 
@@ -28,6 +28,7 @@ use enforcement::{Fixture, IDENTITY, rules, unlimited};
 use retentiond::enforce::{Expecting, Prepared, Silent, take_census, take_due_census};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::map::DataMap;
+use retentiond::policy::recovery;
 use retentiond::reference::{Archived, TableId, Value, World, masking};
 use support::database;
 use support_random::Case;
@@ -103,11 +104,12 @@ fn masked(map: &DataMap, world: &World, id: &str, key: &[Value]) -> bool {
     personal.into_iter().all(|c| world.value(id, key, &c.name).is_some_and(|v| masking::is_done(v, &c.mask)))
 }
 
-/// Values in archives, and those of them whose end is not known yet.
+/// Values in archives, those of them whose end is not known yet, and those in recovery windows.
 #[derive(Default)]
 struct Moved {
     all: AtomicUsize,
     open: AtomicUsize,
+    windows: AtomicUsize,
 }
 
 /// What lies in archives must be what the model says, each value once.
@@ -123,6 +125,7 @@ async fn archives_differ(
     let (found, faults) = case.archived(map, &fixture.archives, fixture.engine, &identity).await;
     moved.all.fetch_add(found.len(), Ordering::Relaxed);
     moved.open.fetch_add(found.iter().filter(|a| a.until.is_none()).count(), Ordering::Relaxed);
+    moved.windows.fetch_add(found.iter().filter(|a| a.purpose.starts_with(recovery::PREFIX)).count(), Ordering::Relaxed);
     let mut report: String = faults.into_iter().map(|f| f + "\n").collect();
     let told = |a: &Archived| {
         let key: Vec<String> = a.key.iter().map(shown).collect();
@@ -216,13 +219,21 @@ const TANGLED: u64 = 1_000_000;
 /// The first seed of cases with archives.
 const ARCHIVES: u64 = 2_000_000;
 
+/// The first seed of cases with recovery windows.
+const WINDOWS: u64 = 3_000_000;
+
 fn seeds() -> Vec<u64> {
     let asked = ["RETENTIOND_SEED", "RETENTIOND_CASES"].iter().any(|v| std::env::var(v).is_ok());
     let (first, cases) = (number("RETENTIOND_SEED", 0), number("RETENTIOND_CASES", 60));
     let found = FOUND.into_iter().filter(|_| first == 0);
     match asked {
         true => (first..first + cases).chain(found).collect(),
-        false => (0..40).chain(found).chain(TANGLED..TANGLED + 30).chain(ARCHIVES..ARCHIVES + 20).collect(),
+        false => (0..40)
+            .chain(found)
+            .chain(TANGLED..TANGLED + 30)
+            .chain(ARCHIVES..ARCHIVES + 20)
+            .chain(WINDOWS..WINDOWS + 12)
+            .collect(),
     }
 }
 
@@ -230,7 +241,8 @@ fn case_of(seed: u64) -> Case {
     match seed {
         ..TANGLED => Case::new(seed),
         TANGLED..ARCHIVES => Case::tangled(seed),
-        ARCHIVES.. => Case::archiving(seed),
+        ARCHIVES..WINDOWS => Case::archiving(seed),
+        WINDOWS.. => Case::windowed(seed),
     }
 }
 
@@ -255,11 +267,20 @@ async fn all(engine: Engine) {
             wrong.push(*seed);
         }
     }
-    let (moved, open) = (moved.all.into_inner(), moved.open.into_inner());
-    eprintln!("{moved} values in archives on {}, {open} of them without an end", engine.name());
+    let (moved_all, open) = (moved.all.into_inner(), moved.open.into_inner());
+    let windows = moved.windows.into_inner();
+    eprintln!(
+        "{moved_all} values in archives on {}, {open} of them without an end, {windows} in recovery windows",
+        engine.name()
+    );
     assert!(
-        moved > 0 || seeds.iter().filter(|seed| **seed >= ARCHIVES).count() < 20,
+        moved_all > 0 || seeds.iter().filter(|seed| **seed >= ARCHIVES).count() < 20,
         "nothing was archived on {}",
+        engine.name()
+    );
+    assert!(
+        windows > 0 || seeds.iter().filter(|seed| **seed >= WINDOWS).count() < 12,
+        "nothing lay in a window on {}",
         engine.name()
     );
     assert!(wrong.is_empty(), "{} of {} cases differ on {}: seeds {wrong:?}", wrong.len(), seeds.len(), engine.name());

@@ -20,6 +20,9 @@ fn every_case_reads_and_links_without_a_fault() {
     for seed in 0..1_000 {
         Case::archiving(seed).read();
     }
+    for seed in 0..1_000 {
+        Case::windowed(seed).read();
+    }
     for seed in 0..200 {
         Case::with(seed, Options { json: false, shifts: false, related: false, archives: None }).read();
     }

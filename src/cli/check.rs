@@ -84,7 +84,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             }
             let lang = cx.lang(&workspace);
             if !wrong {
-                let purposes: usize = workspace.sources.values().flat_map(|s| &s.policies).map(|p| p.purposes.len()).sum();
+                let purposes: usize = workspace
+                    .sources
+                    .values()
+                    .flat_map(|s| &s.policies)
+                    .flat_map(|p| &p.purposes)
+                    .filter(|p| !p.is_window())
+                    .count();
                 let purposes = count(purposes as u64, lang, ("finalité", "finalités"), ("purpose", "purposes"));
                 let sources = count(workspace.sources.len() as u64, lang, ("source", "sources"), ("source", "sources"));
                 let (colon, none) = (words::colon(lang), pick(lang, "aucune erreur", "no error"));

@@ -106,7 +106,8 @@ impl Workspace {
         if maps.len() == settings.sources.len() {
             link::link(&maps, &only, faults);
         }
-        for archive in only.iter().flat_map(|p| &p.purposes).filter_map(|p| p.archive()) {
+        let purposes = only.iter().flat_map(|p| &p.purposes).filter(|p| !p.is_window()).filter_map(|p| p.archive());
+        for archive in purposes.chain(only.iter().flat_map(|p| &p.windows).map(|w| &w.archive)) {
             if !shape.archives.iter().any(|known| known.value == archive.value) {
                 faults
                     .error(&archive.at, format!("the settings have no archive `{archive}`"))

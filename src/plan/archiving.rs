@@ -297,7 +297,12 @@ fn record_key(d: Dialect, key: &[Column], row: &Cells) -> Option<RecordKey> {
 }
 
 /// What is asked of a record: which purposes take something of it, and the dates behind their ends.
-fn question(records: &Records<'_>, data: &DataSet, wanted: Wanted<'_>) -> (Columns, PurposeColumns, Vec<ArchivePurpose>) {
+fn question(
+    records: &Records<'_>,
+    data: &DataSet,
+    kind: ActionKind,
+    wanted: Wanted<'_>,
+) -> (Columns, PurposeColumns, Vec<ArchivePurpose>) {
     let (mut columns, mut purposes) = (Columns::default(), Vec::new());
     for i in records.archive_purposes(data) {
         let Timed { purpose, run } = records.purposes[i];
@@ -305,16 +310,18 @@ fn question(records: &Records<'_>, data: &DataSet, wanted: Wanted<'_>) -> (Colum
             !never && wanted(data_set, category, never) && needs_category(purpose, category)
         };
         let there = records.todo(data, ROW, &needed);
+        // A row that goes can be undone even where nothing personal is left of it.
+        let taken = if purpose.is_window() && kind == ActionKind::Delete { B::True } else { there.clone() };
         let keeping = match &purpose.kept_in {
             Place::ActiveBase => continue,
-            Place::Archive(_) if there.is_false() => continue,
+            Place::Archive(_) if taken.is_false() => continue,
             Place::Archive(archive) => Keeping::Archive(archive.value.clone()),
             Place::Copy(name) => match data.copies.iter().find(|c| c.name.value == name.value) {
                 Some(copy) => Keeping::Copy(copy.clone()),
                 None => continue,
             },
         };
-        let takes = columns.bit(&B::and([records.end_known(i, data, ROW), there.clone()]));
+        let takes = columns.bit(&B::and([records.end_known(i, data, ROW), taken]));
         let d = records.terms.resolved.dialect;
         let keeps = B::and([records.terms.covers(purpose, data, ROW), records.ended(i, data, ROW).negate()]);
         let opens = match &keeping {
@@ -345,12 +352,12 @@ impl Writer<'_, '_> {
             return None;
         }
         let data = self.data;
-        let (columns, ends, purposes) = question(self.full, data, wanted);
+        let (columns, ends, purposes) = question(self.full, data, kind, wanted);
         if purposes.is_empty() {
             return None;
         }
         // The same under locks: what it reads elsewhere must be what was committed last, and stay so.
-        let (locking, ..) = question(self.of_keys, data, wanted);
+        let (locking, ..) = question(self.of_keys, data, kind, wanted);
         let mut parts = Vec::new();
         self.part(data, None, (&purposes, kind), wanted, &mut parts);
         Some(Archiving {
@@ -426,9 +433,9 @@ impl Writer<'_, '_> {
         }
     }
 
-    /// Whether a purpose takes rows of a data set that follows its own: it needs a category there or below, or whatever there is.
+    /// Whether a purpose takes rows of a data set that follows its own: it needs a category there or below, or whatever there is, as what undoes does.
     fn reaches(&self, purpose: &Purpose, data: &DataSet) -> bool {
-        let by_name = matches!(purpose.needs.value, Needs::These(_));
+        let by_name = matches!(purpose.needs.value, Needs::These(_)) && !purpose.is_window();
         let here = data.categories.iter().any(|c| !c.never_stored && needs_category(purpose, &c.name));
         !by_name || here || self.resolved.map.followers_of(data).any(|below| self.reaches(purpose, below))
     }

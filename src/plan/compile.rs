@@ -25,7 +25,7 @@ use super::writer::Writer;
 use crate::policy::bound::{RunTime, first_instant};
 use crate::policy::map::{DataMap, DataSet};
 use crate::policy::period::Period;
-use crate::policy::purpose::Policy;
+use crate::policy::purpose::{Policy, Purpose};
 use crate::policy::start::Rounding;
 
 /// What enters a plan besides policy, map and schema.
@@ -184,7 +184,8 @@ impl<'a> Compiler<'a> {
             .iter()
             .flat_map(|policy| {
                 let run = RunTime { now, zone: policy.time_zone };
-                policy.purposes.iter().filter(|p| p.data.source == *source).map(move |purpose| Timed { purpose, run })
+                let timed = move |purpose: &'a Purpose| Timed { purpose, run: purpose.decided_at(run) };
+                policy.purposes.iter().filter(|p| p.data.source == *source).map(timed)
             })
             .collect();
         let zone = self.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);

@@ -182,7 +182,7 @@ impl<'a> Records<'a> {
         let resolved = self.resolved();
         let Asking { stack, beside, which } = asking;
         let mut all = Vec::new();
-        for t in &self.purposes {
+        for t in self.declared() {
             let Some(reader) = self.map().data_set(&t.purpose.data.data_set) else { continue };
             let Some(table) = resolved.table(reader) else { continue };
             let own = self.map().root_of(data).id == reader.id;
@@ -251,7 +251,7 @@ impl<'a> Records<'a> {
     pub fn readers(&self, data: &DataSet) -> Vec<(&'a Table, Vec<(String, String)>)> {
         let resolved = self.resolved();
         let mut all = Vec::new();
-        for t in &self.purposes {
+        for t in self.declared() {
             let Some(reader) = self.map().data_set(&t.purpose.data.data_set) else { continue };
             for of in start_events(t.purpose).filter_map(|n| reader.event(n)).filter_map(|e| e.of.as_ref()) {
                 let (Some((read, pairs)), Some(table)) = (resolved.related(reader, &of.to), resolved.table(reader)) else {

@@ -19,13 +19,14 @@ use crate::policy::located::Located;
 use crate::policy::map::{CopyElsewhere, DataMap, DataSet, Disposition};
 use crate::policy::open_end;
 use crate::policy::purpose::{Cap, Needs, Purpose};
+use crate::policy::start::Combine;
 
 /// A purpose with the time at which its policy's days are counted.
 #[derive(Debug, Clone, Copy)]
 pub struct Timed<'a> {
     /// The purpose.
     pub purpose: &'a Purpose,
-    /// The run's instant in the policy's zone.
+    /// The run's instant in the policy's zone, or a day as much later as the purpose ends earlier in the active base: see [`Purpose::decided_at`].
     pub run: RunTime,
 }
 
@@ -88,10 +89,21 @@ impl<'a> Records<'a> {
         self.terms.resolved.map
     }
 
-    /// The purposes of a root data set, by index.
+    /// The purposes of a root data set, recovery windows among them, by index.
+    #[must_use]
+    pub fn all_purposes(&self, data: &DataSet) -> Vec<usize> {
+        (0..self.purposes.len()).filter(|i| self.purposes[*i].purpose.data.data_set == data.id.value).collect()
+    }
+
+    /// Those of them that somebody declared. A recovery window covers what its purpose covers, and reads what that reads.
     #[must_use]
     pub fn own_purposes(&self, data: &DataSet) -> Vec<usize> {
-        (0..self.purposes.len()).filter(|i| self.purposes[*i].purpose.data.data_set == data.id.value).collect()
+        self.all_purposes(data).into_iter().filter(|i| !self.purposes[*i].purpose.is_window()).collect()
+    }
+
+    /// The purposes that somebody declared, of all data sets.
+    pub(super) fn declared(&self) -> impl Iterator<Item = &Timed<'a>> {
+        self.purposes.iter().filter(|t| !t.purpose.is_window())
     }
 
     /// Those of them that keep in the active base.
@@ -100,10 +112,10 @@ impl<'a> Records<'a> {
         self.own_purposes(data).into_iter().filter(|i| self.purposes[*i].purpose.is_active()).collect()
     }
 
-    /// Those of them that keep in an archive.
+    /// Those that keep in an archive, recovery windows among them.
     #[must_use]
     pub fn archive_purposes(&self, data: &DataSet) -> Vec<usize> {
-        self.own_purposes(data).into_iter().filter(|i| !self.purposes[*i].purpose.is_active()).collect()
+        self.all_purposes(data).into_iter().filter(|i| !self.purposes[*i].purpose.is_active()).collect()
     }
 
     /// Purposes of child records that need a category of this data set, by index.
@@ -272,7 +284,7 @@ impl<'a> Records<'a> {
     /// Something covers the fields of the group, or the map says that the uncovered goes. Only meaningful where nothing keeps them.
     fn clearable(&self, group: &Group, data: &DataSet, alias: &str, stack: &[&str]) -> B {
         // What archives alone cover is covered, and yet nobody may move it.
-        let not_archived = B::and(group.archives.iter().map(|i| self.not_covering(*i, data, alias)));
+        let not_archived = B::and(self.kept_elsewhere(&group.archives).map(|i| self.not_covering(i, data, alias)));
         if data.clear_uncovered && not_archived == B::True {
             return B::True;
         }
@@ -337,18 +349,25 @@ impl<'a> Records<'a> {
         copy.matched_by.iter().map(column).collect()
     }
 
+    /// Those of these archive purposes that are no recovery windows, which cover exactly what a purpose of the active base covers.
+    fn kept_elsewhere(&self, archives: &[usize]) -> impl Iterator<Item = usize> {
+        archives.iter().copied().filter(|i| !self.purposes[*i].purpose.is_window())
+    }
+
     /// Whether no archive purpose of the group waits for a date: each has ended, or its end is known, or can be read later. Whether there is a copy is
     /// asked elsewhere.
     fn can_move(&self, group: &Group, data: &DataSet, alias: &str) -> B {
         let moves = |i: usize| B::or([self.free(i, data, alias), self.end_known(i, data, alias), self.end_open(i, data, alias)]);
-        let archives = group.archives.iter().filter(|i| self.purposes[**i].purpose.copy().is_none());
+        let waits = |p: &Purpose| p.copy().is_none() && !(p.is_window() && ends_with_its_purpose(p));
+        let archives = group.archives.iter().filter(|i| waits(self.purposes[**i].purpose));
         B::and(archives.map(|i| moves(*i)))
     }
 
     /// Whether fields of a group are left that archive purposes alone cover.
     #[must_use]
     pub fn archive_only(&self, group: &Group, data: &DataSet, alias: &str) -> B {
-        let archived = B::or(group.archives.iter().map(|i| self.terms.covers(self.purposes[*i].purpose, data, alias)));
+        let archives = self.kept_elsewhere(&group.archives);
+        let archived = B::or(archives.map(|i| self.terms.covers(self.purposes[i].purpose, data, alias)));
         if archived.is_false() {
             return B::False;
         }
@@ -389,7 +408,8 @@ impl<'a> Records<'a> {
             return B::False;
         }
         let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
-        let own = group.own.iter().chain(&group.archives).map(|i| self.not_covering(*i, data, alias));
+        let own =
+            group.own.iter().copied().chain(self.kept_elsewhere(&group.archives)).map(|i| self.not_covering(i, data, alias));
         let children = group.of_children.iter().map(|i| {
             let purpose = self.purposes[*i].purpose;
             self.over_children(*i, alias, &|child, name| self.terms.covers(purpose, child, name)).negate()
@@ -402,7 +422,7 @@ impl<'a> Records<'a> {
     pub fn row_due(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
         let (own, children) = (self.active_purposes(data), self.child_purposes(data));
         let archives = self.archive_purposes(data);
-        let not_archived = B::and(archives.iter().map(|i| self.not_covering(*i, data, alias)));
+        let not_archived = B::and(self.kept_elsewhere(&archives).map(|i| self.not_covering(i, data, alias)));
         let uncovered_goes = B::or([
             self.terms.orders.erasure(data, alias, self.resolved()),
             if data.dispose_uncovered { B::True } else { B::False },
@@ -460,6 +480,11 @@ impl<'a> Records<'a> {
         let pairs = child.parent.as_ref()?.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect();
         Some((self.resolved().table(child)?, pairs))
     }
+}
+
+/// Whether all dates of a recovery window are there once its purpose has ended in the active base, which was asked before.
+fn ends_with_its_purpose(purpose: &Purpose) -> bool {
+    purpose.starts.as_ref().is_some_and(|s| s.combine == Combine::Latest) && purpose.at_most.is_empty()
 }
 
 /// Whether `follower` follows `root`, directly or through others.

@@ -110,7 +110,7 @@ impl Records<'_> {
     #[must_use]
     pub fn tied(&self, parent: &DataSet, child: &DataSet, on: &[(String, String)]) -> bool {
         let reads = |reader: &DataSet, read: &DataSet, same: &dyn Fn(&(String, String)) -> bool| {
-            self.purposes.iter().filter(|t| t.purpose.data.data_set == reader.id.value).any(|t| {
+            self.declared().filter(|t| t.purpose.data.data_set == reader.id.value).any(|t| {
                 let reader = self.map().data_set(&t.purpose.data.data_set);
                 reader.is_some_and(|r| self.relations_to(read, t.purpose, r).iter().any(|(_, pairs)| pairs.iter().all(same)))
             })

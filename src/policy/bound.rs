@@ -24,6 +24,15 @@ impl RunTime {
     pub fn today(&self) -> NaiveDate {
         self.now.with_timezone(&self.zone).date_naive()
     }
+
+    /// The beginning of the local day that comes so many days later; the same time for none, and beyond the calendar.
+    #[must_use]
+    pub fn later(self, days: u32) -> Self {
+        match self.today().checked_add_days(Days::new(u64::from(days))) {
+            Some(day) if days > 0 => Self { now: first_instant(day, self.zone), ..self },
+            _ => self,
+        }
+    }
 }
 
 /// The first start that is not yet due.

@@ -3,7 +3,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::link_archive;
 use super::located::{Faults, Located};
 use super::map::{DataMap, DataSet, Event, Missing, PersonalColumn, RelatedTo, Test};
 use super::mask::Mask;
@@ -11,6 +10,7 @@ use super::period::Period;
 use super::purpose::{Cap, Needs, Place, Policy, Purpose, When};
 use super::read_policy::PURPOSES;
 use super::start::Start;
+use super::{link_archive, link_recovery};
 
 /// Checks the maps by themselves, then the policies against them.
 pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
@@ -31,7 +31,7 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
                 .error(&policy.id.at, format!("policy `{}` is declared twice", policy.id))
                 .expected("an id of its own for each policy");
         }
-        for purpose in &policy.purposes {
+        for purpose in policy.purposes.iter().filter(|p| !p.is_window()) {
             let again = !ids.insert((&purpose.data.source, &purpose.id));
             let first_here = policy.purposes.iter().find(|p| p.id == purpose.id).is_some_and(|p| p.id.at == purpose.id.at);
             if again && first_here {
@@ -42,6 +42,7 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
             check_purpose(purpose, maps, faults);
         }
     }
+    link_recovery::check(maps, policies, faults);
     if !faults.is_spoiled(PURPOSES) {
         for map in maps {
             check_coverage(map, policies, faults);

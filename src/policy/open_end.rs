@@ -8,11 +8,11 @@ use super::purpose::Purpose;
 
 /// The columns of a record by which the rows are found that date an archive purpose, in a fixed order; `None` where its end cannot be read without the
 /// record: a date in the record itself, or in what follows it or refers to it; a cap, which is reckoned from the record; or a way that leads through
-/// personal fields, which must not stay behind.
+/// personal fields, which must not stay behind. A recovery window's end is known, or nothing is sealed.
 #[must_use]
 pub fn link_columns(map: &DataMap, data: &DataSet, purpose: &Purpose) -> Option<Vec<String>> {
     let start = purpose.starts.as_ref()?;
-    if purpose.is_active() || purpose.keeps.is_none() || !purpose.at_most.is_empty() {
+    if purpose.is_active() || purpose.is_window() || purpose.keeps.is_none() || !purpose.at_most.is_empty() {
         return None;
     }
     let mut columns: Vec<String> = Vec::new();

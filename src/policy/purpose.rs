@@ -2,6 +2,7 @@
 
 use chrono_tz::Tz;
 
+use super::bound::RunTime;
 use super::located::Located;
 use super::map::Title;
 use super::period::Period;
@@ -18,8 +19,21 @@ pub struct Policy {
     pub title: Title,
     /// The zone in which days begin and end.
     pub time_zone: Tz,
-    /// Its purposes.
+    /// Its purposes, each recovery window's own among them: see [`crate::policy::recovery`].
     pub purposes: Vec<Purpose>,
+    /// Its recovery windows.
+    pub windows: Vec<RecoveryWindow>,
+}
+
+/// A recovery window: what leaves the active base of a data set lies sealed for the last days of its period.
+#[derive(Debug, Clone)]
+pub struct RecoveryWindow {
+    /// The data set, `source.data_set`.
+    pub data: Located<DataName>,
+    /// How many days it takes from the end of each period.
+    pub days: Located<u32>,
+    /// The archive of the settings in which what left lies meanwhile.
+    pub archive: Located<String>,
 }
 
 /// A purpose that keeps fields of records.
@@ -57,6 +71,20 @@ pub struct Purpose {
     pub then_delete: bool,
     /// Where it keeps what it needs.
     pub kept_in: Place,
+    /// Its part in a recovery window.
+    pub window: Window,
+}
+
+/// The part that a purpose has in a recovery window of its data set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Window {
+    /// None.
+    #[default]
+    None,
+    /// In the active base it ends so many days before its period does.
+    Before(u32),
+    /// It is the window: what the purpose of the active base needed lies sealed until the period ends.
+    Is,
 }
 
 /// Where a purpose keeps what it needs.
@@ -76,6 +104,27 @@ impl Purpose {
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.kept_in == Place::ActiveBase
+    }
+
+    /// Whether it is the recovery window of another, and not a purpose that somebody declared.
+    #[must_use]
+    pub fn is_window(&self) -> bool {
+        self.window == Window::Is
+    }
+
+    /// How many days before its period ends the active base keeps for it no longer.
+    #[must_use]
+    pub fn days_before(&self) -> u32 {
+        match self.window {
+            Window::Before(days) => days,
+            Window::None | Window::Is => 0,
+        }
+    }
+
+    /// The time by which it is decided in the active base whether it has ended: that of the run, or as many days later as its recovery window has.
+    #[must_use]
+    pub fn decided_at(&self, run: RunTime) -> RunTime {
+        run.later(self.days_before())
     }
 
     /// The archive in which it keeps.

@@ -4,9 +4,10 @@ use toml::de::DeValue;
 
 use super::located::{Faults, Located, Span};
 use super::period::{Period, UNITS};
-use super::purpose::{Cap, DataName, LegalBasis, Needs, OrderKind, Place, Policy, Purpose, When};
+use super::purpose::{Cap, DataName, LegalBasis, Needs, OrderKind, Place, Policy, Purpose, When, Window};
 use super::read_map::{name, title, word, zone};
 use super::reader::{self, Reader, Value, shown, text_of, texts_of};
+use super::recovery;
 use super::start::{Combine, Rounding, Start};
 
 /// Spoiled when a purpose could not be read: what it would have covered is then unknown.
@@ -59,6 +60,8 @@ pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<Policy> {
             }
         }
     }
+    let windows = recovery::read(&root, faults);
+    recovery::apply(&windows, &mut purposes);
     root.finish(faults);
     if id.is_none() || author.is_none() || head_title.is_none() || purposes.is_empty() {
         faults.spoil(PURPOSES);
@@ -69,12 +72,16 @@ pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<Policy> {
         title: head_title?,
         time_zone: time_zone.unwrap_or(chrono_tz::Europe::Paris),
         purposes,
+        windows,
     })
 }
 
 fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
     let file = r.at.file;
     let id = r.required_text("id", "the purpose's id", faults).and_then(|t| name(t, "a purpose id", faults));
+    if let Some(id) = &id {
+        recovery::check_id(id, faults);
+    }
     let title = title(r, faults);
     let legal_basis = r
         .required_text("legal_basis", "a legal basis of Art. 6(1) GDPR", faults)
@@ -143,11 +150,12 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
         ended_by: ended_by.unwrap_or_else(|| legal_basis.map(LegalBasis::ended_by).unwrap_or_default()),
         then_delete,
         kept_in,
+        window: Window::None,
     })
 }
 
 /// The place that a `kept_in` names.
-fn kept_in(text: Located<String>, faults: &mut Faults) -> Option<Place> {
+pub(super) fn kept_in(text: Located<String>, faults: &mut Faults) -> Option<Place> {
     let named = |rest: &str| Located::new(rest.to_owned(), text.at.clone());
     match text.value.split_once(':') {
         None if text.value == "active_base" => Some(Place::ActiveBase),

@@ -10,7 +10,7 @@ use super::view::{RowId, View};
 use crate::policy::map::{DataSet, Event, Missing, PeriodColumn, PeriodUnit};
 use crate::policy::open_end;
 use crate::policy::period::Period;
-use crate::policy::purpose::{Cap, Policy, Purpose};
+use crate::policy::purpose::{Cap, Policy, Purpose, Window};
 use crate::policy::start::{Combine, Start};
 
 /// What the dates behind a start come to.
@@ -45,7 +45,7 @@ impl<'w> View<'w> {
         if self.state(policy, purpose, row, data) != State::NotYet {
             return None;
         }
-        let asked = Asked { row, data, zone: policy.time_zone };
+        let asked = Asked { row, data, zone: policy.time_zone, early: 0 };
         let (start, keeps) = (purpose.starts.as_ref()?, purpose.keeps.as_ref()?);
         let dated = self.dated(asked, start, keeps.value);
         if dated.running || dated.undated {
@@ -59,12 +59,15 @@ impl<'w> View<'w> {
     /// record leaves.
     #[must_use]
     pub fn end_is_open(&self, policy: &'w Policy, purpose: &'w Purpose, row: RowId, data: &'w DataSet) -> bool {
+        if purpose.window == Window::Is {
+            return false;
+        }
         let state = self.state(policy, purpose, row, data);
         if !matches!(state, State::Running | State::NotYet) || open_end::link_columns(self.reference.map, data, purpose).is_none()
         {
             return false;
         }
-        let asked = Asked { row, data, zone: policy.time_zone };
+        let asked = Asked { row, data, zone: policy.time_zone, early: 0 };
         let Some((start, keeps)) = purpose.starts.as_ref().zip(purpose.keeps.as_ref()) else { return false };
         let dated = self.dated(asked, start, keeps.value);
         dated.running && !dated.undated

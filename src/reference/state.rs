@@ -1,6 +1,6 @@
 //! `member`, `start` and `state`: how a purpose stands to a record.
 
-use chrono::TimeDelta;
+use chrono::{Days, TimeDelta};
 use chrono_tz::Tz;
 
 use super::condition::{self, and, or};
@@ -10,7 +10,7 @@ use super::view::{RowId, View};
 use super::{dates, decide::needs_of_parent};
 use crate::policy::map::{DataSet, Event, Missing, Related, Test};
 use crate::policy::period::Period;
-use crate::policy::purpose::{Cap, OrderKind, Policy, Purpose, When};
+use crate::policy::purpose::{Cap, OrderKind, Policy, Purpose, When, Window};
 use crate::policy::start::{Combine, Rounding, Start};
 
 /// How a purpose stands to a record.
@@ -77,6 +77,8 @@ pub(super) struct Asked<'w> {
     pub(super) row: RowId,
     pub(super) data: &'w DataSet,
     pub(super) zone: Tz,
+    /// How many days before its period ends the purpose keeps no longer: those of its recovery window.
+    pub(super) early: u32,
 }
 
 impl<'w> View<'w> {
@@ -93,7 +95,7 @@ impl<'w> View<'w> {
                     self.member(asked, other, value, period, rounding)
                 }
             },
-            dated if self.is_due(dated, period, rounding, asked.zone) => Answer::Due,
+            dated if self.is_due(dated, period, rounding, asked) => Answer::Due,
             _ => Answer::NotYet,
         }
     }
@@ -103,8 +105,9 @@ impl<'w> View<'w> {
         moment::read(value, event.format.as_ref().map(|f| f.value), local, policy)
     }
 
-    /// Whether the last day on which a start keeps lies before today, or its last instant before now.
-    fn is_due(&self, moment: Moment, period: Period, rounding: Option<Rounding>, zone: Tz) -> bool {
+    /// Whether the last day on which a start keeps lies before today, or its last instant before now; the days of a recovery window are taken from its end.
+    fn is_due(&self, moment: Moment, period: Period, rounding: Option<Rounding>, asked: Asked<'w>) -> bool {
+        let Asked { zone, early, .. } = asked;
         let day = match moment {
             Moment::Day(day) => day,
             Moment::Instant(instant) => dates::day_of(instant, zone),
@@ -112,7 +115,9 @@ impl<'w> View<'w> {
         };
         match (period, moment) {
             (Period::Calendar { months, days }, _) => {
-                dates::last_kept(day, rounding, months, days).is_some_and(|last| last < self.reference.today(zone))
+                let last = dates::last_kept(day, rounding, months, days);
+                last.and_then(|last| last.checked_sub_days(Days::new(early.into())))
+                    .is_some_and(|last| last < self.reference.today(zone))
             }
             (Period::Hours(hours), Moment::Instant(start)) => {
                 start.checked_add_signed(TimeDelta::hours(i64::from(hours))).is_some_and(|end| end < self.reference.now)
@@ -171,7 +176,11 @@ impl<'w> View<'w> {
     /// How a purpose stands to the record of a root row.
     #[must_use]
     pub fn state(&self, policy: &'w Policy, purpose: &'w Purpose, row: RowId, data: &'w DataSet) -> State {
-        let asked = Asked { row, data, zone: policy.time_zone };
+        let early = match purpose.window {
+            Window::Before(days) => days,
+            Window::None | Window::Is => 0,
+        };
+        let asked = Asked { row, data, zone: policy.time_zone, early };
         let condition = |when: &'w When| self.condition(asked, when);
         match purpose.when.as_ref().map_or(Some(true), |w| condition(&w.value)) {
             Some(false) => return State::NotCovering,
@@ -224,7 +233,7 @@ impl<'w> View<'w> {
     fn date_cap_is_due(&self, asked: Asked<'w>, event: &'w Event) -> bool {
         let is_due = |row: RowId| {
             let moment = self.moment(event, self.value(row, &event.column).unwrap_or(&Value::Null), asked.zone);
-            self.is_due(moment, Period::Calendar { months: 0, days: 0 }, None, asked.zone)
+            self.is_due(moment, Period::Calendar { months: 0, days: 0 }, None, asked)
         };
         match &event.of {
             None => is_due(asked.row),

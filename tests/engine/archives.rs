@@ -18,7 +18,7 @@ use crate::restore::{lift, place, record};
 use crate::scene::{ENGINES, consistent, entries, now, own, read, run_clean};
 use crate::support::{TestDatabase, database};
 
-const MAP: &str = r#"
+pub const MAP: &str = r#"
 [source]
 id = "crm"
 time_zone = "Europe/Paris"
@@ -95,16 +95,16 @@ async fn clients(engine: Engine) -> Option<TestDatabase> {
     Some(db)
 }
 
-fn at(year: i32, month: u32, day: u32) -> DateTime<Utc> {
+pub fn at(year: i32, month: u32, day: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(year, month, day, 6, 0, 0).unwrap()
 }
 
-fn set(fixture: &Fixture<'_>, now: DateTime<Utc>) {
+pub fn set(fixture: &Fixture<'_>, now: DateTime<Utc>) {
     *fixture.clock.0.lock().unwrap() = now;
 }
 
 /// Everything that lies in the archives: for each object its end, then for each row the table with its columns and values.
-async fn lies(fixture: &Fixture<'_>) -> Vec<String> {
+pub async fn lies(fixture: &Fixture<'_>) -> Vec<String> {
     let identity = fixture._folder.path().join("identity");
     if !identity.exists() {
         retentiond::state::write_private(&identity, IDENTITY.as_bytes()).unwrap();
@@ -204,7 +204,7 @@ async fn holds_and_restrictions_reach_into_archives() {
 }
 
 /// Stops for ever at a point, as a process that was killed does.
-struct DeadAt(Point);
+pub struct DeadAt(pub Point);
 
 impl Watch for DeadAt {
     fn at<'a>(&'a self, point: Point, action: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

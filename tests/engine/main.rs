@@ -16,6 +16,7 @@ mod keys;
 mod locks;
 mod open_ends;
 mod races;
+mod recovery;
 mod refusals;
 mod restore;
 mod rivals;

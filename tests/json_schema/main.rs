@@ -18,13 +18,14 @@ const MAP: &str = include_str!("../../config/schema/map.schema.json");
 const SETTINGS: &str = include_str!("../../config/schema/settings.schema.json");
 
 /// Where every string literal of the reader stands: a key that it knows is one of them.
-const READER: [&str; 6] = [
+const READER: [&str; 7] = [
     include_str!("../../src/config/archives.rs"),
     include_str!("../../src/config/family_shape.rs"),
     include_str!("../../src/config/shape.rs"),
     include_str!("../../src/policy/read_map.rs"),
     include_str!("../../src/policy/read_policy.rs"),
     include_str!("../../src/policy/read_mask.rs"),
+    include_str!("../../src/policy/recovery.rs"),
 ];
 
 #[derive(Clone, Copy, PartialEq, Debug)]
@@ -115,6 +116,9 @@ fn tables() -> Vec<Described> {
             policy(&format!("id = \"p\", author = \"a\", title = {{ {keys} }}"), PURPOSE)
         }),
         (Policy, "purpose", PURPOSE, |keys| policy(HEAD, keys)),
+        (Policy, "recovery", "data = \"s.d\", days = 7, kept_in = \"archive:a\"", |keys| {
+            format!("{}recovery = [{{ {keys} }}]\n", policy(HEAD, PURPOSE))
+        }),
         (Policy, "needs/oneOf/2", "all_but = [\"c\"]", |keys| {
             policy(HEAD, &PURPOSE.replace("\"all\"", &format!("{{ {keys} }}")))
         }),

@@ -13,6 +13,7 @@ fn map_pseudonymised() -> (Kind, String) {
 #[test]
 fn reader_and_schemas_agree_on_values() {
     let purpose = |more: &str| (Kind::Policy, policy(HEAD, &format!("{PURPOSE}, {more}")));
+    let recovery = |window: &str| (Kind::Policy, format!("{}recovery = [{{ {window} }}]\n", policy(HEAD, PURPOSE)));
     let data = |more: &str| (Kind::Map, map(&format!("{DATA_SET}, {more}")));
     let mask = |mask: &str| data(&format!("categories = {{ c = {{ masks = {{ c = {mask} }} }} }}"));
     let event = |more: &str| data(&format!("events = {{ e = {{ {EVENT}, {more} }} }}"));
@@ -30,6 +31,7 @@ fn reader_and_schemas_agree_on_values() {
         purpose("ended_by = [\"instruction\"]"),
         purpose("reference = \"R\""),
         purpose("starts = \"e\", keeps = \"5 years\", kept_in = \"archive:legal-2\""),
+        recovery("data = \"s.d\", days = 14, kept_in = \"archive:undo\""),
         data("uncovered = \"clear\""),
         data("uncovered = [\"clear\", \"dispose\"], accepts_race = true, triggers = [\"t\"]"),
         data("belongs_to = \"x\", on = { a = \"b\" }"),
@@ -89,6 +91,13 @@ fn reader_and_schemas_agree_on_values() {
         purpose("kept_in = \"archive\""),
         purpose("starts = \"e\", keeps = \"5 years\", kept_in = \"archive:\""),
         purpose("starts = \"e\", keeps = \"5 years\", kept_in = \"archive:Legal\""),
+        recovery("data = \"s.d\", days = 0, kept_in = \"archive:undo\""),
+        recovery("data = \"s.d\", days = 367, kept_in = \"archive:undo\""),
+        recovery("data = \"s.d\", days = \"14\", kept_in = \"archive:undo\""),
+        recovery("data = \"d\", days = 14, kept_in = \"archive:undo\""),
+        recovery("data = \"s.d\", days = 14, kept_in = \"active_base\""),
+        recovery("data = \"s.d\", days = 14"),
+        recovery("days = 14, kept_in = \"archive:undo\""),
         (Kind::Policy, policy(HEAD, &PURPOSE.replace("\"all\"", "[]"))),
         (Kind::Policy, policy(HEAD, &PURPOSE.replace("\"all\"", "\"none\""))),
         (Kind::Policy, policy(HEAD, &PURPOSE.replace("consent", "interest"))),

@@ -276,7 +276,7 @@ pub const IDENTITY: &str = "AGE-SECRET-KEY-1TQVDDMJAT0830WKJMH95PM6DU4ZKVVP2S7MD
 pub fn archives(folder: &Path) -> Archives {
     let recipients = Recipients::parse(&["age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8"]).unwrap();
     let mut all = Archives::default();
-    for name in ["evidence", "legal", "restricted"] {
+    for name in ["evidence", "legal", "restricted", "recovery"] {
         let store = Store::Directory(Directory::new(&folder.join(format!("archive-{name}"))).unwrap());
         all.0.insert(name.to_owned(), Archive { store, recipients: recipients.clone() });
     }

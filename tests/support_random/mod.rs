@@ -13,6 +13,7 @@ mod shape;
 pub mod sql;
 mod tangle;
 mod tangle_rows;
+mod windows;
 
 use chrono::{DateTime, Utc};
 use retentiond::policy::located::Faults;

@@ -60,7 +60,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let state = State::create(&args.dir.join("state")).await?;
     let journal = Journal::create(&state, clock, random_origin()?).await?;
     let key = journal.verifier_key().await;
-    let purposes: usize = workspace.sources.values().flat_map(|s| &s.policies).map(|p| p.purposes.len()).sum();
+    let purposes: usize =
+        workspace.sources.values().flat_map(|s| &s.policies).flat_map(|p| &p.purposes).filter(|p| !p.is_window()).count();
     output::line(format!("   {} sources, {purposes} purposes, no error\n", workspace.sources.len()))?;
 
     output::line("3. Plan and enforce\n")?;

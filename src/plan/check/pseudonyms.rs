@@ -22,7 +22,7 @@ pub(super) fn inspect(cx: &Inspection<'_>, faults: &mut Faults) {
 fn still_personal(cx: &Inspection<'_>, data: &DataSet, category: &str, column: &PersonalColumn, faults: &mut Faults) {
     let root = cx.resolved.map.root_of(data);
     let purposes: Vec<String> =
-        cx.purposes_of(root).filter(|p| needs_category(p, category)).map(|p| p.id.value.clone()).collect();
+        cx.purposes_of(root).filter(|p| !p.is_window() && needs_category(p, category)).map(|p| p.id.value.clone()).collect();
     let end = match purposes.as_slice() {
         [] => "when no purpose needs it".to_owned(),
         [one] => format!("when purpose `{one}` ends"),

@@ -34,6 +34,16 @@ impl Stamp {
         self.day().pred_opt().unwrap_or(NaiveDate::MIN)
     }
 
+    /// The same so many days earlier.
+    #[must_use]
+    pub fn days_before(self, days: u32) -> Self {
+        let earlier = || self.day().checked_sub_days(chrono::Days::new(days.into()));
+        match days {
+            0 => self,
+            _ => earlier().map_or(self, Self::Day),
+        }
+    }
+
     /// Whether it has passed or is reached at `now`.
     #[must_use]
     pub fn reached(self, now: DateTime<Utc>, zone: Tz) -> bool {

@@ -216,11 +216,22 @@ fn purpose(p: &PurposeStory) -> String {
         });
     }
     let place = match (&p.archive, &p.copy) {
+        (Some(archive), _) if p.is_window => format!(
+            " This is the recovery window of another purpose: what that one kept stays sealed in the archive {} until its period ends, outside the active base, and can be put back.",
+            quoted(archive)
+        ),
         (Some(archive), _) => {
             format!(" This purpose keeps in an intermediate archive ({}), outside the active base.", quoted(archive))
         }
         (_, Some(copy)) => format!(" This purpose is served by a copy in {}, outside this base.", quoted(copy)),
-        _ => String::new(),
+        _ => match p.recovery_days {
+            None => String::new(),
+            Some(days) => format!(
+                " The last {} of its period {} a recovery window: the active base keeps for it no longer, and what leaves stays sealed until the period ends.",
+                if days == 1 { "day".to_owned() } else { format!("{days}\u{a0}days") },
+                if days == 1 { "is" } else { "are" }
+            ),
+        },
     };
     format!("{head}.{place} {}", state(p))
 }

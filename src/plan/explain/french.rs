@@ -225,11 +225,22 @@ fn purpose(p: &PurposeStory) -> String {
         });
     }
     let place = match (&p.archive, &p.copy) {
+        (Some(archive), _) if p.is_window => format!(
+            " C'est la fenêtre de récupération d'une autre finalité\u{a0}: ce que celle-ci conservait reste scellé dans l'archive {} jusqu'à la fin de sa durée, hors de la base active, et peut être rétabli.",
+            quoted(archive)
+        ),
         (Some(archive), _) => {
             format!(" Cette finalité conserve en archivage intermédiaire (archive {}), hors de la base active.", quoted(archive))
         }
         (_, Some(copy)) => format!(" Cette finalité est servie par une copie dans {}, hors de cette base.", quoted(copy)),
-        _ => String::new(),
+        _ => match p.recovery_days {
+            None => String::new(),
+            Some(days) => format!(
+                " {} de sa durée {} une fenêtre de récupération\u{a0}: la base active ne conserve plus pour elle, et ce qui part reste scellé jusqu'à la fin de la durée.",
+                if days == 1 { "Le dernier jour".to_owned() } else { format!("Les {days}\u{a0}derniers jours") },
+                if days == 1 { "est" } else { "sont" }
+            ),
+        },
     };
     format!("{head}.{place} {}", state(p))
 }

@@ -49,7 +49,9 @@ impl<'a> PurposeReader<'a> {
             // The period may be over as well; what ended the purpose first is told.
             limits.retain(|(_, title)| title.is_some());
         }
-        let end = limits.into_iter().min_by_key(|(stamp, _)| *stamp);
+        // What a recovery window keeps sealed, the active base keeps no longer.
+        let days = purpose.days_before();
+        let end = limits.into_iter().min_by_key(|(stamp, _)| *stamp).map(|(stamp, title)| (stamp.days_before(days), title));
         let start_title = started.as_ref().and_then(|s| match state {
             State::StartToCome => s.running,
             State::Undated => s.undated,
@@ -70,6 +72,8 @@ impl<'a> PurposeReader<'a> {
                 let copy = self.data.copies.iter().find(|c| c.name.value == name.value)?;
                 Some(copy.of.value.to_string())
             }),
+            recovery_days: Some(days).filter(|days| *days > 0),
+            is_window: purpose.is_window(),
             through: None,
             state,
             keeps: state.keeps(),

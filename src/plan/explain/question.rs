@@ -75,7 +75,7 @@ impl Question {
         let d = resolved.dialect;
         let table = d.table(&resolved.table(data)?.name);
         let mut columns = Columns::default();
-        let purposes = PurposeColumns::new(records, &records.own_purposes(data), data, ROW, &mut columns);
+        let purposes = PurposeColumns::new(records, &records.all_purposes(data), data, ROW, &mut columns);
         let frozen = columns.bit(&records.frozen(data, ROW));
         let actions = actions
             .iter()

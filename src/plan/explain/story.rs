@@ -195,6 +195,12 @@ pub struct PurposeStory {
     /// The data set whose copy keeps for it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub copy: Option<String>,
+    /// How many days before its period ends the active base keeps for it no longer, because a recovery window does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub recovery_days: Option<u32>,
+    /// Whether it is the recovery window of another purpose.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub is_window: bool,
     /// For a purpose of child records: which, and how many.
     pub through: Option<Through>,
     /// Its state.
