@@ -25,7 +25,7 @@ pub struct Args {
     /// The hash stands for the policies, the map, the live schema, the statements and the day. It does not stand for the counts that were shown,
     /// nor for orders and ceilings: the run does what is due when it runs, leaves what an order holds by then, and stops at the ceilings of then.
     ///
-    /// The tenants of a family have a plan each, most of them the same: give every hash that was shown.
+    /// The tenants of a family have a plan each, since its statements name the tenant: give every hash that was shown.
     #[arg(long, value_name = "HASH")]
     pub(super) plan: Vec<String>,
     /// How hard the run works; the settings decide without it.
