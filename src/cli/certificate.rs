@@ -42,7 +42,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let looked = leftover(&mut session, &prepared, &rules.map).await?;
     session.done().await?;
     source.close().await;
-    if !looked.left.is_empty() || looked.unknown > 0 {
+    if !looked.left.is_empty() || looked.unknown + looked.files > 0 {
         return Err(Failure::new(Exit::Failed, refusal(&args.source, &looked, lang)));
     }
     let found = Found {
@@ -82,6 +82,14 @@ fn refusal(source: &str, looked: &Leftover, lang: Lang) -> String {
             lang,
             ("table ou colonne que la carte ne connaît pas", "tables ou colonnes que la carte ne connaît pas"),
             ("table or column that the map does not know", "tables or columns that the map does not know"),
+        ));
+    }
+    if looked.files > 0 {
+        parts.push(count(
+            looked.files,
+            lang,
+            ("fichier qui n'a pas encore quitté son répertoire", "fichiers qui n'ont pas encore quitté leur répertoire"),
+            ("file that has not left its store yet", "files that have not left their store yet"),
         ));
     }
     let head = pick(lang, "pas de certificat, il reste", "no certificate, there is left");

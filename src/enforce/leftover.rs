@@ -18,6 +18,8 @@ pub struct Leftover {
     pub found: Vec<FoundIn>,
     /// Tables and columns that the map does not know, so that nobody can say what is in them.
     pub unknown: u64,
+    /// Files that were sealed and have not left their stores yet; counted no further than a thousand.
+    pub files: u64,
 }
 
 /// Looks at every mapped table. Reads whole tables, and writes nothing.
@@ -44,6 +46,10 @@ pub async fn leftover(session: &mut Session, prepared: &Prepared, map: &DataMap)
         if n > 0 {
             all.left.push((data.id.value.clone(), n));
         }
+    }
+    // A map without files has never sealed any.
+    if !prepared.plan.pointing.is_empty() {
+        all.files = session.rows(&resolved.dialect.leaving(&prepared.plan.source, None, 1_000)).await?.len() as u64;
     }
     if resolved.dialect.engine.is_mysql_family() {
         session.rows("COMMIT").await?;
