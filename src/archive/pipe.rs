@@ -20,7 +20,7 @@ pub struct Inlet {
     piece: Vec<u8>,
 }
 
-/// Where they come out, in pieces of [`PIECE`] bytes but for the last.
+/// Where they come out, in pieces of 8 MiB but for the last.
 #[derive(Debug)]
 pub struct Outlet(mpsc::Receiver<Sent>);
 
