@@ -13,6 +13,7 @@ mod error;
 mod event;
 mod export;
 mod keys;
+mod kind;
 mod log;
 mod mail;
 mod note;
