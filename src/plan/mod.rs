@@ -33,6 +33,7 @@ pub mod quote;
 pub mod record;
 pub mod resolve;
 pub mod schema;
+pub mod starts;
 pub mod subject;
 mod sweep;
 pub mod terms;
