@@ -17,6 +17,7 @@ use crate::journal::{Journal, Name};
 use crate::plan::dialect::Dialect;
 use crate::plan::lookup::tenants_by;
 use crate::policy::located::{Faults, nearest};
+use crate::policy::map::DataSet;
 use crate::policy::purpose::DataName;
 use crate::policy::reader::shown;
 use crate::source::{Source, SourceError};
@@ -293,15 +294,11 @@ impl Cx {
     ///
     /// # Errors
     /// [`Exit::Usage`].
-    pub fn data_set<'w>(
-        &self,
-        workspace: &'w Workspace,
-        name: &str,
-    ) -> Result<(&'w SourceRules, &'w crate::policy::map::DataSet), Failure> {
+    pub fn data_set(&self, workspace: &Workspace, name: &str) -> Result<(Arc<SourceRules>, DataSet), Failure> {
         let wrong = || Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", shown(name)));
         let (source, data) = name.split_once('.').ok_or_else(wrong)?;
         let rules = workspace.sources.get(source).ok_or_else(|| unknown_source(workspace, source))?;
-        let found = rules.map.data_set(data).ok_or_else(|| {
+        let found = rules.map.data_set(data).cloned().ok_or_else(|| {
             let known = rules.map.data_sets.iter().map(|d| d.id.value.as_str());
             Failure::new(Exit::Usage, format!("`{}` names no data set of the source; {}", shown(name), nearest(data, known)))
         })?;

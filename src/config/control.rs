@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::family::{self, FamilySettings, is_tenant_name};
+use super::rules::SourceRules;
 use super::settings::SourceSettings;
 use super::shape::has_password;
-use super::workspace::{SourceRules, Workspace};
+use super::workspace::Workspace;
 use crate::policy::reader::shown;
 
 /// A family whose tenants are not known yet.
@@ -16,7 +18,7 @@ pub struct Controlled {
     pub family: String,
     pub(super) from: FamilySettings,
     pub(super) own: SourceSettings,
-    pub(super) rules: SourceRules,
+    pub(super) rules: Arc<SourceRules>,
 }
 
 impl Controlled {

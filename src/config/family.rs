@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::control::Controlled;
+use super::rules::{Rules, SourceRules};
 use super::settings::{Settings, SourceSettings};
-use super::workspace::SourceRules;
 use crate::policy::located::Faults;
 use crate::policy::map::DataMap;
 use crate::policy::reader::shown;
@@ -103,11 +104,7 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) 
 
 /// Puts in the place of each family its tenants, in the settings and among the rules, and returns the families; and those whose tenants a control
 /// database has still to name.
-pub(super) fn expand(
-    settings: &mut Settings,
-    sources: &mut BTreeMap<String, SourceRules>,
-    base: &Path,
-) -> (BTreeMap<String, Family>, Vec<Controlled>) {
+pub(super) fn expand(settings: &mut Settings, sources: &mut Rules, base: &Path) -> (BTreeMap<String, Family>, Vec<Controlled>) {
     let ids: Vec<String> = settings.sources.iter().filter(|(_, s)| s.family.is_some()).map(|(id, _)| id.clone()).collect();
     let (mut families, mut controlled) = (BTreeMap::new(), Vec::new());
     for id in ids {
@@ -133,14 +130,14 @@ pub(super) fn insert(
     family: &mut Family,
     id: &str,
     tenants: BTreeMap<String, String>,
-    (own, rules): (&SourceSettings, &SourceRules),
+    (own, rules): (&SourceSettings, &Arc<SourceRules>),
     settings: &mut Settings,
-    sources: &mut BTreeMap<String, SourceRules>,
+    sources: &mut Rules,
 ) {
     for (tenant, url) in tenants {
         let source = format!("{id}{BETWEEN}{tenant}");
         settings.sources.insert(source.clone(), SourceSettings { url: Some(url), ..own.clone() });
-        sources.insert(source.clone(), rules.for_tenant(&source));
+        sources.insert(source.clone(), Arc::clone(rules));
         family.tenants.push(source);
     }
 }
