@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::control::Controlled;
-use super::rules::{Rules, SourceRules};
+use super::rules::{Given, Rules, SourceRules};
 use super::settings::{Settings, SourceSettings};
 use crate::policy::located::Faults;
 use crate::policy::map::DataMap;
@@ -87,7 +87,13 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) 
                 .expected(format!("[sources.{}] with a URL of its own", shown(control)));
         }
     }
+    let asks = |id: &str| settings.sources.get(id).and_then(|s| s.family.as_ref()).is_some_and(|f| f.query.is_some());
     for (map, data) in maps.iter().flat_map(|m| m.data_sets.iter().map(move |d| (m, d))) {
+        for given in data.given.iter().filter(|_| !asks(&map.source)) {
+            faults
+                .error(&given.column.at, format!("`{}` has no control database that could give a date", map.source))
+                .expected("a family with `control` and `query`, or `column`");
+        }
         let own = is_family(&map.source);
         for file in data.files.iter().filter(|_| own) {
             faults
@@ -119,6 +125,7 @@ pub(super) fn expand(settings: &mut Settings, sources: &mut Rules, base: &Path) 
             continue;
         }
         let tenants = tenants(&from, base, &mut family.unusable);
+        let tenants = tenants.into_iter().map(|(tenant, url)| (tenant, (url, Vec::new()))).collect();
         insert(&mut family, &id, tenants, (&own, &rules), settings, sources);
         families.insert(id, family);
     }
@@ -129,15 +136,15 @@ pub(super) fn expand(settings: &mut Settings, sources: &mut Rules, base: &Path) 
 pub(super) fn insert(
     family: &mut Family,
     id: &str,
-    tenants: BTreeMap<String, String>,
+    tenants: BTreeMap<String, (String, Given)>,
     (own, rules): (&SourceSettings, &Arc<SourceRules>),
     settings: &mut Settings,
     sources: &mut Rules,
 ) {
-    for (tenant, url) in tenants {
+    for (tenant, (url, given)) in tenants {
         let source = format!("{id}{BETWEEN}{tenant}");
         settings.sources.insert(source.clone(), SourceSettings { url: Some(url), ..own.clone() });
-        sources.insert(source.clone(), Arc::clone(rules));
+        sources.insert(source.clone(), Arc::clone(rules), given);
         family.tenants.push(source);
     }
 }

@@ -4,9 +4,12 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use chrono::NaiveDate;
+
 use crate::enforce::Documents;
 use crate::policy::map::DataMap;
 use crate::policy::purpose::Policy;
+use crate::policy::reader::shown;
 
 /// Everything that applies to one source.
 #[derive(Debug, Clone)]
@@ -20,9 +23,16 @@ pub struct SourceRules {
 }
 
 impl SourceRules {
-    /// The same rules for the source of one tenant.
-    fn for_tenant(&self, source: &str) -> Self {
+    /// The same rules for the source of one tenant, with the dates that its control database gave. They stand in the map's text: plans and journal
+    /// say by its hash which they were.
+    fn for_tenant(&self, source: &str, given: &Given) -> Self {
         let mut rules = self.clone();
+        let date = |column: &str| given.iter().find(|(name, _)| **name == *column).and_then(|(_, day)| *day);
+        for column in rules.map.given_columns() {
+            let day = date(&column).map_or_else(|| "no date".to_owned(), |day| day.to_string());
+            rules.documents.map.push_str(&format!("\n# given to {source}: {} = {day}", shown(&column)));
+        }
+        rules.map.give(date);
         let family = std::mem::replace(&mut rules.map.source.value, source.to_owned());
         for purpose in rules.policies.iter_mut().flat_map(|p| &mut p.purposes).filter(|p| p.data.source == family) {
             purpose.data.value.source = source.to_owned();
@@ -34,15 +44,18 @@ impl SourceRules {
 /// What applies to each source.
 #[derive(Debug, Default)]
 pub struct Rules {
-    of: BTreeMap<String, Arc<SourceRules>>,
+    of: BTreeMap<String, (Arc<SourceRules>, Given)>,
 }
+
+/// The dates that a control database gave for one tenant, by the columns of its answer.
+pub type Given = Vec<(Arc<str>, Option<NaiveDate>)>;
 
 impl Rules {
     /// The rules of a source.
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Arc<SourceRules>> {
-        let of = self.of.get(id)?;
-        Some(if of.map.source.value == id { Arc::clone(of) } else { Arc::new(of.for_tenant(id)) })
+        let (of, given) = self.of.get(id)?;
+        Some(if of.map.source.value == id { Arc::clone(of) } else { Arc::new(of.for_tenant(id, given)) })
     }
 
     /// Whether there is such a source.
@@ -58,7 +71,7 @@ impl Rules {
 
     /// All sources with their rules as they were read: those of a tenant name its family.
     pub fn as_read(&self) -> impl Iterator<Item = (&String, &SourceRules)> {
-        self.of.iter().map(|(id, rules)| (id, &**rules))
+        self.of.iter().map(|(id, (rules, _))| (id, &**rules))
     }
 
     /// How many sources there are.
@@ -73,11 +86,11 @@ impl Rules {
         self.of.is_empty()
     }
 
-    pub(super) fn insert(&mut self, id: String, rules: Arc<SourceRules>) {
-        self.of.insert(id, rules);
+    pub(super) fn insert(&mut self, id: String, rules: Arc<SourceRules>, given: Given) {
+        self.of.insert(id, (rules, given));
     }
 
     pub(super) fn remove(&mut self, id: &str) -> Option<Arc<SourceRules>> {
-        self.of.remove(id)
+        self.of.remove(id).map(|(rules, _)| rules)
     }
 }

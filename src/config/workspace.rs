@@ -119,7 +119,7 @@ impl Workspace {
             let documents = run_documents(map_text, &mut texts);
             let mut policies: Vec<Policy> = mine.iter().map(|(p, _)| p.clone()).collect();
             policies.sort_by(|a, b| a.id.value.cmp(&b.id.value));
-            sources.insert(id, Arc::new(SourceRules { map, policies, documents }));
+            sources.insert(id, Arc::new(SourceRules { map, policies, documents }), Vec::new());
         }
         let (families, controlled) = family::expand(&mut settings, &mut sources, &base);
         Ok(Self { base, settings, files: files.clone(), sources, families, controlled })

@@ -4,11 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use chrono::NaiveDate;
+
 use super::boolean::B;
 use super::orders::Orders;
 use super::resolve::Resolved;
 use super::schema::Table;
 use crate::policy::bound::{Bound, RunTime, bound};
+use crate::policy::given::GivenDate;
 use crate::policy::map::{DataSet, Event, Missing, PeriodColumn, PeriodUnit, Related, RelatedTo, Test};
 use crate::policy::period::Period;
 use crate::policy::purpose::{Cap, Purpose, When};
@@ -159,6 +162,10 @@ impl<'a> Terms<'a> {
     fn any_cap(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
         B::or(purpose.at_most.iter().map(|cap| match cap {
             Cap::Start(start, keeps) => self.start(start, bound(keeps.value, start.end_of, run), run, data, alias).due,
+            Cap::Named(name) if data.given(name).is_some() => {
+                let day = data.given(name).and_then(|given| given.value);
+                B::from(day.is_some_and(|day| is_before(day, bound(Period::ZERO, None, run))))
+            }
             Cap::Named(name) => match (data.event(name), data.period(name), &purpose.starts) {
                 (Some(event), _, _) => self.dated_and_over(event, run, data, alias),
                 (None, Some(period), Some(start)) => self.per_record(period, start, run, data, alias),
@@ -204,6 +211,7 @@ impl<'a> Terms<'a> {
                 Some(of) => related.push((event, of)),
             }
         }
+        own.extend(start.events.iter().filter_map(|name| data.given(name)).map(|given| of_tenant(given, bound)));
         let in_related = |pick: &dyn Fn(Member) -> B| -> Vec<B> {
             related
                 .iter()
@@ -375,6 +383,23 @@ impl<'a> Terms<'a> {
         }
         found.into_iter().filter_map(|to| self.resolved.related(data, to)).collect()
     }
+}
+
+/// A date of the whole tenant, classified.
+fn of_tenant(given: &GivenDate, bound: Option<Bound>) -> Member {
+    let is = |missing| B::from(given.value.is_none() && given.missing == missing);
+    let before = given.value.is_some_and(|day| is_before(day, bound));
+    Member {
+        due: B::from(before),
+        not_yet: B::from(given.value.is_some() && !before),
+        none: is(Missing::Ignore),
+        running: is(Missing::Running),
+        undated: is(Missing::Undated),
+    }
+}
+
+fn is_before(day: NaiveDate, bound: Option<Bound>) -> bool {
+    bound.and_then(Bound::for_dates).is_some_and(|bound| day < bound)
 }
 
 /// The names of all conditions that a combination uses.
