@@ -3,11 +3,13 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use chrono::NaiveDate;
 use chrono_tz::Tz;
 
 use super::boolean::B;
 use super::terms::Terms;
 use crate::policy::bound::{Bound, RunTime};
+use crate::policy::given::GivenDate;
 use crate::policy::map::{DataSet, Event, Missing, Related};
 use crate::policy::start::{Combine, Start};
 
@@ -85,6 +87,7 @@ impl Terms<'_> {
                 Some(of) => related.push((event, of)),
             }
         }
+        own.extend(start.events.iter().filter_map(|name| data.given(name)).map(|given| of_tenant(given, bound)));
         let in_related = |pick: &dyn Fn(Member) -> B| -> Vec<B> {
             related
                 .iter()
@@ -185,4 +188,22 @@ impl Terms<'_> {
             }
         }
     }
+}
+
+/// A date of the whole tenant, classified.
+fn of_tenant(given: &GivenDate, bound: Option<Bound>) -> Member {
+    let is = |missing| B::from(given.value.is_none() && given.missing == missing);
+    let before = given.value.is_some_and(|day| is_before(day, bound));
+    Member {
+        due: B::from(before),
+        not_yet: B::from(given.value.is_some() && !before),
+        none: is(Missing::Ignore),
+        running: is(Missing::Running),
+        undated: is(Missing::Undated),
+    }
+}
+
+/// Whether a day lies before a bound.
+pub(super) fn is_before(day: NaiveDate, bound: Option<Bound>) -> bool {
+    bound.and_then(Bound::for_dates).is_some_and(|bound| day < bound)
 }

@@ -9,7 +9,7 @@ use super::boolean::B;
 use super::orders::Orders;
 use super::resolve::Resolved;
 use super::schema::Table;
-use super::starts::Starts;
+use super::starts::{Starts, is_before};
 use crate::policy::bound::{RunTime, bound};
 use crate::policy::map::{DataSet, Event, Missing, PeriodColumn, PeriodUnit, Related, RelatedTo, Test};
 use crate::policy::period::Period;
@@ -140,6 +140,10 @@ impl<'a> Terms<'a> {
     fn any_cap(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
         B::or(purpose.at_most.iter().map(|cap| match cap {
             Cap::Start(start, keeps) => self.start(start, bound(keeps.value, start.end_of, run), run, data, alias).due,
+            Cap::Named(name) if data.given(name).is_some() => {
+                let day = data.given(name).and_then(|given| given.value);
+                B::from(day.is_some_and(|day| is_before(day, bound(Period::ZERO, None, run))))
+            }
             Cap::Named(name) => match (data.event(name), data.period(name), &purpose.starts) {
                 (Some(event), _, _) => self.dated_and_over(event, run, data, alias),
                 (None, Some(period), Some(start)) => self.per_record(period, start, run, data, alias),

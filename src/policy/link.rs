@@ -190,6 +190,9 @@ fn reads(expr: &super::expression::Expr, column: &str) -> bool {
 }
 
 fn check_events(map: &DataMap, data: &DataSet, faults: &mut Faults) {
+    for given in data.given.iter().filter(|given| data.period(&given.name).is_some()) {
+        faults.error(&given.name.at, format!("`{}` is an event and a per-record period", given.name)).expected("two names");
+    }
     for event in &data.events {
         if data.period(&event.name).is_some() {
             faults.error(&event.name.at, format!("`{}` is an event and a per-record period", event.name)).expected("two names");
@@ -312,8 +315,8 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
                             .error(&n.at, format!("per-record period `{n}` has nothing to count from"))
                             .expected("`starts` in this purpose");
                     }
-                } else if data.event(n).is_none() && !faults.is_spoiled(n) {
-                    let known = data.periods.iter().map(|p| p.name.as_str()).chain(data.events.iter().map(|e| e.name.as_str()));
+                } else if data.date_title(n).is_none() && !faults.is_spoiled(n) {
+                    let known = data.periods.iter().map(|p| p.name.as_str()).chain(data.date_names());
                     faults.error(&n.at, format!("unknown period or date `{n}`")).nearest(n, known);
                 }
             }
@@ -322,7 +325,10 @@ fn check_purpose(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
     check_needs(purpose, map, data, faults);
     match &purpose.kept_in {
         Place::ActiveBase => {}
-        Place::Archive(archive) => link_archive::check(purpose, archive, faults),
+        Place::Archive(archive) => {
+            link_archive::check(purpose, archive, faults);
+            link_archive::check_given(purpose, data, faults);
+        }
         Place::Copy(copy) => link_archive::check_copy(purpose, copy, data, faults),
     }
     check_floors(purpose, data, faults);
@@ -379,11 +385,9 @@ fn check_start(start: &Start, keeps: Option<&Located<Period>>, cap: bool, data: 
             faults.error(&name.at, format!("event `{name}` is listed twice"));
         }
         match data.event(name) {
-            None if faults.is_spoiled(name) => {}
+            None if faults.is_spoiled(name) || data.given(name).is_some() => {}
             None => {
-                faults
-                    .error(&name.at, format!("unknown event `{name}`"))
-                    .nearest(name, data.events.iter().map(|e| e.name.as_str()));
+                faults.error(&name.at, format!("unknown event `{name}`")).nearest(name, data.date_names());
             }
             Some(event) if !cap && start.events.len() == 1 && event.missing == Missing::Ignore && event.of.is_none() => {
                 faults.warning(

@@ -3,6 +3,7 @@
 
 pub mod bound;
 pub mod expression;
+pub mod given;
 pub mod link;
 mod link_archive;
 mod link_files;
