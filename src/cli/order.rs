@@ -10,7 +10,8 @@ use super::key::{refused, typed_key};
 use super::output;
 use super::subject::{self, Person};
 use super::table::Table;
-use crate::config::Workspace;
+use super::words::written_day;
+use crate::config::{Lang, Workspace};
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::journal::{Id128, Name, OrderReason, Reader, Reference};
 use crate::plan::resolve::Resolved;
@@ -223,6 +224,24 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     Ok(Exit::Ok)
 }
 
+/// A kind or a scope of an order as people call it.
+fn in_words(word: String, lang: Lang) -> String {
+    let french = match word.as_str() {
+        "hold" => "gel",
+        "restriction" => "limitation",
+        "objection" => "opposition",
+        "erasure" => "effacement",
+        "record" => "fiche",
+        "tenant" => "client",
+        "subject" => "personne",
+        _ => return word,
+    };
+    match lang {
+        Lang::Fr => french.to_owned(),
+        Lang::En => word,
+    }
+}
+
 async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
     let workspace = cx.workspace_with_tenants().await?;
     let journal = Reader::new(&cx.state_to_read(&workspace).await?);
@@ -241,21 +260,35 @@ async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
             output::json(&serde_json::Value::from(list))?;
         }
         Format::Text => {
-            let mut table =
-                Table::new(&["order", "data set", "kind", "scope", "case", "reason", "actor", "placed", "until", "lifted"]);
+            let lang = cx.lang(&workspace);
+            let mut table = Table::new(&match lang {
+                Lang::Fr => [
+                    "ordre",
+                    "jeu de données",
+                    "mesure",
+                    "portée",
+                    "dossier",
+                    "motif",
+                    "auteur",
+                    "prise le",
+                    "jusqu'au",
+                    "levée le",
+                ],
+                Lang::En => ["order", "data set", "kind", "scope", "case", "reason", "actor", "placed", "until", "lifted"],
+            });
             for (id, case, o) in all {
                 let dash = |t: Option<String>| t.unwrap_or_else(|| "-".to_owned());
                 table.row(vec![
                     o.order,
                     format!("{id}.{}", shown(&o.data_set)),
-                    o.kind,
-                    o.scope,
+                    in_words(o.kind, lang),
+                    in_words(o.scope, lang),
                     dash(case.as_ref().map(|c| c.reference.to_string())),
                     dash(case.as_ref().map(|c| c.reason.as_str().to_owned())),
                     dash(case.as_ref().map(|c| c.actor.to_string())),
-                    o.placed_on,
-                    dash(o.until),
-                    dash(o.lifted_on),
+                    written_day(&o.placed_on, lang),
+                    dash(o.until.map(|day| written_day(&day, lang))),
+                    dash(o.lifted_on.map(|day| written_day(&day, lang))),
                 ]);
             }
             output::say(table.render())?;

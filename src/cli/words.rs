@@ -48,6 +48,12 @@ pub fn day(day: NaiveDate, lang: Lang) -> String {
     }
 }
 
+/// A day that is written `YYYY-MM-DD`, as [`day`] writes it; any other text as it is.
+#[must_use]
+pub fn written_day(text: &str, lang: Lang) -> String {
+    text.parse().map_or_else(|_| text.to_owned(), |date| day(date, lang))
+}
+
 /// A share in thousandths as a percentage.
 #[must_use]
 pub fn percent(thousandths: u64, lang: Lang) -> String {

@@ -51,7 +51,7 @@ impl One {
 }
 
 impl Leaving<'_> {
-    /// Removes what was sealed and is noted, but files that a row points to and files that are others by now. What cannot go stays noted.
+    /// Removes what was sealed and is noted, but files that a row points to, and files that are others by now. These, and what cannot go, stay noted.
     ///
     /// # Errors
     /// Of the database and the journal.
@@ -108,7 +108,11 @@ impl Leaving<'_> {
                     match gone {
                         Ok(Gone::Removed) => count.removed += 1,
                         Ok(Gone::Missing) => count.missing += 1,
-                        Ok(Gone::Changed) => count.changed += 1,
+                        // Whoever wrote it must say what it is: it stays noted, and every run tells it.
+                        Ok(Gone::Changed) => {
+                            count.changed += 1;
+                            continue;
+                        }
                         Err(e) => {
                             tracing::warn!(error = %e, %store, "a file that was sealed cannot leave its store");
                             continue;
@@ -119,16 +123,19 @@ impl Leaving<'_> {
             } else {
                 tracing::warn!(%store, "map or settings have no such store of files any more: what was sealed of it stays there");
             }
-            out.kept += (tried - (left.len() - before)) as u64;
+            out.kept += (tried - (left.len() - before)) as u64 - count.changed;
             out.count(std::slice::from_ref(&count));
-            if left.len() > before {
+            if left.len() > before || count.changed > 0 {
                 counts.push(count);
             }
         }
-        if left.is_empty() {
+        if counts.is_empty() {
             return Ok(());
         }
         self.journal.append(Event::FilesRemoved { run: self.run, batch, files: counts }).await?;
+        if left.is_empty() {
+            return Ok(());
+        }
         let d = self.plan.dialect;
         let forget = d.delete_leaving(self.source.as_str(), &batch.to_string(), &left);
         let mut all = d.begin();

@@ -48,6 +48,7 @@ mod stretch;
 pub mod subjects;
 mod surroundings;
 mod tail;
+mod take;
 mod together;
 pub mod unseal;
 pub mod unseal_files;

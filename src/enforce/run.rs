@@ -166,7 +166,8 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let (mut actions, after) = result?;
     if actions.iter().any(|a| a.files.sealed > 0) {
         let mut session = source.session().await?;
-        left.kept = 0;
+        // Those that could not leave are looked at again.
+        (left.kept, left.changed) = (0, 0);
         left.add(&Box::pin(leaving.let_go(&mut session)).await?);
         session.done().await?;
     }

@@ -7,6 +7,7 @@ pub mod given;
 pub mod link;
 mod link_archive;
 mod link_files;
+mod link_purpose;
 mod link_recovery;
 pub mod located;
 pub mod map;

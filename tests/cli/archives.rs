@@ -65,6 +65,11 @@ fn lived(engine: Engine) {
 
     let of = |id: &'static str| ["--data", "crm.person", "--key", id];
     assert_eq!(site.json(&[&["archive", "find"][..], &of("1")].concat())["objects"].as_array().map(Vec::len), Some(1));
+    let french = |args: &[&str]| site.run(&[args, &["--lang", "fr"]].concat()).expect(0).out;
+    let (list, found) = (french(&["archive", "list"]), french(&[&["archive", "find"][..], &of("1")].concat()));
+    assert!(list.contains("plus ancienne fin dépassée") && found.contains("jusqu'au"), "{list}{found}");
+    let day = regex_lite::Regex::new(r" \d\d/\d\d/\d{4} ").expect("a pattern");
+    assert!(day.is_match(&list) && day.is_match(&found), "{list}{found}");
     // A prospect has gone without a trace, somebody else is still there.
     for id in ["2", "3"] {
         site.run(&[&["archive", "find"][..], &of(id)].concat()).refused(1, "no archive keeps anything of this record");

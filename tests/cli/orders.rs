@@ -47,6 +47,11 @@ fn orders(engine: Engine) {
     assert!(text.contains("crm.person") && text.contains("restriction") && text.contains("tenant"), "{text}");
     assert!(text.contains("CASE-1") && text.contains("litigation") && text.contains("dpo"), "{text}");
 
+    let text = site.run(&["order", "list", "--source", "crm", "--lang", "fr"]).expect(0).out;
+    for word in ["jeu de données", "prise le", "gel", "limitation", "opposition", "effacement", "client", "31/12/2099"] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
+
     // A restriction is lifted only by somebody who says whether the person was informed.
     let lift = |order: &str, rest: &[&str]| {
         site.run(&[&["order", "lift", "--source", "crm", "--order", order], WHY.as_slice(), rest].concat())

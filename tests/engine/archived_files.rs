@@ -294,6 +294,12 @@ async fn a_file_that_was_written_after_it_was_sealed_stays_and_is_told() {
         let outcome = fixture.run_with(&crm(), unlimited(), &Meddles(Point::Sealed, &writes)).await.unwrap();
         assert_eq!(outcome.left, FileOutcome { removed: 1, changed: 1, ..FileOutcome::default() }, "{}", engine.name());
         assert_eq!((std::fs::read(&at).unwrap(), outcome.failed()), (b"another contract".to_vec(), 1));
+        // Until somebody has taken it away: no row says any more that it is there.
+        let outcome = fixture.run(&crm()).await;
+        assert_eq!((outcome.left.changed, outcome.failed(), to_leave(&fixture).await), (1, 1, "1".to_owned()));
+        std::fs::remove_file(&at).unwrap();
+        let outcome = run_clean(&fixture, &crm()).await;
+        assert_eq!((outcome.left.missing, to_leave(&fixture).await), (1, "0".to_owned()));
         assert_eq!(sealed(&fixture, "evidence").await, expected(&OF_EVIDENCE));
         consistent(&fixture).await;
     }

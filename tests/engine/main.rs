@@ -12,6 +12,7 @@ mod crash;
 mod fence;
 mod files;
 mod followers;
+mod hashes;
 mod held;
 mod keys;
 mod locks;

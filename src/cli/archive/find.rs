@@ -7,7 +7,8 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::key::{refused, typed_key};
 use crate::cli::output;
 use crate::cli::table::Table;
-use crate::config::Workspace;
+use crate::cli::words::{pick, written_day};
+use crate::config::{Lang, Workspace};
 use crate::enforce::catalogue::{self, Found};
 use crate::enforce::orders;
 use crate::journal::{Id128, Journal, Name};
@@ -65,7 +66,12 @@ pub async fn run(cx: &Cx, record: Record) -> Result<Exit, Failure> {
     session.done().await?;
     source.close().await;
     let all = found(&journal, &id, &data, &key).await?;
-    let (mut rows, mut list) = (Table::new(&["archive", "purpose", "since", "until", "batch", "part"]), Vec::new());
+    let lang = cx.lang(&workspace);
+    let mut rows = Table::new(&match lang {
+        Lang::Fr => ["archive", "finalité", "depuis", "jusqu'au", "lot", "partie"],
+        Lang::En => ["archive", "purpose", "since", "until", "batch", "part"],
+    });
+    let mut list = Vec::new();
     for one in &all {
         let since = since(&journal, one).await?;
         let batch = Id128(one.row.batch).to_string();
@@ -74,12 +80,16 @@ pub async fn run(cx: &Cx, record: Record) -> Result<Exit, Failure> {
             "batch": batch, "part": one.row.part, "sha256": one.sealed.sha256.to_string(), "bytes": one.sealed.bytes,
         }));
         let (archive, purpose, until) = (one.row.archive.clone(), one.row.purpose.clone(), one.row.until.clone());
-        let until = until.unwrap_or_else(|| "not known yet".to_owned());
+        let until =
+            until.map_or_else(|| pick(lang, "pas encore connu", "not known yet").to_owned(), |day| written_day(&day, lang));
         rows.row(vec![archive, purpose, since, until, batch, one.row.part.to_string()]);
     }
     match cx.format {
         Format::Json => output::json(&serde_json::json!({ "data_set": record.data, "objects": list }))?,
-        Format::Text if list.is_empty() => eprintln!("no archive keeps anything of this record of {}", record.data),
+        Format::Text if list.is_empty() => match lang {
+            Lang::Fr => eprintln!("aucune archive ne conserve rien de cette fiche de {}", record.data),
+            Lang::En => eprintln!("no archive keeps anything of this record of {}", record.data),
+        },
         Format::Text => output::say(rows.render())?,
     }
     state.close().await;

@@ -5,7 +5,8 @@ use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::cli::table::Table;
-use crate::config::family_of;
+use crate::cli::words::{number, written_day};
+use crate::config::{Lang, family_of};
 use crate::journal::{Day, Reader};
 
 /// Prints what each archive keeps.
@@ -28,28 +29,35 @@ pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
             output::json(&all.collect())?;
         }
         Format::Text => {
-            let mut table = Table::new(&[
-                "archive",
-                "data set",
-                "purpose",
-                "objects",
-                "records",
-                "over",
-                "open",
-                "next end",
-                "oldest end passed",
-            ]);
+            let lang = cx.lang(&workspace);
+            let end = |day: Option<String>| day.map_or_else(|| "-".to_owned(), |day| written_day(&day, lang));
+            let mut table = Table::new(&match lang {
+                Lang::Fr => [
+                    "archive",
+                    "jeu de données",
+                    "finalité",
+                    "objets",
+                    "fiches",
+                    "échues",
+                    "fin inconnue",
+                    "prochaine fin",
+                    "plus ancienne fin dépassée",
+                ],
+                Lang::En => {
+                    ["archive", "data set", "purpose", "objects", "records", "over", "open", "next end", "oldest end passed"]
+                }
+            });
             for g in groups {
                 table.row(vec![
                     g.archive,
                     format!("{}.{}", g.source, g.data_set),
                     g.purpose,
-                    g.objects.to_string(),
-                    g.records.to_string(),
-                    g.due.to_string(),
-                    g.open.to_string(),
-                    g.next_end.unwrap_or_else(|| "-".to_owned()),
-                    g.oldest_overdue.unwrap_or_else(|| "-".to_owned()),
+                    number(g.objects, lang),
+                    number(g.records, lang),
+                    number(g.due, lang),
+                    number(g.open, lang),
+                    end(g.next_end),
+                    end(g.oldest_overdue),
                 ]);
             }
             output::say(table.render())?;
