@@ -2,12 +2,12 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::context::{Cx, unknown_source};
 use super::exit::{Exit, Failure};
 use super::words::{colon, count, day, number, pick};
-use super::{Format, output};
+use super::{Format, certificate_page, output};
 use crate::config::Lang;
 use crate::enforce::{Leftover, leftover};
 use crate::journal::{Certificate, CertificateError, Found, Hash, Instant, Name, issue};
@@ -21,6 +21,9 @@ pub struct Args {
     /// The file to write; must not exist.
     #[arg(long)]
     out: PathBuf,
+    /// A PDF of it as well, with the certificate attached: the PDF alone can be verified. Must not exist.
+    #[arg(long)]
+    pdf: Option<PathBuf>,
     /// Look as an administrator, whose URL is in this file: on MariaDB and MySQL the service's role does not see tables that it has no rights on.
     #[arg(long)]
     url_file: Option<PathBuf>,
@@ -31,8 +34,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace_with_tenants().await?;
     let lang = cx.lang(&workspace);
     let rules = workspace.sources.get(&args.source).ok_or_else(|| unknown_source(&workspace, &args.source))?;
-    if args.out.exists() {
-        return Err(Failure::new(Exit::Usage, format!("{} exists", args.out.display())));
+    if let Some(there) = std::iter::once(&args.out).chain(&args.pdf).find(|path| path.exists()) {
+        return Err(Failure::new(Exit::Usage, format!("{} exists", there.display())));
     }
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect_as(&workspace, &args.source, args.url_file.as_deref()).await?;
@@ -55,21 +58,29 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         other => Failure::new(Exit::Failed, format!("{}{} {}", args.source, colon(lang), because(&other, lang))),
     })?;
     state.close().await;
-    let written = File::create_new(&args.out).and_then(|mut file| {
-        file.write_all(&certificate.to_bytes())?;
-        file.sync_all()
-    });
-    written.map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", args.out.display())))?;
+    write(&args.out, &certificate.to_bytes())?;
+    if let Some(pdf) = &args.pdf {
+        write(pdf, &certificate_page::pdf(&certificate, lang)?)?;
+    }
     match cx.format {
         Format::Json => output::json(&serde_json::json!({
             "source": args.source,
             "file": args.out.display().to_string(),
+            "pdf": args.pdf.as_ref().map(|pdf| pdf.display().to_string()),
             "certificate": certificate.claims.hash().to_string(),
             "claims": certificate.claims,
         }))?,
         Format::Text => output::say(text(&certificate, lang))?,
     }
     Ok(Exit::Ok)
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let written = File::create_new(path).and_then(|mut file| {
+        file.write_all(bytes)?;
+        file.sync_all()
+    });
+    written.map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))
 }
 
 /// What is left, by data set.

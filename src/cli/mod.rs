@@ -4,6 +4,7 @@ mod adopt;
 mod archive;
 mod ceiling;
 mod certificate;
+mod certificate_page;
 mod check;
 mod context;
 mod core_dump;

@@ -30,7 +30,7 @@ mod words;
 pub use append::{Append, DocumentKind};
 pub use certificate::{
     Account, CERTIFICATE_FORM, Certificate, CertificateError, CertificateFault, Claims, Found, FoundIn, LARGEST_CERTIFICATE,
-    issue, verify_certificate,
+    certificate_in, issue, verify_certificate,
 };
 pub use entry::{Entry, EntryError};
 pub use error::JournalError;

@@ -35,7 +35,7 @@ pub struct Source {
 
 /// PostgreSQL settings that decide what statements mean, with the value that this program's SQL is written for, and whether
 /// they are asked for when connecting. Notices can carry values and the driver logs them: they are not sent at all.
-const POSTGRES_SETTINGS: [(&str, &str, bool); 10] = [
+const POSTGRES_SETTINGS: [(&str, &str, bool); 11] = [
     ("standard_conforming_strings", "on", true),
     ("transform_null_equals", "off", true),
     ("IntervalStyle", "postgres", true),
@@ -46,6 +46,8 @@ const POSTGRES_SETTINGS: [(&str, &str, bool); 10] = [
     ("jit", "off", true),
     // What reads by an index is done before a helper process has started, and the application has a better use for them.
     ("max_parallel_workers_per_gather", "0", true),
+    // What counts waits for whoever has locked a whole table, and others wait for what counts. Transactions that act say themselves how long.
+    ("lock_timeout", "1min", true),
     ("client_encoding", "UTF8", false),
     // Only a superuser may set it, and only to do harm.
     ("session_replication_role", "origin", false),
@@ -149,7 +151,7 @@ async fn postgres(target: &Target, bare: PgConnectOptions, names: &Names) -> Res
             // Every value from 1 on prints the shortest exact form.
             "extra_float_digits" => value(i + 1).parse::<i8>().is_ok_and(|digits| digits >= 1),
             // Only a pooler that ignores options leaves them as they were; nothing can be done about it.
-            "client_min_messages" | "jit" | "max_parallel_workers_per_gather" => {
+            "client_min_messages" | "jit" | "lock_timeout" | "max_parallel_workers_per_gather" => {
                 refused |= value(i + 1) != *wanted;
                 true
             }

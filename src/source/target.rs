@@ -63,7 +63,7 @@ pub struct Target {
     /// would wait for ever. It must be longer than the longest count of a large table.
     pub answer_timeout: Duration,
     /// Longest wait for a lock: InnoDB rounds up to whole seconds, SQLite waits this long for the file. PostgreSQL's is set by each
-    /// transaction for itself.
+    /// transaction that acts for itself; other statements wait a minute.
     pub lock_timeout: Duration,
     /// Most connections at once. They are opened when they are needed: one for each worker of a run, and one to count with.
     pub connections: u32,

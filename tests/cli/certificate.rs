@@ -23,7 +23,7 @@ fn certified(engine: Engine) {
     assert!(!site.path("early").exists(), "nothing was certified");
     site.enforce().expect(0);
 
-    let said = certificate("crm.certificate").expect(0).out;
+    let said = site.run(&["certificate", "--source", "crm", "--out", "crm.certificate", "--pdf", "crm.pdf"]).expect(0).out;
     assert!(said.contains("no personal data was left in the tables of crm that the map knows"), "{said}");
     assert!(said.contains("subscriber: 2 rows stay, anonymised altogether"), "{said}");
     assert!(said.contains("person, delete: 6 rows") && said.contains("booking, deleted: 4 rows, with them"), "{said}");
@@ -37,6 +37,18 @@ fn certified(engine: Engine) {
     assert!(en.starts_with(&said) && en.contains("The certificate holds"), "{en}");
     let fr = verified(&site, "crm.certificate", &key, "fr").expect(0).out;
     assert!(fr.contains("aucune donnée personnelle ne restait") && fr.contains("Le certificat tient"), "{fr}");
+    // The PDF alone says the same, and holds as little once it was touched.
+    let same = verified(&site, "crm.pdf", &key, "en").expect(0).out;
+    assert_eq!(same, en);
+    let pdf = std::fs::read(site.path("crm.pdf")).expect("the PDF");
+    let at = |what: &[u8]| pdf.windows(what.len()).position(|bytes| bytes == what);
+    for part in ["%PDF-1.", "/Lang", "/StructTreeRoot", "/AFRelationship", "certificate.json"] {
+        assert!(at(part.as_bytes()).is_some(), "{part}");
+    }
+    let mut touched = pdf.clone();
+    touched[at(b"\"rows\":6").expect("a count") + 7] = b'5';
+    std::fs::write(site.path("touched.pdf"), touched).expect("a file");
+    assert!(verified(&site, "touched.pdf", &key, "fr").expect(1).out.contains("ne tient PAS"));
     site.write("forged", &text.replacen("\"rows\":6", "\"rows\":5", 1));
     let forged = verified(&site, "forged", &key, "fr").expect(1).out;
     assert!(forged.contains("ne tient PAS"), "{forged}");
@@ -45,7 +57,10 @@ fn certified(engine: Engine) {
     site.sql("INSERT INTO person VALUES (50, 'C', 'CanaryAgencyA', NULL, 'CanaryF', 'CanaryL', NULL, NULL)");
     certificate("again").refused(1, "there is left person 1 row");
     site.sql("DELETE FROM person WHERE id = 50");
-    certificate("again").expect(0);
+    let french = ["--lang", "fr", "certificate", "--source", "crm", "--out", "again", "--pdf"];
+    assert!(site.run(&[&french[..], &["crm.pdf"]].concat()).refused(64, "exists").out.is_empty() && !site.path("again").exists());
+    site.run(&[&french[..], &["fr.pdf"]].concat()).expect(0);
+    assert!(verified(&site, "fr.pdf", &key, "fr").expect(0).out.contains("Le certificat tient"));
     site.sql("CREATE TABLE stray (id INTEGER PRIMARY KEY, name VARCHAR(10))");
     // On MariaDB the role does not see what it has no rights on.
     site.write("admin.url", &site.database.url);

@@ -12,8 +12,8 @@ use crate::cli::words::pick;
 use crate::cli::{Format, output};
 use crate::config::Lang;
 use crate::journal::{
-    CertificateFault, Entry, LARGEST_CERTIFICATE, ProofFault, RecordProof, VerifierKey, notes_in, verify, verify_certificate,
-    verify_proof,
+    CertificateFault, Entry, LARGEST_CERTIFICATE, ProofFault, RecordProof, VerifierKey, certificate_in, notes_in, verify,
+    verify_certificate, verify_proof,
 };
 use crate::policy::reader::shown;
 
@@ -77,7 +77,7 @@ pub(super) fn certificate(cx: &Cx, path: &Path, key: &str) -> Result<Exit, Failu
     let mut bytes = Vec::new();
     let file = File::open(path).map_err(|e| unreadable(path, &e))?;
     file.take(LARGEST_CERTIFICATE).read_to_end(&mut bytes).map_err(|e| unreadable(path, &e))?;
-    let verdict = verify_certificate(&bytes, &key);
+    let verdict = verify_certificate(certificate_in(&bytes), &key);
     match (cx.format, &verdict) {
         (Format::Json, Ok(certificate)) => output::json(&serde_json::json!({
             "holds": true, "certificate": certificate.claims.hash().to_string(), "claims": certificate.claims,

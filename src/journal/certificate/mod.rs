@@ -15,7 +15,7 @@ use super::value::{Hash, Id128, Instant, Name, Origin, Reference};
 use super::words::{Action, OrderKind, OrderReason, OrderScope, RelatedAction};
 
 pub use issue::{CertificateError, Found, issue};
-pub use verify::{CertificateFault, LARGEST_CERTIFICATE, verify_certificate};
+pub use verify::{CertificateFault, LARGEST_CERTIFICATE, certificate_in, verify_certificate};
 
 /// What claims begin with.
 pub const CERTIFICATE_FORM: &str = "retentiond certificate 1";

@@ -43,6 +43,20 @@ impl std::fmt::Display for CertificateFault {
 
 impl std::error::Error for CertificateFault {}
 
+/// The certificate in a file: the file itself, or what is attached to a PDF, where it stands as it is. Of two nobody knows which one is meant: then
+/// there is none.
+#[must_use]
+pub fn certificate_in(file: &[u8]) -> &[u8] {
+    const BEGINS: &[u8] = b"\n{\"claims\":{\"form\":";
+    if !file.starts_with(b"%PDF-") {
+        return file;
+    }
+    let mut found = file.windows(BEGINS.len()).enumerate().filter(|(_, bytes)| *bytes == BEGINS).map(|(at, _)| at + 1);
+    let (Some(at), None) = (found.next(), found.next()) else { return &[] };
+    let end = file[at..].iter().position(|byte| *byte == b'\n').map_or(file.len(), |end| at + end + 1);
+    &file[at..end]
+}
+
 /// Checks a certificate: that it has its one form, that the key signed its checkpoint, that every entry is in the log which that covers, that the last
 /// of them announces exactly these claims, and that the others add up to them.
 ///
@@ -76,4 +90,19 @@ pub fn verify_certificate(bytes: &[u8], key: &VerifierKey) -> Result<Certificate
         return Err(CertificateFault::Account);
     }
     Ok(certificate)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_certificate_is_found_in_a_pdf_that_has_one() {
+        let one = "{\"claims\":{\"form\":1}}\n";
+        let pdf = |inner: &str| format!("%PDF-1.7\nx\nstream\n{inner}\nendstream\n");
+        assert_eq!(certificate_in(one.as_bytes()), one.as_bytes());
+        assert_eq!(certificate_in(pdf(one).as_bytes()), one.as_bytes());
+        assert!(certificate_in(pdf(&format!("{one}endstream\nstream\n{one}")).as_bytes()).is_empty());
+        assert!(certificate_in(pdf("nothing").as_bytes()).is_empty());
+    }
 }
