@@ -16,6 +16,7 @@ mod held;
 mod keys;
 mod locks;
 mod open_ends;
+mod put_back;
 mod races;
 mod recovery;
 mod refusals;
