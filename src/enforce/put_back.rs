@@ -3,8 +3,9 @@
 use super::error::EnforceError;
 use super::unseal::Unsealed;
 use crate::plan::cell::Cell;
+use crate::plan::dialect::Dialect;
 use crate::plan::key::RecordKey;
-use crate::plan::put_back::Back;
+use crate::plan::put_back::{Back, Unmask};
 use crate::plan::record::Records;
 use crate::plan::schema::{Column, Engine, Table};
 use crate::policy::map::DataSet;
@@ -97,6 +98,63 @@ fn depth(records: &Records<'_>, data: &DataSet) -> usize {
     std::iter::successors(above(data), |data| above(data)).count()
 }
 
+/// What became of the masked fields of a row that is there.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(super) struct Unmasked {
+    /// Fields that have their values back.
+    pub(super) fields: u64,
+    /// Fields that stay as they are, because somebody has written to them since.
+    pub(super) newer: u64,
+}
+
+impl std::ops::AddAssign for Unmasked {
+    fn add_assign(&mut self, other: Self) {
+        self.fields += other.fields;
+        self.newer += other.newer;
+    }
+}
+
+/// Gives a row its values back: to each column that still holds what its mask put there, and to no other.
+///
+/// # Errors
+/// Of the database.
+pub(super) async fn unmask(
+    session: &mut Session,
+    records: &Records<'_>,
+    row: &Back<'_>,
+    key: &RecordKey,
+) -> Result<Unmasked, EnforceError> {
+    let d = records.terms.resolved.dialect;
+    let mut done = Unmasked::default();
+    for column in row.unmask(d, records, key) {
+        let before = value(session, d, &column).await?;
+        if column.is_back(&before) {
+            continue;
+        }
+        if session.execute(&column.set).await? == 0 {
+            done.newer += 1;
+            continue;
+        }
+        if let Some(again) = &column.again {
+            // Somebody may have written what has the form of a mask, and is none of this value.
+            session.execute(again).await?;
+            if value(session, d, &column).await? != before {
+                session.execute(&column.force(d, &before)).await?;
+                done.newer += 1;
+                continue;
+            }
+            session.execute(&column.back(d)).await?;
+        }
+        done.fields += 1;
+    }
+    Ok(done)
+}
+
+async fn value(session: &mut Session, d: Dialect, column: &Unmask<'_>) -> Result<Cell, EnforceError> {
+    let row = session.rows(&column.read).await?.into_iter().next().ok_or(EnforceError::Key)?;
+    column.value(d, row.first().and_then(Option::as_deref)).ok_or(EnforceError::Unknown("form of a value"))
+}
+
 /// Puts back what objects hold of a record: roots before what follows them, each row with what all objects have of it, the newest value first, so that
 /// an older value never takes the place of a newer one. The session is in a transaction, which the caller commits.
 ///
@@ -107,20 +165,16 @@ pub async fn put_back(session: &mut Session, records: &Records<'_>, objects: &[U
     let (rows, lost) = whole(records, objects)?;
     let mut done = PutBack { lost, ..PutBack::default() };
     for row in &rows {
-        let mut statements = Vec::new();
+        let mut changed = Unmasked::default();
         let there = !session.rows(&row.back().is_there(d, &row.key)).await?.is_empty();
         if there {
-            statements = row.back().unmask(d, records, &row.key);
+            changed += unmask(session, records, &row.back(), &row.key).await?;
         } else {
             session.rows(&row.back().insert(d)).await?;
             done.inserted += 1;
         }
-        statements.extend(row.before().unmask(d, records, &row.key));
-        let mut changed = 0;
-        for statement in statements {
-            changed += session.execute(&statement).await?;
-        }
-        done.unmasked += u64::from(there && changed > 0);
+        changed += unmask(session, records, &row.before(), &row.key).await?;
+        done.unmasked += u64::from(there && changed.fields > 0);
     }
     if d.engine == Engine::Postgres {
         session.rows("SET CONSTRAINTS ALL IMMEDIATE").await?;

@@ -27,4 +27,5 @@ mod subjects;
 mod support;
 mod tenants;
 mod tour;
+mod undo;
 mod words;

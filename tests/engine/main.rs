@@ -30,6 +30,7 @@ mod subjects;
 mod tangles;
 mod tied;
 mod together;
+mod undo;
 mod workers;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
