@@ -89,7 +89,7 @@ impl B {
         while i < all.len() {
             // Holds only where all others do: what they say is true in it.
             let (before, rest) = all.split_at(i);
-            let read = rest.first().map(|part| part.given(&Known { parts: [before, &rest[1..]], hold: true }));
+            let read = rest.first().and_then(|part| part.given(&Known { parts: [before, &rest[1..]], hold: true }));
             match read {
                 Some(Self::False) => return Self::False,
                 Some(Self::True) => drop(all.remove(i)),
@@ -126,7 +126,7 @@ impl B {
         while i < all.len() {
             // Matters only where no other one holds.
             let (before, rest) = all.split_at(i);
-            let read = rest.first().map(|part| part.given(&Known { parts: [before, &rest[1..]], hold: false }));
+            let read = rest.first().and_then(|part| part.given(&Known { parts: [before, &rest[1..]], hold: false }));
             match read {
                 Some(Self::True) => return Self::True,
                 Some(Self::False) => drop(all.remove(i)),
@@ -157,7 +157,7 @@ impl B {
     /// What is left to ask of rows that another predicate has chosen.
     #[must_use]
     pub fn where_holds(&self, chosen: &B) -> Self {
-        self.given(&Known { parts: [chosen.demands(), &[]], hold: true })
+        self.given(&Known { parts: [chosen.demands(), &[]], hold: true }).unwrap_or_else(|| self.clone())
     }
 
     /// What must hold for this to hold.
@@ -168,17 +168,17 @@ impl B {
         }
     }
 
-    /// The same where something is known: it holds exactly where this holds.
-    fn given(&self, known: &Known<'_>) -> Self {
+    /// What is left of it where something is known: it holds exactly where this holds. `None` where nothing of it is known.
+    fn given(&self, known: &Known<'_>) -> Option<Self> {
         if let Some(answer) = known.says(self) {
-            return if answer { Self::True } else { Self::False };
+            return Some(if answer { Self::True } else { Self::False });
         }
         match self {
-            Self::And(parts) => Self::and_all(parts.iter().map(|p| p.given(known)).collect()),
-            Self::Or(parts) if known.implies_any(parts) => Self::True,
-            Self::Or(parts) => Self::or_all(parts.iter().map(|p| p.given(known)).collect()),
-            Self::Not(inner) => inner.given(known).negate(),
-            other => other.clone(),
+            Self::And(parts) => each_given(parts, known).map(Self::and_all),
+            Self::Or(parts) if known.implies_any(parts) => Some(Self::True),
+            Self::Or(parts) => each_given(parts, known).map(Self::or_all),
+            Self::Not(inner) => inner.given(known).map(Self::negate),
+            Self::True | Self::False | Self::Sql(_) => None,
         }
     }
 
@@ -215,6 +215,25 @@ impl B {
             },
         }
     }
+}
+
+/// The parts where something is known; `None` where nothing of any is: they are simple already.
+fn each_given(parts: &[B], known: &Known<'_>) -> Option<Vec<B>> {
+    let mut read: Vec<B> = Vec::new();
+    for (i, part) in parts.iter().enumerate() {
+        match part.given(known) {
+            Some(simpler) => {
+                if read.is_empty() {
+                    read.reserve_exact(parts.len());
+                    read.extend_from_slice(&parts[..i]);
+                }
+                read.push(simpler);
+            }
+            None if !read.is_empty() => read.push(part.clone()),
+            None => {}
+        }
+    }
+    (!read.is_empty()).then_some(read)
 }
 
 fn push_new(all: &mut Vec<B>, part: B) {

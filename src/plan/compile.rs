@@ -26,7 +26,7 @@ use super::writer::Writer;
 use crate::policy::bound::{RunTime, first_instant};
 use crate::policy::map::{DataMap, DataSet};
 use crate::policy::period::Period;
-use crate::policy::purpose::{Policy, Purpose};
+use crate::policy::purpose::{Cap, Policy, Purpose};
 use crate::policy::start::Rounding;
 
 /// What enters a plan besides policy, map and schema.
@@ -126,7 +126,9 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
         map.data_sets.iter().filter_map(|d| compiler.resolved.table(d)).map(|t| t.name.clone()).collect();
     hash.update(schema.fingerprint(&tables));
     hash.update(today.to_string());
-    for action in compiler.actions(first_instant(today, zone)) {
+    let first = first_instant(today, zone);
+    let as_of_first = if compiler.alike(moment.now, first) { actions.clone() } else { compiler.actions(first) };
+    for action in as_of_first {
         let (predicate, archiving) = (action.predicate.render(), action.archiving.as_ref().map(Archiving::rule));
         hash.update(format!(
             "{}\n{predicate}\n{:?}\n{:?}\n{archiving:?}\n{:?}\n",
@@ -196,6 +198,17 @@ impl<'a> Compiler<'a> {
         let orders = Orders { source, today: RunTime { now, zone }.today(), look: reading.look, freeze: reading.freeze };
         let resolved = Resolved { of_keys: reading.of_keys, ..self.resolved };
         Records { terms: Terms { resolved, orders, periods: &self.moment.periods }, purposes, memo: Memo::default() }
+    }
+
+    /// Whether the plans of two instants are the same: no period in hours, and the same day for every policy.
+    fn alike(&self, one: DateTime<Utc>, other: DateTime<Utc>) -> bool {
+        let day = |now, zone| RunTime { now, zone }.today();
+        let hours = |p: &Purpose| {
+            let capped = |cap: &Cap| matches!(cap, Cap::Start(_, keeps) if matches!(keeps.value, Period::Hours(_)));
+            p.keeps.as_ref().is_some_and(|keeps| matches!(keeps.value, Period::Hours(_))) || p.at_most.iter().any(capped)
+        };
+        let same = |p: &Policy| day(one, p.time_zone) == day(other, p.time_zone) && !p.purposes.iter().any(hours);
+        self.policies.iter().all(same)
     }
 
     /// Root data sets, each after those that belong to it and, where that leaves a choice, those that refer to it or to what follows it.

@@ -448,11 +448,11 @@ impl Dialect {
         )
     }
 
-    /// Lifts an order that stands.
+    /// Lifts an order that stands, and forgets whom it was about: nothing reads that any more, and keys and identifiers may be personal.
     #[must_use]
     pub fn lift_order(self, source: &str, order_id: &str, day: &str) -> String {
         format!(
-            "UPDATE {} SET lifted_on = {} WHERE source = {} AND order_id = {} AND lifted_on IS NULL",
+            "UPDATE {} SET lifted_on = {}, target = '' WHERE source = {} AND order_id = {} AND lifted_on IS NULL",
             self.own(OwnTable::Hold),
             self.word(day),
             self.word(source),

@@ -40,13 +40,27 @@ pub struct Records<'a> {
     pub(super) memo: Memo,
 }
 
-/// What was written before of a purpose, by its index, over a row of its data set of some alias: every predicate about a record speaks of its purposes.
+/// What was written before: of a purpose, by its index, over a row of its data set of some alias, as every predicate about a record speaks of its
+/// purposes; and of a record, while it is asked about others.
 #[derive(Debug, Default)]
 pub(super) struct Memo(Mutex<HashMap<(&'static str, usize, String), B>>);
 
 impl Memo {
-    fn of(&self, (what, purpose, alias): (&'static str, usize, &str), write: impl FnOnce() -> B) -> B {
-        let key = (what, purpose, alias.to_owned());
+    /// Of a record of this alias, while it is asked about those of other data sets.
+    pub(super) fn of_record(
+        &self,
+        what: &'static str,
+        data: &DataSet,
+        alias: &str,
+        stack: &[&str],
+        write: impl FnOnce() -> B,
+    ) -> B {
+        // Neither ids nor aliases have white space.
+        self.of((what, stack.len(), &format!("{alias} {} {}", data.id, stack.join(" "))), write)
+    }
+
+    fn of(&self, (what, purpose, place): (&'static str, usize, &str), write: impl FnOnce() -> B) -> B {
+        let key = (what, purpose, place.to_owned());
         let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
         known.unwrap_or_else(|| {
             let written = write();
@@ -420,6 +434,10 @@ impl<'a> Records<'a> {
     /// Whether the row reaches its disposition: nothing keeps it, and it is covered, or the uncovered goes.
     #[must_use]
     pub fn row_due(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
+        self.memo.of_record("row due", data, alias, stack, || self.write_row_due(data, alias, stack))
+    }
+
+    fn write_row_due(&self, data: &DataSet, alias: &str, stack: &[&str]) -> B {
         let (own, children) = (self.active_purposes(data), self.child_purposes(data));
         let archives = self.archive_purposes(data);
         let not_archived = B::and(self.kept_elsewhere(&archives).map(|i| self.not_covering(i, data, alias)));

@@ -46,6 +46,13 @@ impl Records<'_> {
     /// Whether a row of a root data set is deleted in this run; that the row which it goes `beside` reads it does not keep it.
     #[must_use]
     pub fn going(&self, data: &DataSet, alias: &str, stack: &[&str], beside: Option<Beside<'_>>) -> B {
+        match beside {
+            None => self.memo.of_record("going", data, alias, stack, || self.write_going(data, alias, stack, None)),
+            beside => self.write_going(data, alias, stack, beside),
+        }
+    }
+
+    fn write_going(&self, data: &DataSet, alias: &str, stack: &[&str], beside: Option<Beside<'_>>) -> B {
         if self.map().root_of(data).id != data.id {
             return B::False;
         }

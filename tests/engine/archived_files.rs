@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use chrono::{DateTime, TimeZone as _, Utc};
 use retentiond::archive::{Identities, Plain, open, open_file};
-use retentiond::enforce::{FileOutcome, Point, Watch};
+use retentiond::enforce::{FileOutcome, Point, Watch, leftover};
 use retentiond::files::{Files, Root};
 use retentiond::journal::Event;
 use retentiond::plan::schema::Engine;
@@ -315,6 +315,11 @@ async fn a_file_that_cannot_leave_is_tried_again_and_one_that_a_new_row_points_t
         let outcome = fixture.run_with(&rules, unlimited(), &Meddles(Point::Committed, &meddles)).await.unwrap();
         assert_eq!((outcome.left.removed, outcome.left.kept, outcome.failed()), (1, 1, 1), "{}", engine.name());
         assert_eq!(to_leave(&fixture).await, "1");
+        // Nobody certifies that nothing is left.
+        let prepared = fixture.prepare(&rules).await;
+        let mut session = fixture.source.session().await.unwrap();
+        assert_eq!(leftover(&mut session, &prepared, &rules.map).await.unwrap().files, 1, "{}", engine.name());
+        session.done().await.unwrap();
         std::fs::remove_dir(&scans).unwrap();
         std::fs::rename(&aside, &scans).unwrap();
         db.run_sql("INSERT INTO contract VALUES (4, 'Eve', 'scan/2.pdf', '2026-10-02')").await;

@@ -145,6 +145,7 @@ async fn a_hold_on_a_person_reaches_all_records_about_them_later_ones_and_those_
             assert!(told.contains("For everything about the person whom the record is about, a legal hold"), "{about}: {told}");
 
             lift(&fixture, hold).await;
+            assert_eq!(read(&fixture, &targets).await, [""], "whom it was about is forgotten: {about}");
             run_clean(&fixture, &rules).await;
             assert!(left(&fixture).await.is_empty(), "{about}");
             consistent(&fixture).await;
