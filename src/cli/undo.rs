@@ -19,6 +19,7 @@ use crate::journal::{Access, Action, Day, Hash, Id128, Name, Reader, Reference};
 use crate::plan::compile;
 use crate::policy::bound::RunTime;
 use crate::policy::reader::shown;
+use crate::source::Class;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -137,6 +138,13 @@ async fn carry_out(
             Exit::Denied,
             format!("what would come back now has the hash {found}, not {approved} as approved: look at the preview again"),
         ),
+        EnforceError::Source(e) if e.class() == Class::Privilege && args.url_file.is_none() => {
+            let mut failure = Failure::from(e);
+            failure
+                .message
+                .push_str(": nothing of this batch was put back; `--url-file` connects as somebody who may insert rows");
+            failure
+        }
         e => e.into(),
     })?;
     // Whoever verifies the journal sees what came back, without waiting for the next run.

@@ -31,6 +31,7 @@ mod guard;
 pub mod keys;
 mod leaving;
 mod leftover;
+pub mod lift;
 mod look;
 pub mod orders;
 mod outcome;

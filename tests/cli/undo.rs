@@ -77,7 +77,7 @@ fn lived(engine: Engine) {
     go(whole(&other, &["--url-file", "admin"])).refused(77, "look at the preview again");
     if engine != Engine::Sqlite {
         // The enforcer's role may not insert.
-        go(whole(&plan, &[])).refused(69, "");
+        go(whole(&plan, &[])).refused(69, "`--url-file` connects as somebody who may insert rows");
         assert_ne!(site.records(), before);
     }
     let done = go(whole(&plan, &["--url-file", "admin", "--format", "json"])).expect(0).json();
@@ -87,6 +87,13 @@ fn lived(engine: Engine) {
     assert_eq!(site.records(), before, "all of it stands under holds");
     let said = go(whole(&plan, &["--url-file", "admin"])).expect(0).out;
     assert!(said.starts_with("0 records are back"), "{said}");
+
+    let lift = ["order", "lift", "--source", "crm", "--placed-under"];
+    let by = ["--actor", "dpo", "--reason", "reason_ended", "--reference", "CASE/10"];
+    site.run(&[&lift[..], &["CASE/8"], &by].concat()).refused(1, "no order of this source stands");
+    assert_eq!(site.json(&[&lift[..], &["CASE/9"], &by].concat())["lifted"], 3);
+    site.enforce().expect(0);
+    assert_ne!(site.records(), before, "without the holds it goes again");
 
     let shown = site.run(&["journal", "show"]).expect(0).out;
     assert!(shown.contains("undo intended: ") && shown.contains("undone: "), "{shown}");

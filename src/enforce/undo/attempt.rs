@@ -261,7 +261,8 @@ impl Common<'_> {
             return Err(EnforceError::Unknown("row of a record in its object").into());
         };
         // Whoever has its key by now is somebody else, or has come back by another way.
-        match (share.deleted, is_there(session, d, root).await?) {
+        let root_there = is_there(session, d, root).await?;
+        match (share.deleted, root_there) {
             (true, true) => {
                 counts.there += 1;
                 return Ok(false);
@@ -273,9 +274,9 @@ impl Common<'_> {
             _ => {}
         }
         let (mut inserted, mut unmasked, mut newer) = (0, 0, 0);
-        for row in &rows {
+        for (at, row) in rows.iter().enumerate() {
             let went = share.went.contains(&row.data.id.value);
-            let is_there = is_there(session, d, row).await?;
+            let is_there = if at == 0 { root_there } else { is_there(session, d, row).await? };
             let mut fields = Unmasked::default();
             if is_there && !share.deleted {
                 fields += unmask(session, self.records, &row.back(), &row.key).await?;

@@ -28,6 +28,9 @@ use crate::source::Source;
 const TRIES: u32 = 5;
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Most records in one transaction: a batch took them in one statement, and they come back row by row, while the slots are held.
+const AT_ONCE: usize = 1_000;
+
 /// Everything that undoing needs.
 pub struct UndoRequest<'a> {
     /// What is undone.
@@ -194,7 +197,7 @@ fn in_order(mut all: Vec<Share>, records: &Records<'_>) -> Vec<Share> {
     all
 }
 
-/// Puts back what a batch took of one data set: all in one transaction, or in halves where the database refuses some of it.
+/// Puts back what a batch took of one data set: in one transaction, several for a large batch, or in halves where the database refuses some of it.
 async fn of_share(common: &Common<'_>, share: &Share, undone: &mut Undone, back: &mut Back) -> Result<(), EnforceError> {
     if share.left.is_empty() {
         return Ok(());
@@ -202,7 +205,7 @@ async fn of_share(common: &Common<'_>, share: &Share, undone: &mut Undone, back:
     let wanted: HashSet<[u8; 16]> = share.left.as_bytes().chunks_exact(16).filter_map(|mac| mac.try_into().ok()).collect();
     let (resolved, with) = (&common.records.terms.resolved, (common.journal, common.archives));
     let lost = open(with, resolved, common.name, share, &wanted, common.identities, common.why).await?;
-    let mut pieces: Vec<&[Lost]> = vec![&lost];
+    let mut pieces: Vec<&[Lost]> = lost.chunks(AT_ONCE).rev().collect();
     while let Some(piece) = pieces.pop() {
         match patiently(common, share, piece).await? {
             Outcome::Done(macs, counts) => {
