@@ -37,7 +37,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect_as(&workspace, &args.source, args.url_file.as_deref()).await?;
     let looked_at = cx.clock.now();
-    let prepared = cx.prepare(&workspace, &source, rules, looked_at).await?;
+    let prepared = cx.prepare(&workspace, &source, &rules, looked_at).await?;
     let mut session = source.session().await?;
     let looked = leftover(&mut session, &prepared, &rules.map).await?;
     session.done().await?;

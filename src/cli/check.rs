@@ -52,7 +52,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         for id in cx.sources(&workspace, args.source.as_deref())? {
             let Some(rules) = workspace.sources.get(&id) else { continue };
             let mut found = Faults::default();
-            match one(cx, &workspace, &id, rules, &args, &mut found).await {
+            match one(cx, &workspace, &id, &rules, &args, &mut found).await {
                 // One tenant that cannot be asked does not keep the others from being asked.
                 Err(failure) if family_of(&id).is_some() => {
                     found.unplaced(tenants::broken_text(&id, &failure, Lang::En).trim().to_owned());
@@ -86,8 +86,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             if !wrong {
                 let purposes: usize = workspace
                     .sources
-                    .values()
-                    .flat_map(|s| &s.policies)
+                    .as_read()
+                    .flat_map(|(_, s)| &s.policies)
                     .flat_map(|p| &p.purposes)
                     .filter(|p| !p.is_window())
                     .count();

@@ -17,6 +17,7 @@ use crate::journal::{Journal, Name};
 use crate::plan::dialect::Dialect;
 use crate::plan::lookup::tenants_by;
 use crate::policy::located::{Faults, nearest};
+use crate::policy::map::DataSet;
 use crate::policy::purpose::DataName;
 use crate::policy::reader::shown;
 use crate::source::{Source, SourceError};
@@ -93,7 +94,7 @@ impl Cx {
     pub async fn ask_for_tenants(&self, workspace: &mut Workspace) {
         for family in std::mem::take(&mut workspace.controlled) {
             let (control, query) = family.question();
-            let answer = self.tenants_by(workspace, control, query).await;
+            let answer = self.tenants_by(workspace, control, query, &family.dates()).await;
             let answer = answer.map_err(|failure| {
                 let failure = self.named(failure);
                 format!("the control database cannot be asked, and no tenant is worked on: {}", failure.message)
@@ -102,16 +103,28 @@ impl Cx {
         }
     }
 
-    async fn tenants_by(&self, workspace: &Workspace, control: &str, query: &str) -> Result<Vec<Named>, Failure> {
+    async fn tenants_by(
+        &self,
+        workspace: &Workspace,
+        control: &str,
+        query: &str,
+        dates: &[String],
+    ) -> Result<Vec<Named>, Failure> {
         let source = self.connect(workspace, control).await?;
         let mut session = source.session().await?;
-        let rows = session.rows(&tenants_by(Dialect { engine: source.engine() }, query)).await?;
+        let rows = session.rows(&tenants_by(Dialect { engine: source.engine() }, query, dates)).await?;
         if source.engine().is_mysql_family() {
             session.rows("COMMIT").await?;
         }
         session.done().await?;
         source.close().await;
-        Ok(rows.into_iter().map(|row| (row.first().cloned().flatten(), row.get(1).cloned().flatten())).collect())
+        Ok(rows
+            .into_iter()
+            .map(|row| {
+                let mut cells = row.into_iter();
+                Named { tenant: cells.next().flatten(), url: cells.next().flatten(), dates: cells.collect() }
+            })
+            .collect())
     }
 
     /// Reads settings, maps and policies with their faults.
@@ -293,15 +306,11 @@ impl Cx {
     ///
     /// # Errors
     /// [`Exit::Usage`].
-    pub fn data_set<'w>(
-        &self,
-        workspace: &'w Workspace,
-        name: &str,
-    ) -> Result<(&'w SourceRules, &'w crate::policy::map::DataSet), Failure> {
+    pub fn data_set(&self, workspace: &Workspace, name: &str) -> Result<(Arc<SourceRules>, DataSet), Failure> {
         let wrong = || Failure::new(Exit::Usage, format!("`{}` names no data set: `source.data_set`", shown(name)));
         let (source, data) = name.split_once('.').ok_or_else(wrong)?;
         let rules = workspace.sources.get(source).ok_or_else(|| unknown_source(workspace, source))?;
-        let found = rules.map.data_set(data).ok_or_else(|| {
+        let found = rules.map.data_set(data).cloned().ok_or_else(|| {
             let known = rules.map.data_sets.iter().map(|d| d.id.value.as_str());
             Failure::new(Exit::Usage, format!("`{}` names no data set of the source; {}", shown(name), nearest(data, known)))
         })?;

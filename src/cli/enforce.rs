@@ -61,7 +61,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     }
     let (state, journal) = cx.state(&workspace).await?;
     let mut worst = Exit::Ok;
-    let mut results = Vec::new();
+    let mut results: Vec<Box<str>> = Vec::new();
     for family in families {
         let done = tenants::enforce(cx, &workspace, (&state, &journal), family, &args).await?;
         worst = worst_of(worst, done.0);
@@ -70,7 +70,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     for id in ids.into_iter().filter(|id| !named && family_of(id).is_none_or(|_| args.source.is_some())) {
         let Some(rules) = workspace.sources.get(&id) else { continue };
         let source = cx.connect(&workspace, &id).await?;
-        let prepared = cx.prepare(&workspace, &source, rules, cx.clock.now()).await?;
+        let prepared = cx.prepare(&workspace, &source, &rules, cx.clock.now()).await?;
         match args.plan.first() {
             Some(_) if args.plan.contains(&prepared.plan.hash) => {}
             Some(hash) => {
@@ -94,7 +94,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 let mut session = source.session().await?;
                 let counts = take_census(&mut session, &prepared.plan).await?;
                 session.done().await?;
-                let shown = plan::text(&prepared, rules, &counts, &workspace.settings, lang);
+                let shown = plan::text(&prepared, &rules, &counts, &workspace.settings, lang);
                 match cx.format {
                     Format::Json => eprint!("{shown}"),
                     Format::Text => output::say(shown)?,
@@ -105,7 +105,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             }
         }
         let (archives, files) = (cx.archives(&workspace)?, cx.files(&workspace)?);
-        let copies = cx.copies(&workspace, rules).await;
+        let copies = cx.copies(&workspace, &rules).await;
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
         let progress = Progress::listening(cx.format == Format::Json, lang);
         let settings = workspace.settings.run(&id, args.pace, args.workers);
@@ -133,14 +133,15 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         copies.close().await;
         worst = worst_of(worst, exit_of(&outcome));
         match cx.format {
-            Format::Json => results.push(serde_json::json!({
-                "source": id, "outcome": outcome, "stopped": ceiling::json(stops(&outcome), &workspace.settings, &id),
-            })),
+            Format::Json => {
+                let stopped = ceiling::json(stops(&outcome), &workspace.settings, &id);
+                results.push(serde_json::json!({ "source": id, "outcome": outcome, "stopped": stopped }).to_string().into());
+            }
             Format::Text => output::say(text(&id, &outcome, &workspace.settings, lang))?,
         }
     }
     if cx.format == Format::Json {
-        output::json(&serde_json::Value::from(results))?;
+        output::json_list(&results)?;
     }
     state.close().await;
     Ok(worst)

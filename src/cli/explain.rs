@@ -39,11 +39,11 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         return subject::explain(cx, &workspace, Person { subject, id }, args.at).await;
     }
     let (rules, data) = cx.data_set(&workspace, &args.data.unwrap_or_default())?;
-    let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
+    let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, &rules));
     let source = cx.connect(&workspace, &rules.map.source).await?;
-    let prepared = cx.prepare(&workspace, &source, rules, now).await?;
+    let prepared = cx.prepare(&workspace, &source, &rules, now).await?;
     let resolved = Resolved::new(&rules.map, &prepared.schema);
-    typed_key(&resolved, data, &args.key)?;
+    typed_key(&resolved, &data, &args.key)?;
     let story = explain(&source, &prepared, &rules.map, &rules.policies, &data.id, &args.key).await;
     let story = story.map_err(|e| match e {
         EnforceError::NoSuchRecord => Failure::new(
@@ -51,7 +51,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             "no such record; where one that left lies: `retentiond archive find`, what was done to it: `retentiond journal prove`, \
              both with the same `--data` and `--key`",
         ),
-        other => refused(other, &resolved, data),
+        other => refused(other, &resolved, &data),
     })?;
     source.close().await;
     match cx.format {

@@ -30,8 +30,8 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let schema = source.introspect().await?;
     let resolved = Resolved::new(&rules.map, &schema);
     let (name, data_set) = (Name::parse(&rules.map.source)?, Name::parse(&data.id)?);
-    let columns = resolved.key_columns(data);
-    let table = resolved.table(data).ok_or_else(|| Failure::new(Exit::Config, "the database does not have that table"))?;
+    let columns = resolved.key_columns(&data);
+    let table = resolved.table(&data).ok_or_else(|| Failure::new(Exit::Config, "the database does not have that table"))?;
     let mut session = source.session().await?;
     let (mut found, mut after): (Option<RecordKey>, Option<RecordKey>) = (None, None);
     while found.is_none() {

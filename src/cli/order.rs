@@ -151,19 +151,19 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect(&workspace, &id).await?;
     let now = cx.clock.now();
-    let prepared = cx.prepare(&workspace, &source, rules, now).await?;
+    let prepared = cx.prepare(&workspace, &source, &rules, now).await?;
     let resolved = Resolved::new(&rules.map, &prepared.schema);
     let target = match args.tenant {
         Some(_) if data.tenant.is_none() => {
             return Err(Failure::new(Exit::Usage, format!("data set `{}` has no tenant column", data.id)));
         }
         Some(tenant) => Target::Tenant(tenant),
-        None => Target::Record(typed_key(&resolved, data, &args.key)?),
+        None => Target::Record(typed_key(&resolved, &data, &args.key)?),
     };
     let order = NewOrder { kind, target, actor, reason, reference, until: args.until, once: false };
-    let placed = orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today)
+    let placed = orders::place(&source, &journal, &prepared, &resolved, &data, order, prepared.plan.today)
         .await
-        .map_err(|e| refused(e, &resolved, data))?;
+        .map_err(|e| refused(e, &resolved, &data))?;
     source.close().await;
     match cx.format {
         Format::Json => output::json(&serde_json::json!({

@@ -33,6 +33,18 @@ pub fn json(value: &serde_json::Value) -> Result<(), Failure> {
     line(inert_json(&value.to_string()))
 }
 
+/// Writes JSON values as one list on one line; see [`say`].
+///
+/// # Errors
+/// [`Exit::Unavailable`] when the line cannot be written.
+pub fn json_list(values: &[Box<str>]) -> Result<(), Failure> {
+    say("[")?;
+    for (n, value) in values.iter().enumerate() {
+        say(format!("{}{}", if n == 0 { "" } else { "," }, inert_json(value)))?;
+    }
+    line("]")
+}
+
 /// JSON that a terminal can show: control and direction characters stand only in texts, where `\u` means the same.
 #[must_use]
 pub fn inert_json(json: &str) -> String {

@@ -2,13 +2,12 @@
 
 use chrono::NaiveDate;
 
-use super::ceiling;
 use super::context::{Cx, noon};
 use super::exit::{Exit, Failure};
 use super::output;
 use super::table::Table;
-use super::tenants;
 use super::words::{self, count, number, pick};
+use super::{Format, ceiling, tenants};
 use crate::config::{Lang, Settings, SourceRules, Workspace, family_of};
 use crate::enforce::{Prepared, take_census};
 use crate::plan::action::ActionKind;
@@ -34,78 +33,74 @@ pub struct Args {
 /// Shows what a run would do. Reads only.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace_with_tenants().await?;
-    let (mut all, mut worst) = (Vec::new(), Exit::Ok);
+    let (mut all, mut worst) = (Vec::<Box<str>>::new(), Exit::Ok);
     for family in tenants::families(&workspace, args.source.as_deref()) {
         worst = tenants::say_unusable(&workspace, family, cx.lang(&workspace), worst);
     }
     for id in cx.sources(&workspace, args.source.as_deref())? {
         let Some(rules) = workspace.sources.get(&id) else { continue };
-        let lang = cx.lang(&workspace);
-        if family_of(&id).is_some() && !args.sql {
-            let shown = one(cx, &workspace, &id, rules, args.at).await;
-            let (value, words) = match shown {
-                Ok((prepared, counts)) => match cx.format {
-                    super::Format::Json => (json(&prepared, &counts, &workspace.settings), String::new()),
-                    super::Format::Text => {
-                        (serde_json::Value::Null, text(&prepared, rules, &counts, &workspace.settings, lang) + "\n")
-                    }
-                },
-                Err(failure) => {
-                    worst = Exit::Failed;
-                    (tenants::broken_json(&id, &failure), tenants::broken_text(&id, &failure, lang))
+        let shown = match one(cx, &workspace, &id, &rules, &args).await {
+            // One tenant that cannot be asked does not keep the others from being asked.
+            Err(failure) if family_of(&id).is_some() => {
+                worst = Exit::Failed;
+                match cx.format {
+                    Format::Json => tenants::broken_json(&id, &failure).to_string(),
+                    Format::Text if args.sql => commented(&tenants::broken_text(&id, &failure, cx.lang(&workspace))),
+                    Format::Text => tenants::broken_text(&id, &failure, cx.lang(&workspace)),
                 }
-            };
-            match cx.format {
-                super::Format::Json => all.push(value),
-                super::Format::Text => output::say(words)?,
             }
-            continue;
-        }
-        let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
-        let source = cx.connect(&workspace, &id).await?;
-        let prepared = cx.prepare(&workspace, &source, rules, now).await?;
-        if args.sql {
-            source.close().await;
-            let statements = listing(&prepared.plan);
-            match cx.format {
-                super::Format::Json => {
-                    all.push(serde_json::json!({ "source": id, "plan": prepared.plan.hash, "statements": statements }))
-                }
-                super::Format::Text => output::say(sql(&statements))?,
-            }
-            continue;
-        }
-        let mut session = source.session().await?;
-        let counts = take_census(&mut session, &prepared.plan).await?;
-        session.done().await?;
-        source.close().await;
+            other => other?,
+        };
         match cx.format {
-            super::Format::Json => all.push(json(&prepared, &counts, &workspace.settings)),
-            super::Format::Text => output::say(text(&prepared, rules, &counts, &workspace.settings, cx.lang(&workspace)))?,
+            Format::Json => all.push(shown.into()),
+            Format::Text => output::say(shown)?,
         }
     }
-    if cx.format == super::Format::Json {
-        output::json(&serde_json::Value::from(all))?;
+    if cx.format == Format::Json {
+        output::json_list(&all)?;
     }
     Ok(worst)
 }
 
-/// The plan and the counts of one tenant.
-async fn one(
-    cx: &Cx,
-    workspace: &Workspace,
-    id: &str,
-    rules: &SourceRules,
-    at: Option<NaiveDate>,
-) -> Result<(Prepared, Vec<(String, Counts)>), Failure> {
-    let now = at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
+/// What is shown of one source: a page or a script for people, an object for programs.
+async fn one(cx: &Cx, workspace: &Workspace, id: &str, rules: &SourceRules, args: &Args) -> Result<String, Failure> {
+    let now = args.at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
     let source = cx.connect(workspace, id).await?;
-    let prepared = tenants::prepare(cx, &source, rules, now).await?;
-    let mut session = source.session().await?;
-    let counts = take_census(&mut session, &prepared.plan).await?;
-    session.done().await?;
+    let asked = async {
+        let prepared = match family_of(id) {
+            Some(_) => tenants::prepare(cx, &source, rules, now).await?,
+            None => cx.prepare(workspace, &source, rules, now).await?,
+        };
+        if args.sql {
+            return Ok::<_, Failure>((prepared, Vec::new()));
+        }
+        let mut session = source.session().await?;
+        let counts = take_census(&mut session, &prepared.plan).await?;
+        session.done().await?;
+        Ok((prepared, counts))
+    };
+    let asked = asked.await;
     source.close().await;
-    Ok((prepared, counts))
+    let (prepared, counts) = asked?;
+    let tenant = family_of(id).is_some();
+    Ok(match (cx.format, args.sql) {
+        (Format::Json, true) => {
+            let statements = listing(&prepared.plan);
+            serde_json::json!({ "source": id, "plan": prepared.plan.hash, "statements": statements }).to_string()
+        }
+        (Format::Text, true) if tenant => format!("-- source {id}\n\n{}", sql(&listing(&prepared.plan))),
+        (Format::Text, true) => sql(&listing(&prepared.plan)),
+        (Format::Json, false) => json(&prepared, &counts, &workspace.settings).to_string(),
+        (Format::Text, false) => {
+            let end = if tenant { "\n" } else { "" };
+            text(&prepared, rules, &counts, &workspace.settings, cx.lang(workspace)) + end
+        }
+    })
+}
+
+/// Words within a script.
+fn commented(words: &str) -> String {
+    words.trim().lines().map(|line| format!("-- {line}\n")).collect::<String>() + "\n"
 }
 
 /// The statements as a script with comments.

@@ -50,6 +50,13 @@ impl Progress {
     }
 }
 
+impl Progress {
+    /// Ends the run as Ctrl-C does.
+    pub fn end(&self) {
+        self.stop.store(true, Ordering::SeqCst);
+    }
+}
+
 impl Watch for Progress {
     fn begins(&self, action: &str, due: u64) {
         let now = Instant::now();

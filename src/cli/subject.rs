@@ -1,8 +1,10 @@
 //! One person in all sources: orders that are placed everywhere at once, and the whole story.
 
+use std::sync::Arc;
+
 use chrono::NaiveDate;
 
-use super::context::{Cx, noon};
+use super::context::{Cx, noon, unknown_source};
 use super::exit::{Exit, Failure};
 use super::order::{Why, uninformed};
 use super::table::Table;
@@ -36,33 +38,35 @@ struct Found {
 }
 
 /// A source that was asked for the person.
-struct Asked<'w> {
-    rules: &'w SourceRules,
+struct Asked {
+    rules: Arc<SourceRules>,
     source: Source,
     prepared: Prepared,
     found: Vec<Found>,
 }
 
-/// The sources whose maps name the subject.
-fn sources<'w>(workspace: &'w Workspace, subject: &str) -> Result<Vec<(&'w str, &'w SourceRules)>, Failure> {
+/// Who could not be asked, each with the reason.
+type Unasked = Vec<(String, String)>;
+
+/// The sources whose maps name the subject, and those of which nobody knows where they are, each with the reason.
+fn sources(workspace: &Workspace, subject: &str) -> Result<(Vec<String>, Unasked), Failure> {
     let knows = |data: &DataSet| data.subjects.iter().any(|s| s.subject.value == subject);
-    let all: Vec<_> = workspace.sources.iter().filter(|(_, rules)| rules.map.data_sets.iter().any(knows)).collect();
-    if all.is_empty() && !workspace.families.values().any(|f| f.subjects.contains(subject)) {
+    let all = workspace.sources.as_read().filter(|(_, rules)| rules.map.data_sets.iter().any(knows));
+    let all: Vec<String> = all.map(|(id, _)| id.clone()).collect();
+    let families = || workspace.families.iter().filter(|(_, f)| f.subjects.contains(subject));
+    if all.is_empty() && families().next().is_none() {
         return Err(Failure::new(Exit::Usage, format!("no data map names a subject `{}`", shown(subject))));
     }
-    Ok(all.into_iter().map(|(id, rules)| (id.as_str(), rules)).collect())
+    let silent = families().flat_map(|(id, family)| family.unusable.iter().map(|why| (id.clone(), why.clone())));
+    Ok((all, silent.collect()))
 }
 
-async fn ask<'w>(
-    cx: &Cx,
-    workspace: &Workspace,
-    rules: &'w SourceRules,
-    who: Person<'_>,
-    at: Option<NaiveDate>,
-) -> Result<Asked<'w>, Failure> {
-    let source = cx.connect(workspace, &rules.map.source).await?;
-    let now = at.map_or_else(|| cx.clock.now(), |day| noon(day, rules));
-    let prepared = cx.prepare(workspace, &source, rules, now).await?;
+/// Asks one source. Whoever asks closes it before the next is asked: there may be a thousand.
+async fn ask(cx: &Cx, workspace: &Workspace, id: &str, who: Person<'_>, at: Option<NaiveDate>) -> Result<Asked, Failure> {
+    let rules = workspace.sources.get(id).ok_or_else(|| unknown_source(workspace, id))?;
+    let source = cx.connect(workspace, id).await?;
+    let now = at.map_or_else(|| cx.clock.now(), |day| noon(day, &rules));
+    let prepared = cx.prepare(workspace, &source, &rules, now).await?;
     let mut session = source.session().await?;
     let mut found = Vec::new();
     for at in prepared.plan.subjects.iter().filter(|at| at.subject == who.subject) {
@@ -75,26 +79,6 @@ async fn ask<'w>(
     }
     session.done().await?;
     Ok(Asked { rules, source, prepared, found })
-}
-
-/// All sources that know the subject, and those that could not be asked, each with the reason.
-async fn ask_all<'w>(
-    cx: &Cx,
-    workspace: &'w Workspace,
-    who: Person<'_>,
-    at: Option<NaiveDate>,
-) -> Result<(Vec<Asked<'w>>, Vec<(String, String)>), Failure> {
-    let (mut asked, mut silent) = (Vec::new(), Vec::new());
-    for (id, family) in workspace.families.iter().filter(|(_, f)| f.subjects.contains(who.subject)) {
-        silent.extend(family.unusable.iter().map(|why| (id.clone(), why.clone())));
-    }
-    for (id, rules) in sources(workspace, who.subject)? {
-        match ask(cx, workspace, rules, who, at).await {
-            Ok(answer) => asked.push(answer),
-            Err(failure) => silent.push((id.to_owned(), failure.message)),
-        }
-    }
-    Ok((asked, silent))
 }
 
 /// What was done in one data set.
@@ -117,16 +101,20 @@ pub async fn place(
 ) -> Result<Exit, Failure> {
     let (actor, reason, reference) = why.read(cx, workspace)?;
     let (state, journal) = cx.state(workspace).await?;
-    let (asked, mut failed) = ask_all(cx, workspace, who, None).await?;
+    let (ids, mut failed) = sources(workspace, who.subject)?;
     let freezes = matches!(kind, OrderKind::Hold | OrderKind::Restriction);
-    let known: usize = asked.iter().flat_map(|a| &a.found).map(|f| f.records.len()).sum();
-    if known == 0 && failed.is_empty() && !freezes {
-        return Err(Failure::new(Exit::Failed, "no record is about this person"));
-    }
-    let mut lines = Vec::new();
-    for Asked { rules, source, prepared, found } in &asked {
+    let (mut lines, mut known) = (Vec::new(), 0);
+    for id in ids {
+        let Asked { rules, source, prepared, found } = match ask(cx, workspace, &id, who, None).await {
+            Ok(asked) => asked,
+            Err(failure) => {
+                failed.push((id, failure.message));
+                continue;
+            }
+        };
         let resolved = Resolved::new(&rules.map, &prepared.schema);
-        for Found { data_set, person, records } in found {
+        for Found { data_set, person, records } in &found {
+            known += records.len();
             let Some(data) = rules.map.data_set(data_set) else { continue };
             let name = format!("{}.{data_set}", rules.map.source);
             let targets: Vec<Target> = match freezes {
@@ -137,7 +125,7 @@ pub async fn place(
                 let of_all = matches!(target, Target::Subject(..));
                 let (actor, reference) = (actor.clone(), reference.clone());
                 let order = NewOrder { kind, target, actor, reason, reference, until, once: true };
-                match orders::place(source, &journal, prepared, &resolved, data, order, prepared.plan.today).await {
+                match orders::place(&source, &journal, &prepared, &resolved, data, order, prepared.plan.today).await {
                     Ok(placed) => lines.push(Line {
                         data_set: name.clone(),
                         order: placed.order.to_string(),
@@ -150,11 +138,12 @@ pub async fn place(
                 }
             }
         }
-    }
-    for a in asked {
-        a.source.close().await;
+        source.close().await;
     }
     state.close().await;
+    if known == 0 && failed.is_empty() && !freezes {
+        return Err(Failure::new(Exit::Failed, "no record is about this person"));
+    }
     say(cx, kind.word(), &lines, &failed)
 }
 
@@ -169,17 +158,30 @@ pub async fn lift(
 ) -> Result<Exit, Failure> {
     let (actor, reason, reference) = why.read(cx, workspace)?;
     let (state, journal) = cx.state(workspace).await?;
-    let (asked, mut failed) = ask_all(cx, workspace, who, None).await?;
+    let (ids, mut failed) = sources(workspace, who.subject)?;
+    let open = journal.reader().open_orders().await?;
     let mut standing = Vec::new();
-    for entry in journal.reader().open_orders().await? {
-        let Event::OrderPlaced { order, source, order_kind, data_set, key_id, mac, reference, .. } = entry.event else {
-            continue;
+    for id in ids {
+        let asked = match ask(cx, workspace, &id, who, None).await {
+            Ok(asked) => asked,
+            Err(failure) => {
+                failed.push((id, failure.message));
+                continue;
+            }
         };
-        let Some(a) = asked.iter().find(|a| reference == *under && a.rules.map.source.value == source.as_str()) else { continue };
-        let Some(found) = a.found.iter().find(|f| f.data_set == data_set.as_str()) else { continue };
-        if orders::is_on(&journal, (&source, &data_set, key_id, mac), (who.subject, &found.person), &found.records) {
-            standing.push((a, order, order_kind, format!("{source}.{data_set}"), found.records.len()));
+        for entry in &open {
+            let Event::OrderPlaced { order, source, order_kind, data_set, key_id, mac, reference, .. } = &entry.event else {
+                continue;
+            };
+            let Some(found) = asked.found.iter().find(|f| f.data_set == data_set.as_str()) else { continue };
+            if reference == under
+                && source.as_str() == id
+                && orders::is_on(&journal, (source, data_set, *key_id, *mac), (who.subject, &found.person), &found.records)
+            {
+                standing.push((id.clone(), *order, *order_kind, format!("{source}.{data_set}"), found.records.len()));
+            }
         }
+        asked.source.close().await;
     }
     if standing.iter().any(|(_, _, kind, ..)| *kind == Kind::Restriction) && person_informed.is_none() {
         return Err(uninformed());
@@ -188,15 +190,18 @@ pub async fn lift(
         return Err(Failure::new(Exit::Failed, "no order on this person stands that was placed under this reference"));
     }
     let (mut lines, today) = (Vec::new(), cx.clock.now().date_naive());
-    for (a, order, _, name, records) in standing {
-        let (actor, reference, source) = (actor.clone(), reference.clone(), a.rules.map.source.as_str());
-        match orders::lift(&a.source, &journal, source, order, actor, reason, reference, person_informed, today).await {
+    for (id, order, _, name, records) in standing {
+        let (actor, reference) = (actor.clone(), reference.clone());
+        let lifted = async {
+            let source = cx.connect(workspace, &id).await?;
+            orders::lift(&source, &journal, &id, order, actor, reason, reference, person_informed, today).await?;
+            source.close().await;
+            Ok::<_, Failure>(())
+        };
+        match lifted.await {
             Ok(()) => lines.push(Line { data_set: name, order: order.to_string(), did: "lifted", records }),
-            Err(e) => failed.push((name, Failure::from(e).message)),
+            Err(failure) => failed.push((name, failure.message)),
         }
-    }
-    for a in asked {
-        a.source.close().await;
     }
     state.close().await;
     say(cx, "lift", &lines, &failed)
@@ -232,26 +237,31 @@ fn say(cx: &Cx, what: &str, lines: &[Line], failed: &[(String, String)]) -> Resu
 
 /// Tells the stories of all records that are about a person. Reads only.
 pub async fn explain(cx: &Cx, workspace: &Workspace, who: Person<'_>, at: Option<NaiveDate>) -> Result<Exit, Failure> {
-    let (asked, failed) = ask_all(cx, workspace, who, at).await?;
+    let (ids, mut failed) = sources(workspace, who.subject)?;
     let language = match cx.lang(workspace) {
         Lang::Fr => Language::French,
         Lang::En => Language::English,
     };
     let (mut stories, mut told) = (Vec::new(), Vec::new());
-    for Asked { rules, source, prepared, found } in &asked {
-        for Found { data_set, records, .. } in found {
+    for id in ids {
+        let Asked { rules, source, prepared, found } = match ask(cx, workspace, &id, who, at).await {
+            Ok(asked) => asked,
+            Err(failure) => {
+                failed.push((id, failure.message));
+                continue;
+            }
+        };
+        for Found { data_set, records, .. } in &found {
             for record in records {
                 let key: Vec<String> = record.0.iter().map(|part| part.text.clone()).collect();
-                let story = story_of(source, prepared, &rules.map, &rules.policies, data_set, &key).await?;
+                let story = story_of(&source, &prepared, &rules.map, &rules.policies, data_set, &key).await?;
                 told.push(text(&story, language).trim_end().to_owned());
                 stories.push(
                     serde_json::json!({ "data_set": format!("{}.{data_set}", rules.map.source), "key": key, "story": story }),
                 );
             }
         }
-    }
-    for a in asked {
-        a.source.close().await;
+        source.close().await;
     }
     match cx.format {
         Format::Json => {

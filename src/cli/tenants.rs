@@ -1,6 +1,10 @@
 //! Families: each tenant on its own, a few at a time, and none of them in the way of another.
 
-use futures_util::StreamExt as _;
+use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
 
 use super::context::Cx;
@@ -9,8 +13,10 @@ use super::exit::{Exit, Failure};
 use super::progress::Progress;
 use super::words::{self, pick};
 use super::{Format, ceiling, output};
-use crate::config::{Lang, SourceRules, Workspace, family_of};
-use crate::enforce::{EnforceError, Prepared, RunOutcome, RunRequest, Scope, Watch, run, run::take_fence};
+use crate::archive::Archives;
+use crate::config::{Family, Lang, SourceRules, Workspace, family_of};
+use crate::enforce::{Copies, EnforceError, Prepared, RunOutcome, RunRequest, Scope, Watch, run, run::take_fence};
+use crate::files::Files;
 use crate::journal::{Journal, Trigger};
 use crate::policy::located::Faults;
 use crate::source::Source;
@@ -19,6 +25,31 @@ use crate::state::State;
 /// The families that a command is about: the one named, or all when nothing is named.
 pub fn families<'w>(workspace: &'w Workspace, named: Option<&str>) -> Vec<&'w str> {
     workspace.families.keys().map(String::as_str).filter(|id| named.is_none_or(|named| named == *id)).collect()
+}
+
+/// Most connections to tenants' databases at once, whatever the settings say.
+const CONNECTIONS: usize = 64;
+
+/// What the tenants of a family share.
+struct Shared<'a> {
+    cx: &'a Cx,
+    workspace: &'a Workspace,
+    state: &'a State,
+    journal: &'a Journal,
+    args: &'a Args,
+    archives: Archives,
+    files: Arc<Files>,
+    progress: Progress,
+}
+
+/// What became of the tenants of a family.
+#[derive(Default)]
+struct Told {
+    done: u64,
+    broken: u64,
+    waiting: u64,
+    /// For programs, by tenant.
+    results: BTreeMap<String, Box<str>>,
 }
 
 /// One run over each tenant of a family: the exit code, and for programs what became of each.
@@ -31,51 +62,39 @@ pub async fn enforce(
     (state, journal): (&State, &Journal),
     family: &str,
     args: &Args,
-) -> Result<(Exit, Vec<Value>), Failure> {
+) -> Result<(Exit, Vec<Box<str>>), Failure> {
     let lang = cx.lang(workspace);
     let Some(of) = workspace.families.get(family) else { return Ok((Exit::Ok, Vec::new())) };
     let mut worst = say_unusable(workspace, family, lang, Exit::Ok);
-    let mut results = Vec::new();
+    let mut told = Told::default();
     let progress = Progress::listening(true, lang);
+    let (archives, files) = (cx.archives(workspace)?, cx.files(workspace)?);
+    let shared = Shared { cx, workspace, state, journal, args, archives, files, progress };
     let work = of.tenants.iter().map(|id| {
-        let progress = &progress;
-        async move { (id, tenant(cx, workspace, (state, journal), id, args, progress).await) }
+        let shared = &shared;
+        async move { (id, contained(shared, id).await) }
     });
-    let mut work = futures_util::stream::iter(work).buffer_unordered(of.at_once.max(1));
-    let (mut done, mut broken, mut waiting) = (0_u64, 0_u64, 0_u64);
+    let mut work = futures_util::stream::iter(work).buffer_unordered(at_once(workspace, of, args));
+    // Whoever reads no more does not interrupt what has begun.
+    let mut output = Ok(());
     while let Some((id, result)) = work.next().await {
-        match result {
-            Ok(None) => {
-                waiting += 1;
-                worst = worst_of(worst, Exit::Stopped);
-            }
-            Ok(Some(outcome)) => {
-                done += 1;
-                worst = worst_of(worst, exit_of(&outcome));
-                match cx.format {
-                    Format::Json => results.push(json!({
-                        "source": id, "outcome": outcome, "stopped": ceiling::json(stops(&outcome), &workspace.settings, id),
-                    })),
-                    Format::Text => output::say(text(id, &outcome, &workspace.settings, lang))?,
-                }
-            }
-            Err(failure) => {
-                broken += 1;
-                worst = worst_of(worst, Exit::Failed);
-                match cx.format {
-                    Format::Json => results.push(broken_json(id, &failure)),
-                    Format::Text => output::say(broken_text(id, &failure, lang))?,
-                }
+        let (exit, said) = tell(&shared, id, result, &mut told);
+        worst = worst_of(worst, exit);
+        if let (Ok(()), Some(said)) = (&output, said) {
+            output = output::say(said);
+            if output.is_err() {
+                shared.progress.end();
             }
         }
     }
+    drop(work);
+    output?;
     let known = state.known_sources().await?;
     let gone: Vec<&String> = known.iter().filter(|id| family_of(id) == Some(family) && !of.tenants.contains(id)).collect();
+    let Told { done, broken, waiting, results } = told;
+    let mut results: Vec<Box<str>> = results.into_values().collect();
     match cx.format {
-        Format::Json => {
-            results.sort_by(|a, b| a["source"].as_str().cmp(&b["source"].as_str()));
-            results.extend(gone.iter().map(|id| json!({ "source": id, "gone": true })));
-        }
+        Format::Json => results.extend(gone.iter().map(|id| json!({ "source": id, "gone": true }).to_string().into())),
         Format::Text => {
             for id in gone {
                 output::line(match lang {
@@ -94,41 +113,89 @@ pub async fn enforce(
     Ok((worst, results))
 }
 
+/// How many tenants at a time: as the settings say, and no more than have room within [`CONNECTIONS`]. Each has one connection for each of its workers, and
+/// one to count with.
+fn at_once(workspace: &Workspace, of: &Family, args: &Args) -> usize {
+    let workers = |id: &String| workspace.settings.run(id, args.pace, args.workers).workers.max(1);
+    let each = 1 + of.tenants.iter().map(workers).max().unwrap_or(1);
+    of.at_once.min(CONNECTIONS / each).max(1)
+}
+
+/// Counts what became of a tenant: its exit code, and what people are told.
+fn tell(shared: &Shared<'_>, id: &str, result: Result<Option<RunOutcome>, Failure>, told: &mut Told) -> (Exit, Option<String>) {
+    let (cx, settings, lang) = (shared.cx, &shared.workspace.settings, shared.cx.lang(shared.workspace));
+    let (exit, json, said) = match result {
+        Ok(None) => {
+            told.waiting += 1;
+            return (Exit::Stopped, None);
+        }
+        Ok(Some(outcome)) => {
+            told.done += 1;
+            let stopped = ceiling::json(stops(&outcome), settings, id);
+            (
+                exit_of(&outcome),
+                json!({ "source": id, "outcome": outcome, "stopped": stopped }),
+                text(id, &outcome, settings, lang),
+            )
+        }
+        Err(failure) => {
+            told.broken += 1;
+            (Exit::Failed, broken_json(id, &failure), broken_text(id, &failure, lang))
+        }
+    };
+    match cx.format {
+        Format::Json => {
+            told.results.insert(id.to_owned(), json.to_string().into());
+            (exit, None)
+        }
+        Format::Text => (exit, Some(said)),
+    }
+}
+
+/// One run over one tenant, from whose defects, even ours, no other suffers.
+async fn contained(shared: &Shared<'_>, id: &str) -> Result<Option<RunOutcome>, Failure> {
+    let done = AssertUnwindSafe(tenant(shared, id)).catch_unwind().await;
+    done.unwrap_or_else(|_| {
+        Err(Failure::new(Exit::Failed, "a defect of this program ended its run; the next run closes what is open"))
+    })
+}
+
 /// One run over one tenant; `None` when a person ended the command before it began.
-async fn tenant(
-    cx: &Cx,
-    workspace: &Workspace,
-    (state, journal): (&State, &Journal),
-    id: &str,
-    args: &Args,
-    progress: &Progress,
-) -> Result<Option<RunOutcome>, Failure> {
-    if progress.stop() {
+async fn tenant(shared: &Shared<'_>, id: &str) -> Result<Option<RunOutcome>, Failure> {
+    let Shared { cx, workspace, .. } = shared;
+    if shared.progress.stop() {
         return Ok(None);
     }
     let Some(rules) = workspace.sources.get(id) else { return Ok(None) };
     let source = cx.connect(workspace, id).await?;
-    let prepared = prepare(cx, &source, rules, cx.clock.now()).await?;
+    let outcome = connected(shared, id, &rules, &source).await;
+    // Whatever came of it: its connections are another's to open.
+    source.close().await;
+    outcome.map(Some)
+}
+
+async fn connected(shared: &Shared<'_>, id: &str, rules: &SourceRules, source: &Source) -> Result<RunOutcome, Failure> {
+    let Shared { cx, workspace, state, journal, args, archives, files, progress } = shared;
+    let prepared = prepare(cx, source, rules, cx.clock.now()).await?;
     if !args.plan.contains(&prepared.plan.hash) {
         let approved = args.plan.first().cloned().unwrap_or_default();
         return Err(EnforceError::PlanChanged { approved, found: prepared.plan.hash }.into());
     }
-    let (archives, files) = (cx.archives(workspace)?, cx.files(workspace)?);
-    let copies = cx.copies(workspace, rules).await;
-    let fence = take_fence(&source, state, journal, &prepared).await?;
+    let fence = take_fence(source, state, journal, &prepared).await?;
     let now = prepared.plan.now;
     let full_census = args.full_census || census_due(state.last_full_census(id).await?, now, &workspace.settings);
     let outcome = run(RunRequest {
         scope: Scope::Everything,
-        source: &source,
+        source,
         prepared: &prepared,
         journal,
         fence,
         settings: workspace.settings.run(id, args.pace, args.workers),
         full_census,
-        archives: &archives,
-        copies: &copies,
-        files,
+        archives,
+        // A family has none: `check` refuses them.
+        copies: &Copies::default(),
+        files: Arc::clone(files),
         watch: progress,
         trigger: Trigger::Command,
     })
@@ -136,9 +203,7 @@ async fn tenant(
     if outcome.census.is_some() {
         state.full_census_taken(id, now).await?;
     }
-    source.close().await;
-    copies.close().await;
-    Ok(Some(outcome))
+    Ok(outcome)
 }
 
 /// The plan of a tenant. What does not fit in its schema is told in one line; `check` tells all of it.

@@ -57,6 +57,7 @@ pub struct Args {
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace_with_tenants().await?;
     let rules = workspace.sources.get(&args.source).ok_or_else(|| unknown_source(&workspace, &args.source))?;
+    let rules: &SourceRules = &rules;
     let archives: BTreeSet<String> = args.archive.iter().cloned().collect();
     if let Some(unknown) = archives.iter().find(|name| !workspace.settings.archives.contains_key(*name)) {
         return Err(Failure::new(Exit::Usage, format!("the settings have no archive `{}`", shown(unknown))));

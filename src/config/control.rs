@@ -2,11 +2,14 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::family::{self, FamilySettings, is_tenant_name};
+use super::rules::{Given, SourceRules};
 use super::settings::SourceSettings;
 use super::shape::has_password;
-use super::workspace::{SourceRules, Workspace};
+use super::workspace::Workspace;
+use crate::policy::given;
 use crate::policy::reader::shown;
 
 /// A family whose tenants are not known yet.
@@ -16,10 +19,16 @@ pub struct Controlled {
     pub family: String,
     pub(super) from: FamilySettings,
     pub(super) own: SourceSettings,
-    pub(super) rules: SourceRules,
+    pub(super) rules: Arc<SourceRules>,
 }
 
 impl Controlled {
+    /// The columns of the answer that give dates to the tenants, beside `tenant` and `url`.
+    #[must_use]
+    pub fn dates(&self) -> Vec<String> {
+        self.rules.map.given_columns()
+    }
+
     /// The source whose database is asked, and the query.
     #[must_use]
     pub fn question(&self) -> (&str, &str) {
@@ -27,8 +36,16 @@ impl Controlled {
     }
 }
 
-/// A row of the answer: tenant and URL.
-pub type Named = (Option<String>, Option<String>);
+/// A row of the answer.
+#[derive(Debug, Clone, Default)]
+pub struct Named {
+    /// The tenant's name.
+    pub tenant: Option<String>,
+    /// Where its database is.
+    pub url: Option<String>,
+    /// Its dates, in the order of [`Controlled::dates`].
+    pub dates: Vec<Option<String>>,
+}
 
 impl Workspace {
     /// Makes the tenants that a control database named sources of the family, or says why it could not be asked: it has none then.
@@ -36,7 +53,7 @@ impl Workspace {
         let Some(mut family) = self.families.remove(&of.family) else { return };
         let tenants = answer.and_then(|rows| {
             let login = Login::read(&of.from, &self.base)?;
-            Ok(tenants(rows, &login, &mut family.unusable))
+            Ok(tenants(rows, &of.dates(), &login, &mut family.unusable))
         });
         match tenants {
             Ok(tenants) => {
@@ -87,33 +104,45 @@ fn encoded(text: &str) -> String {
 }
 
 /// The tenants with their URLs. Two with one name, or one database, are none of them a tenant: nobody knows which is right.
-fn tenants(rows: Vec<Named>, login: &Login, unusable: &mut Vec<String>) -> BTreeMap<String, String> {
-    let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for (tenant, url) in rows {
+fn tenants(rows: Vec<Named>, columns: &[String], login: &Login, unusable: &mut Vec<String>) -> BTreeMap<String, (String, Given)> {
+    let names: Vec<Arc<str>> = columns.iter().map(|column| Arc::from(column.as_str())).collect();
+    let mut found: BTreeMap<String, Vec<(String, Option<Given>)>> = BTreeMap::new();
+    for Named { tenant, url, dates } in rows {
         match (tenant, url) {
             (Some(tenant), _) if !is_tenant_name(&tenant) => {
                 unusable.push(format!("`{}` cannot be the name of a tenant", shown(&tenant)));
             }
             // A NULL says where a tenant is not: told, since it may be one that is due.
-            (Some(tenant), Some(url)) if !url.is_empty() => found.entry(tenant).or_default().push(url),
+            (Some(tenant), Some(url)) if !url.is_empty() => {
+                // A date that nobody can read is no missing one: the tenant is not worked on.
+                let dates = names
+                    .iter()
+                    .cloned()
+                    .enumerate()
+                    .map(|(n, name)| given::read(dates.get(n).and_then(Option::as_deref)).map(|day| (name, day)));
+                found.entry(tenant).or_default().push((url, dates.collect::<Result<_, _>>().ok()));
+            }
             (Some(tenant), _) => unusable.push(format!("the control database has no URL for tenant `{tenant}`")),
             (None, _) => unusable.push("the control database has a tenant without a name".to_owned()),
         }
     }
     let mut users: BTreeMap<String, usize> = BTreeMap::new();
-    found.values().flatten().for_each(|url| *users.entry(url.clone()).or_default() += 1);
+    found.values().flatten().for_each(|(url, _)| *users.entry(url.clone()).or_default() += 1);
     let mut all = BTreeMap::new();
     for (tenant, urls) in found {
         match urls.as_slice() {
-            [url] if users.get(url) != Some(&1) => {
+            [(_, None)] => {
+                unusable.push(format!("the control database has something else than a date (YYYY-MM-DD) for tenant `{tenant}`"))
+            }
+            [(url, _)] if users.get(url) != Some(&1) => {
                 unusable.push(format!("the database of tenant `{tenant}` is another tenant's as well"));
             }
-            [url] if has_password(url) => {
+            [(url, _)] if has_password(url) => {
                 unusable
                     .push(format!("the control database has a password for tenant `{tenant}`: it belongs into `password_file`"));
             }
-            [url] => {
-                all.insert(tenant, login.applied(url));
+            [(url, Some(given))] => {
+                all.insert(tenant, (login.applied(url), given.clone()));
             }
             _ => unusable.push(format!("the control database names tenant `{tenant}` several times")),
         }
@@ -129,8 +158,9 @@ mod tests {
         let text = |t: &str| (!t.is_empty()).then(|| t.to_owned());
         let login = Login { user: Some("r@x".to_owned()), password: Some("p:/".to_owned()) };
         let mut unusable = Vec::new();
-        let found = tenants(rows.iter().map(|(t, u)| (text(t), text(u))).collect(), &login, &mut unusable);
-        (found, unusable)
+        let rows = rows.iter().map(|(t, u)| Named { tenant: text(t), url: text(u), dates: Vec::new() });
+        let found = tenants(rows.collect(), &[], &login, &mut unusable);
+        (found.into_iter().map(|(tenant, (url, _))| (tenant, url)).collect(), unusable)
     }
 
     #[test]
@@ -159,5 +189,21 @@ mod tests {
             assert!(found.is_empty() && !unusable.is_empty(), "{rows:?}: {found:?} {unusable:?}");
             assert!(!unusable.join(" ").contains("secret"), "{unusable:?}");
         }
+    }
+
+    #[test]
+    fn a_tenant_whose_date_cannot_be_read_is_not_worked_on() {
+        let row = |tenant: &str, day: Option<&str>| Named {
+            tenant: Some(tenant.to_owned()),
+            url: Some(format!("sqlite:{tenant}")),
+            dates: vec![day.map(str::to_owned)],
+        };
+        let rows = vec![row("a", Some("2024-05-31")), row("b", None), row("c", Some("31/05/2024")), row("d", Some("9999-12-31"))];
+        let (login, mut unusable) = (Login { user: None, password: None }, Vec::new());
+        let found = tenants(rows, &["ended_on".to_owned()], &login, &mut unusable);
+        let day = chrono::NaiveDate::from_ymd_opt(2024, 5, 31);
+        let dates: Vec<_> = found.iter().map(|(tenant, (_, given))| (tenant.as_str(), given[0].1)).collect();
+        assert_eq!(dates, [("a", day), ("b", None), ("d", None)]);
+        assert!(matches!(unusable.as_slice(), [told] if told.contains("tenant `c`") && !told.contains("31/05")), "{unusable:?}");
     }
 }

@@ -2,12 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use serde::Deserialize;
 
 use super::control::Controlled;
+use super::rules::{Given, Rules, SourceRules};
 use super::settings::{Settings, SourceSettings};
-use super::workspace::SourceRules;
 use crate::policy::located::Faults;
 use crate::policy::map::DataMap;
 use crate::policy::reader::shown;
@@ -86,7 +87,13 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) 
                 .expected(format!("[sources.{}] with a URL of its own", shown(control)));
         }
     }
+    let asks = |id: &str| settings.sources.get(id).and_then(|s| s.family.as_ref()).is_some_and(|f| f.query.is_some());
     for (map, data) in maps.iter().flat_map(|m| m.data_sets.iter().map(move |d| (m, d))) {
+        for given in data.given.iter().filter(|_| !asks(&map.source)) {
+            faults
+                .error(&given.column.at, format!("`{}` has no control database that could give a date", map.source))
+                .expected("a family with `control` and `query`, or `column`");
+        }
         let own = is_family(&map.source);
         for file in data.files.iter().filter(|_| own) {
             faults
@@ -103,11 +110,7 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) 
 
 /// Puts in the place of each family its tenants, in the settings and among the rules, and returns the families; and those whose tenants a control
 /// database has still to name.
-pub(super) fn expand(
-    settings: &mut Settings,
-    sources: &mut BTreeMap<String, SourceRules>,
-    base: &Path,
-) -> (BTreeMap<String, Family>, Vec<Controlled>) {
+pub(super) fn expand(settings: &mut Settings, sources: &mut Rules, base: &Path) -> (BTreeMap<String, Family>, Vec<Controlled>) {
     let ids: Vec<String> = settings.sources.iter().filter(|(_, s)| s.family.is_some()).map(|(id, _)| id.clone()).collect();
     let (mut families, mut controlled) = (BTreeMap::new(), Vec::new());
     for id in ids {
@@ -122,6 +125,7 @@ pub(super) fn expand(
             continue;
         }
         let tenants = tenants(&from, base, &mut family.unusable);
+        let tenants = tenants.into_iter().map(|(tenant, url)| (tenant, (url, Vec::new()))).collect();
         insert(&mut family, &id, tenants, (&own, &rules), settings, sources);
         families.insert(id, family);
     }
@@ -132,15 +136,15 @@ pub(super) fn expand(
 pub(super) fn insert(
     family: &mut Family,
     id: &str,
-    tenants: BTreeMap<String, String>,
-    (own, rules): (&SourceSettings, &SourceRules),
+    tenants: BTreeMap<String, (String, Given)>,
+    (own, rules): (&SourceSettings, &Arc<SourceRules>),
     settings: &mut Settings,
-    sources: &mut BTreeMap<String, SourceRules>,
+    sources: &mut Rules,
 ) {
-    for (tenant, url) in tenants {
+    for (tenant, (url, given)) in tenants {
         let source = format!("{id}{BETWEEN}{tenant}");
         settings.sources.insert(source.clone(), SourceSettings { url: Some(url), ..own.clone() });
-        sources.insert(source.clone(), rules.for_tenant(&source));
+        sources.insert(source.clone(), Arc::clone(rules), given);
         family.tenants.push(source);
     }
 }

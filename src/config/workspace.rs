@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::control::Controlled;
 use super::family::{self, Family};
 use super::load::{LoadError, load_located};
+use super::rules::{Rules, SourceRules};
 use super::settings::Settings;
-use crate::enforce::{Documents, run_documents};
+use crate::enforce::run_documents;
 use crate::policy::located::{Fault, Faults, Span};
-use crate::policy::map::DataMap;
 use crate::policy::purpose::Policy;
 use crate::policy::reader::{LARGEST_FILE, shown};
 use crate::policy::{link, read_map, read_policy};
@@ -24,30 +25,6 @@ pub struct File {
     pub text: String,
 }
 
-/// Everything that applies to one source.
-#[derive(Debug, Clone)]
-pub struct SourceRules {
-    /// Its data map.
-    pub map: DataMap,
-    /// The policies with a purpose for it.
-    pub policies: Vec<Policy>,
-    /// The texts of both.
-    pub documents: Documents,
-}
-
-impl SourceRules {
-    /// The same rules for the source of one tenant.
-    #[must_use]
-    pub(super) fn for_tenant(&self, source: &str) -> Self {
-        let mut rules = self.clone();
-        let family = std::mem::replace(&mut rules.map.source.value, source.to_owned());
-        for purpose in rules.policies.iter_mut().flat_map(|p| &mut p.purposes).filter(|p| p.data.source == family) {
-            purpose.data.value.source = source.to_owned();
-        }
-        rules
-    }
-}
-
 /// All files, read and linked.
 #[derive(Debug)]
 pub struct Workspace {
@@ -58,7 +35,7 @@ pub struct Workspace {
     /// All files, by the number that spans use.
     pub files: Vec<File>,
     /// What applies to each source. Complete only when there was no fault.
-    pub sources: BTreeMap<String, SourceRules>,
+    pub sources: Rules,
     /// The families, whose tenants are among the sources in their place.
     pub families: BTreeMap<String, Family>,
     /// Those among them whose tenants a control database has still to name.
@@ -132,7 +109,7 @@ impl Workspace {
             }
         }
         family::check(&settings, &maps, faults);
-        let mut sources = BTreeMap::new();
+        let mut sources = Rules::default();
         for map in maps {
             let id = map.source.value.clone();
             let mine: Vec<&(Policy, usize)> =
@@ -142,7 +119,7 @@ impl Workspace {
             let documents = run_documents(map_text, &mut texts);
             let mut policies: Vec<Policy> = mine.iter().map(|(p, _)| p.clone()).collect();
             policies.sort_by(|a, b| a.id.value.cmp(&b.id.value));
-            sources.insert(id, SourceRules { map, policies, documents });
+            sources.insert(id, Arc::new(SourceRules { map, policies, documents }), Vec::new());
         }
         let (families, controlled) = family::expand(&mut settings, &mut sources, &base);
         Ok(Self { base, settings, files: files.clone(), sources, families, controlled })

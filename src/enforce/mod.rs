@@ -50,6 +50,7 @@ mod stretch;
 pub mod subjects;
 mod surroundings;
 mod tail;
+mod take;
 mod together;
 pub mod undo;
 pub mod unseal;

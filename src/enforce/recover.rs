@@ -1,10 +1,7 @@
 //! Closing what an interrupted run left open, and noticing a database that was set back: by the ledger, under the fence.
 
-use std::collections::{HashMap, HashSet};
-
 use super::destruction::forget;
 use super::error::EnforceError;
-use super::fence::entries_of;
 use super::undo::close::close as close_undos;
 use crate::archive::Archives;
 use crate::journal::{Append, Code, Event, FileCount, Id128, Journal, KeyId, Macs, Name, Outcome, Related, Sealed};
@@ -94,15 +91,15 @@ pub async fn recover(
 
 /// Applied batches that are missing from the ledger: the database was set back to a state before them. A restore loses the newest, so the
 /// search goes back from the newest until it has met enough in succession that are there; batches of several workers did not commit in the order
-/// of their entries.
+/// of their entries. None is open any more: what was neither aborted nor reverted was applied.
 async fn reverted(session: &mut Session, d: Dialect, journal: &Journal, source: &Name, run: Id128) -> Result<u64, EnforceError> {
-    let mut backwards = Backwards::new(journal).await?;
-    let (mut missing, mut there) = (Vec::new(), 0);
+    let reader = journal.reader();
+    let (mut missing, mut there, mut before) = (Vec::new(), 0, reader.size().await?);
     while there < SURE {
-        let page = backwards.next(journal, source).await?;
-        if page.is_empty() {
-            break;
-        }
+        let page = reader.batches_back(source, before, PAGE as u32).await?;
+        let Some((last, _)) = page.last() else { break };
+        before = *last;
+        let page: Vec<Id128> = page.into_iter().map(|(_, batch)| batch).collect();
         let rows = ledger(session, d, &page).await?;
         for batch in page {
             if rows.iter().any(|r| r.batch == batch) {
@@ -119,58 +116,6 @@ async fn reverted(session: &mut Session, d: Dialect, journal: &Journal, source: 
         journal.append(Append::new().events(events)).await?;
     }
     Ok(missing.len() as u64)
-}
-
-/// Reads the applied and not reverted batches of a source, newest first.
-struct Backwards {
-    /// Reverted already.
-    gone: HashSet<Id128>,
-    /// The sources of batches whose intents were read.
-    sources: HashMap<Id128, Name>,
-    /// Everything from here on was read: of `applied`, of `intent`.
-    read: (u64, u64),
-}
-
-impl Backwards {
-    async fn new(journal: &Journal) -> Result<Self, EnforceError> {
-        let reverted = entries_of(journal, "reverted", 0).await?.into_iter();
-        let gone = reverted.filter_map(|e| if let Event::Reverted { batch, .. } = e.event { Some(batch) } else { None });
-        let (size, _) = journal.head().await?;
-        Ok(Self { gone: gone.collect(), sources: HashMap::new(), read: (size, size) })
-    }
-
-    /// The next page of the source's batches; empty at the beginning of the journal.
-    async fn next(&mut self, journal: &Journal, source: &Name) -> Result<Vec<Id128>, EnforceError> {
-        loop {
-            let applied = journal.reader().entries_back("applied", self.read.0, PAGE as u32).await?;
-            let Some(last) = applied.last() else { return Ok(Vec::new()) };
-            self.read.0 = last.seq;
-            let batches =
-                applied.iter().filter_map(|e| if let Event::Applied { batch, .. } = &e.event { Some(*batch) } else { None });
-            let mut mine = Vec::new();
-            for batch in batches.filter(|b| !self.gone.contains(b)).collect::<Vec<_>>() {
-                if self.source_of(journal, batch).await?.is_some_and(|of| of == source) {
-                    mine.push(batch);
-                }
-            }
-            if !mine.is_empty() {
-                return Ok(mine);
-            }
-        }
-    }
-
-    async fn source_of(&mut self, journal: &Journal, batch: Id128) -> Result<Option<&Name>, EnforceError> {
-        while !self.sources.contains_key(&batch) {
-            let intents = journal.reader().entries_back("intent", self.read.1, PAGE as u32).await?;
-            let Some(last) = intents.last() else { break };
-            self.read.1 = last.seq;
-            self.sources.extend(intents.into_iter().filter_map(|e| match e.event {
-                Event::Intent { batch, source, .. } => Some((batch, source)),
-                _ => None,
-            }));
-        }
-        Ok(self.sources.get(&batch))
-    }
 }
 
 struct LedgerEntry {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::entry::Entry;
 use super::error::JournalError;
 use super::tree;
-use super::value::{Day, Hash, Id128};
+use super::value::{Day, Hash, Id128, Name};
 use crate::state::{
     Class, LogStore, SealedGroup, SealedQuery, SealedRow, SqliteLog, State, StoredCheckpoint, StoredDocument, StoredEntry,
 };
@@ -92,6 +92,16 @@ impl Reader {
     /// As [`Self::entries`].
     pub async fn entries_back(&self, kind: &'static str, before: u64, limit: u32) -> Result<Vec<Entry>, JournalError> {
         decode_all(&self.store.entries_back(kind, before, limit).await?)
+    }
+
+    /// Up to `limit` batches of a source whose intents stand before position `before` and that were neither aborted nor reverted, newest first: the
+    /// position of the intent, and the batch.
+    ///
+    /// # Errors
+    /// [`JournalError::State`].
+    pub async fn batches_back(&self, source: &Name, before: u64, limit: u32) -> Result<Vec<(u64, Id128)>, JournalError> {
+        let found = self.store.batches_back(source.to_string(), before, limit).await?;
+        found.into_iter().map(|(seq, batch)| Ok((seq, Id128::parse(&batch)?))).collect()
     }
 
     /// The newest entry of one kind.

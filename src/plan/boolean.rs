@@ -54,6 +54,12 @@ pub enum B {
     Not(Box<B>),
 }
 
+impl From<bool> for B {
+    fn from(truth: bool) -> Self {
+        if truth { Self::True } else { Self::False }
+    }
+}
+
 impl B {
     /// An SQL condition.
     pub fn sql(text: impl Into<String>) -> Self {

@@ -204,7 +204,9 @@ impl Oldest {
         let d = resolved.dialect;
         let events: Vec<_> = timed.purpose.starts.iter().flat_map(|s| &s.events).filter_map(|n| data.event(n)).collect();
         let column = match events.as_slice() {
-            [event] if event.of.is_none() => resolved.event_form(data, event),
+            [event] if event.of.is_none() && timed.purpose.starts.iter().all(|s| s.events.len() == 1) => {
+                resolved.event_form(data, event)
+            }
             _ => None,
         };
         let Some((c, form)) = column else { return Self { sql: "NULL".to_owned(), form: None } };

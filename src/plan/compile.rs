@@ -1,6 +1,7 @@
 //! From policies, a data map, a schema and an instant to a [`Plan`]: pure, deterministic, without counts.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
@@ -13,12 +14,14 @@ use super::dialect::Dialect;
 use super::due::DueCensus;
 use super::knot::Knot;
 use super::knots::Knots;
+use super::memo::Memo;
 use super::open_end::OpenEnd;
 use super::orders::Orders;
 use super::pointers::{Pointing, pointing};
-use super::record::{Memo, Records, Timed};
+use super::record::{Records, Timed};
 use super::resolve::Resolved;
 use super::schema::{Schema, TableName};
+use super::starts::Starts;
 use super::subject::{SubjectAt, subjects_at};
 use super::terms::{PeriodsInUse, Terms};
 use super::touch;
@@ -114,7 +117,7 @@ impl Deadline {
 pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Moment, documents: &[&str]) -> Plan {
     let zone = policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
     let today = RunTime { now: moment.now, zone }.today();
-    let compiler = Compiler { resolved: Resolved::new(map, schema), policies, moment };
+    let compiler = Compiler { resolved: Resolved::new(map, schema), policies, moment, starts: Arc::default() };
     let actions = compiler.actions(moment.now);
     // The hash must hold for the whole local day, so periods in hours are hashed as of its first instant.
     let mut hash = Sha256::new();
@@ -173,13 +176,14 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
 /// Writes predicates about the records of one source, as a plan made of the same parts has them; orders are looked for.
 #[must_use]
 pub fn records<'a>(map: &'a DataMap, policies: &'a [Policy], schema: &'a Schema, moment: &'a Moment) -> Records<'a> {
-    Compiler { resolved: Resolved::new(map, schema), policies, moment }.records(moment.now, Reading::FULL)
+    Compiler { resolved: Resolved::new(map, schema), policies, moment, starts: Arc::default() }.records(moment.now, Reading::FULL)
 }
 
 struct Compiler<'a> {
     resolved: Resolved<'a>,
     policies: &'a [Policy],
     moment: &'a Moment,
+    starts: Arc<Starts>,
 }
 
 impl<'a> Compiler<'a> {
@@ -197,7 +201,11 @@ impl<'a> Compiler<'a> {
         let zone = self.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
         let orders = Orders { source, today: RunTime { now, zone }.today(), look: reading.look, freeze: reading.freeze };
         let resolved = Resolved { of_keys: reading.of_keys, ..self.resolved };
-        Records { terms: Terms { resolved, orders, periods: &self.moment.periods }, purposes, memo: Memo::default() }
+        Records {
+            terms: Terms { resolved, orders, periods: &self.moment.periods, starts: self.starts.clone() },
+            purposes,
+            memo: Memo::default(),
+        }
     }
 
     /// Whether the plans of two instants are the same: no period in hours, and the same day for every policy.

@@ -210,6 +210,9 @@ fn asides(records: &Records<'_>, data: &DataSet, n: usize, i: usize) -> Vec<Asid
                 d.missing_ranges(&d.column(ROW, &column.name), column.nullable, form, timed.run.zone)
             })
         });
+        let given = purpose.starts.iter().flat_map(|s| &s.events).filter_map(|name| data.given(name));
+        let nobody_knows = given.filter(|g| g.missing == Missing::Undated && g.value.is_none()).map(|_| B::True);
+        let missing = missing.chain(nobody_knows);
         // SQLite goes by a partial index only where each alternative says what the index is about.
         let narrowed = match d.engine {
             Engine::Sqlite => B::or(missing.map(|m| B::sql(format!("({})", B::and([m, left.clone()]).render())))),

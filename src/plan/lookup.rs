@@ -74,10 +74,11 @@ pub fn count_orphans(resolved: &Resolved<'_>, data: &DataSet) -> Option<String> 
     ))
 }
 
-/// The answer of an operator's query, whatever else it has, as two texts: tenant and URL.
+/// The answer of an operator's query, whatever else it has, as texts: tenant, URL, and these dates.
 #[must_use]
-pub fn tenants_by(d: Dialect, query: &str) -> String {
+pub fn tenants_by(d: Dialect, query: &str, dates: &[String]) -> String {
     let column = |name: &str| d.as_text(&d.column("t", name));
     // The lines' ends keep a comment at the query's end from taking the rest along.
-    format!("SELECT {}, {} FROM (\n{query}\n) AS t", column("tenant"), column("url"))
+    let columns: Vec<String> = ["tenant", "url"].into_iter().chain(dates.iter().map(String::as_str)).map(column).collect();
+    format!("SELECT {} FROM (\n{query}\n) AS t", columns.join(", "))
 }

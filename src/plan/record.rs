@@ -3,23 +3,21 @@
 //! A *record* is a row of a root data set with every row that follows it. Its fields fall into groups by the purposes that need them;
 //! a group is cleared when none of its purposes keeps. The row goes when no field and no purpose keeps it.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Mutex, PoisonError};
+use std::collections::BTreeSet;
 
 use super::boolean::B;
 use super::dialect::keys::kind_of;
 use super::dialect::masks::MaskSql;
 use super::keepers::Asking;
+use super::memo::Memo;
 use super::resolve::Resolved;
 use super::schema::{Column, Table};
 use super::terms::{Terms, exists, inner_alias};
 use crate::policy::bound::RunTime;
-use crate::policy::link::needs_category;
 use crate::policy::located::Located;
 use crate::policy::map::{CopyElsewhere, DataMap, DataSet, Disposition};
 use crate::policy::open_end;
 use crate::policy::purpose::{Cap, Needs, Purpose};
-use crate::policy::start::Combine;
 
 /// A purpose with the time at which its policy's days are counted.
 #[derive(Debug, Clone, Copy)]
@@ -40,59 +38,8 @@ pub struct Records<'a> {
     pub(super) memo: Memo,
 }
 
-/// What was written before: of a purpose, by its index, over a row of its data set of some alias, as every predicate about a record speaks of its
-/// purposes; and of a record, while it is asked about others.
-#[derive(Debug, Default)]
-pub(super) struct Memo(Mutex<HashMap<(&'static str, usize, String), B>>);
-
-impl Memo {
-    /// Of a record of this alias, while it is asked about those of other data sets.
-    pub(super) fn of_record(
-        &self,
-        what: &'static str,
-        data: &DataSet,
-        alias: &str,
-        stack: &[&str],
-        write: impl FnOnce() -> B,
-    ) -> B {
-        // Neither ids nor aliases have white space.
-        self.of((what, stack.len(), &format!("{alias} {} {}", data.id, stack.join(" "))), write)
-    }
-
-    fn of(&self, (what, purpose, place): (&'static str, usize, &str), write: impl FnOnce() -> B) -> B {
-        let key = (what, purpose, place.to_owned());
-        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner).get(&key).cloned();
-        known.unwrap_or_else(|| {
-            let written = write();
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(key, written.clone());
-            written
-        })
-    }
-}
-
-/// Fields that the same purposes need.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Group {
-    /// Categories in it, each with the data set of the record that holds the columns.
-    pub categories: BTreeSet<(String, String)>,
-    /// Indexes of the record's own purposes of the active base that need them.
-    pub own: Vec<usize>,
-    /// Indexes of its archive purposes that need them.
-    pub archives: Vec<usize>,
-    /// Indexes of purposes of child records that need them.
-    pub of_children: Vec<usize>,
-}
-
 /// Which fields are meant: by data set, category, and whether the category must never be stored.
 pub type Wanted<'w> = &'w dyn Fn(&str, &str, bool) -> bool;
-
-impl Group {
-    /// Whether the columns of this category in this data set belong to the group.
-    #[must_use]
-    pub fn contains(&self, data_set: &str, category: &str) -> bool {
-        self.categories.iter().any(|(d, c)| d == data_set && c == category)
-    }
-}
 
 impl<'a> Records<'a> {
     pub(super) fn resolved(&self) -> &Resolved<'a> {
@@ -143,43 +90,6 @@ impl<'a> Records<'a> {
                 of_child && matches!(&p.needs.value, Needs::These(list) if list.iter().any(|n| n.starts_with(&prefix)))
             })
             .collect()
-    }
-
-    /// The groups of a record's fields, never-stored categories left out.
-    #[must_use]
-    pub fn groups(&self, data: &DataSet) -> Vec<Group> {
-        let (own, archives) = (self.active_purposes(data), self.archive_purposes(data));
-        let children = self.child_purposes(data);
-        let mut groups: Vec<Group> = Vec::new();
-        for member in self.map().record_of(data) {
-            for category in member.categories.iter().filter(|c| !c.never_stored) {
-                let full = format!("{}.{}", data.id, category.name);
-                let needing = |of: &[usize]| -> Vec<usize> {
-                    of.iter().copied().filter(|i| needs_category(self.purposes[*i].purpose, &category.name)).collect()
-                };
-                let (by_own, by_archives) = (needing(&own), needing(&archives));
-                let by_children: Vec<usize> = children
-                    .iter()
-                    .copied()
-                    .filter(|i| member.id == data.id && matches!(&self.purposes[*i].purpose.needs.value, Needs::These(l) if l.iter().any(|n| n.value == full)))
-                    .collect();
-                let place = (member.id.value.clone(), category.name.value.clone());
-                let same =
-                    groups.iter_mut().find(|g| g.own == by_own && g.archives == by_archives && g.of_children == by_children);
-                match same {
-                    Some(group) => {
-                        group.categories.insert(place);
-                    }
-                    None => groups.push(Group {
-                        categories: BTreeSet::from([place]),
-                        own: by_own,
-                        archives: by_archives,
-                        of_children: by_children,
-                    }),
-                }
-            }
-        }
-        groups
     }
 
     /// The masks of one table's columns in the given categories.
@@ -267,17 +177,17 @@ impl<'a> Records<'a> {
     }
 
     /// Not covering or ended.
-    fn free(&self, i: usize, data: &DataSet, alias: &str) -> B {
+    pub(super) fn free(&self, i: usize, data: &DataSet, alias: &str) -> B {
         B::or([self.terms.not_covering(self.purposes[i].purpose, data, alias), self.ended(i, data, alias)])
     }
 
     /// The child data set of a child purpose, its table and the join to the parent.
-    fn over_children(&self, i: usize, alias: &str, inner: &dyn Fn(&DataSet, &str) -> B) -> B {
+    pub(super) fn over_children(&self, i: usize, alias: &str, inner: &dyn Fn(&DataSet, &str) -> B) -> B {
         let Some(child) = self.map().data_set(&self.purposes[i].purpose.data.data_set) else { return B::False };
         self.over_followers(child, alias, &|name| inner(child, name))
     }
 
-    fn child_keeps(&self, i: usize, alias: &str) -> B {
+    pub(super) fn child_keeps(&self, i: usize, alias: &str) -> B {
         let t = self.purposes[i];
         self.over_children(i, alias, &|child, name| {
             self.memo.of(("keeps", i, name), || {
@@ -289,25 +199,10 @@ impl<'a> Records<'a> {
     }
 
     /// A surviving child is covered by the purpose, which has ended for it.
-    fn child_ended(&self, i: usize, alias: &str, stack: &[&str]) -> B {
+    pub(super) fn child_ended(&self, i: usize, alias: &str, stack: &[&str]) -> B {
         self.over_children(i, alias, &|child, name| {
             B::and([self.ended(i, child, name), self.going(child, name, stack, None).negate()])
         })
-    }
-
-    /// Something covers the fields of the group, or the map says that the uncovered goes. Only meaningful where nothing keeps them.
-    fn clearable(&self, group: &Group, data: &DataSet, alias: &str, stack: &[&str]) -> B {
-        // What archives alone cover is covered, and yet nobody may move it.
-        let not_archived = B::and(self.kept_elsewhere(&group.archives).map(|i| self.not_covering(i, data, alias)));
-        if data.clear_uncovered && not_archived == B::True {
-            return B::True;
-        }
-        let own = group.own.iter().map(|i| self.ended(*i, data, alias));
-        let children = group.of_children.iter().map(|i| self.child_ended(*i, alias, stack));
-        let erased = self.terms.orders.erasure(data, alias, self.resolved());
-        let whole = if data.dispose_uncovered { self.uncovered(data, alias, stack) } else { B::False };
-        let nothing_covers = if data.clear_uncovered { B::True } else { B::or([erased, whole]) };
-        B::or(own.chain(children).chain([B::and([not_archived, nothing_covers])]))
     }
 
     /// No purpose covers the record.
@@ -324,7 +219,7 @@ impl<'a> Records<'a> {
         B::and(own.chain(children))
     }
 
-    fn not_covering(&self, i: usize, data: &DataSet, alias: &str) -> B {
+    pub(super) fn not_covering(&self, i: usize, data: &DataSet, alias: &str) -> B {
         self.terms.not_covering(self.purposes[i].purpose, data, alias)
     }
 
@@ -364,71 +259,8 @@ impl<'a> Records<'a> {
     }
 
     /// Those of these archive purposes that are no recovery windows, which cover exactly what a purpose of the active base covers.
-    fn kept_elsewhere(&self, archives: &[usize]) -> impl Iterator<Item = usize> {
+    pub(super) fn kept_elsewhere(&self, archives: &[usize]) -> impl Iterator<Item = usize> {
         archives.iter().copied().filter(|i| !self.purposes[*i].purpose.is_window())
-    }
-
-    /// Whether no archive purpose of the group waits for a date: each has ended, or its end is known, or can be read later. Whether there is a copy is
-    /// asked elsewhere.
-    fn can_move(&self, group: &Group, data: &DataSet, alias: &str) -> B {
-        let moves = |i: usize| B::or([self.free(i, data, alias), self.end_known(i, data, alias), self.end_open(i, data, alias)]);
-        let waits = |p: &Purpose| p.copy().is_none() && !(p.is_window() && ends_with_its_purpose(p));
-        let archives = group.archives.iter().filter(|i| waits(self.purposes[**i].purpose));
-        B::and(archives.map(|i| moves(*i)))
-    }
-
-    /// Whether fields of a group are left that archive purposes alone cover.
-    #[must_use]
-    pub fn archive_only(&self, group: &Group, data: &DataSet, alias: &str) -> B {
-        let archives = self.kept_elsewhere(&group.archives);
-        let archived = B::or(archives.map(|i| self.terms.covers(self.purposes[i].purpose, data, alias)));
-        if archived.is_false() {
-            return B::False;
-        }
-        let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
-        let own = group.own.iter().map(|i| self.not_covering(*i, data, alias));
-        let children = group.of_children.iter().map(|i| {
-            let purpose = self.purposes[*i].purpose;
-            self.over_children(*i, alias, &|child, name| self.terms.covers(purpose, child, name)).negate()
-        });
-        B::and(own.chain(children).chain([archived, self.todo(data, alias, &wanted)]))
-    }
-
-    /// Whether fields of a group are due in the active base and wait for the end of an archive purpose to be known.
-    #[must_use]
-    pub fn waits_for_date(&self, group: &Group, data: &DataSet, alias: &str) -> B {
-        let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
-        let waits = self.can_move(group, data, alias).negate();
-        if waits.is_false() {
-            return B::False;
-        }
-        let own = group.own.iter().map(|i| self.free(*i, data, alias));
-        let covered = B::or(group.own.iter().map(|i| self.ended(*i, data, alias)));
-        B::and(own.chain([covered, waits, self.todo(data, alias, &wanted)]))
-    }
-
-    /// Whether the fields of a group go.
-    #[must_use]
-    pub fn group_clear(&self, group: &Group, data: &DataSet, alias: &str) -> B {
-        let own = group.own.iter().map(|i| self.free(*i, data, alias));
-        let children = group.of_children.iter().map(|i| self.child_keeps(*i, alias).negate());
-        B::and(own.chain(children).chain([self.clearable(group, data, alias, &[&data.id]), self.can_move(group, data, alias)]))
-    }
-
-    /// Whether fields of a group are left that no purpose covers, and that the map does not let go.
-    #[must_use]
-    pub fn group_uncovered(&self, group: &Group, data: &DataSet, alias: &str) -> B {
-        if data.clear_uncovered {
-            return B::False;
-        }
-        let wanted = |data_set: &str, category: &str, never: bool| !never && group.contains(data_set, category);
-        let own =
-            group.own.iter().copied().chain(self.kept_elsewhere(&group.archives)).map(|i| self.not_covering(i, data, alias));
-        let children = group.of_children.iter().map(|i| {
-            let purpose = self.purposes[*i].purpose;
-            self.over_children(*i, alias, &|child, name| self.terms.covers(purpose, child, name)).negate()
-        });
-        B::and(own.chain(children).chain([self.todo(data, alias, &wanted)]))
     }
 
     /// Whether the row reaches its disposition: nothing keeps it, and it is covered, or the uncovered goes.
@@ -498,11 +330,6 @@ impl<'a> Records<'a> {
         let pairs = child.parent.as_ref()?.on.iter().map(|(here, there)| (here.value.clone(), there.value.clone())).collect();
         Some((self.resolved().table(child)?, pairs))
     }
-}
-
-/// Whether all dates of a recovery window are there once its purpose has ended in the active base, which was asked before.
-fn ends_with_its_purpose(purpose: &Purpose) -> bool {
-    purpose.starts.as_ref().is_some_and(|s| s.combine == Combine::Latest) && purpose.at_most.is_empty()
 }
 
 /// Whether `follower` follows `root`, directly or through others.

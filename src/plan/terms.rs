@@ -3,19 +3,21 @@
 //! Follows SEMANTICS line by line: `member`, `start` and `state` below are its pseudo-code turned into SQL.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::boolean::B;
 use super::orders::Orders;
 use super::resolve::Resolved;
 use super::schema::Table;
-use crate::policy::bound::{Bound, RunTime, bound};
+use super::starts::{Starts, is_before};
+use crate::policy::bound::{RunTime, bound};
 use crate::policy::map::{DataSet, Event, Missing, PeriodColumn, PeriodUnit, Related, RelatedTo, Test};
 use crate::policy::period::Period;
 use crate::policy::purpose::{Cap, Purpose, When};
-use crate::policy::start::{Combine, Start};
+use crate::policy::start::Start;
 
 /// What is needed to write the terms of one source's purposes.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Terms<'a> {
     /// Map and schema.
     pub resolved: Resolved<'a>,
@@ -23,34 +25,13 @@ pub struct Terms<'a> {
     pub orders: Orders<'a>,
     /// What per-record periods are in use.
     pub periods: &'a PeriodsInUse,
+    /// What was written of starts before, with the same map, schema and periods.
+    pub starts: Arc<Starts>,
 }
 
 /// The distinct values of each per-record period column, by (data set, period): they are read before a plan is compiled, because no engine
 /// computes dates as the policy counts them, and each value needs its own bound. A value that appears later keeps until the next run.
 pub type PeriodsInUse = BTreeMap<(String, String), BTreeSet<u32>>;
-
-/// A dated value of one event, classified: exactly one holds.
-struct Member {
-    due: B,
-    none: B,
-    running: B,
-    undated: B,
-    not_yet: B,
-}
-
-/// The answers of a start other than due, each a predicate.
-pub struct StartTerms {
-    /// Due: the period after the start is over.
-    pub due: B,
-    /// Running: the event has not happened.
-    pub running: B,
-    /// Dated, and the period not over.
-    pub not_yet: B,
-    /// The same, and nothing is missing that could still move the end: it is known.
-    pub settled: B,
-    /// Something has not happened yet, and nothing is undated.
-    pub open: B,
-}
 
 impl<'a> Terms<'a> {
     /// `when` is not false: the purpose covers the record.
@@ -159,6 +140,10 @@ impl<'a> Terms<'a> {
     fn any_cap(&self, purpose: &Purpose, run: RunTime, data: &DataSet, alias: &str) -> B {
         B::or(purpose.at_most.iter().map(|cap| match cap {
             Cap::Start(start, keeps) => self.start(start, bound(keeps.value, start.end_of, run), run, data, alias).due,
+            Cap::Named(name) if data.given(name).is_some() => {
+                let day = data.given(name).and_then(|given| given.value);
+                B::from(day.is_some_and(|day| is_before(day, bound(Period::ZERO, None, run))))
+            }
             Cap::Named(name) => match (data.event(name), data.period(name), &purpose.starts) {
                 (Some(event), _, _) => self.dated_and_over(event, run, data, alias),
                 (None, Some(period), Some(start)) => self.per_record(period, start, run, data, alias),
@@ -195,118 +180,8 @@ impl<'a> Terms<'a> {
         }))
     }
 
-    /// A start's answers for one bound.
-    fn start(&self, start: &Start, bound: Option<Bound>, run: RunTime, data: &DataSet, alias: &str) -> StartTerms {
-        let (mut own, mut related) = (Vec::new(), Vec::new());
-        for event in start.events.iter().filter_map(|name| data.event(name)) {
-            match &event.of {
-                None => own.push(self.member(event, None, bound, run, data, alias)),
-                Some(of) => related.push((event, of)),
-            }
-        }
-        let in_related = |pick: &dyn Fn(Member) -> B| -> Vec<B> {
-            related
-                .iter()
-                .map(|(event, of)| {
-                    self.exists(of, data, alias, &|inner| pick(self.member(event, Some((of, inner)), bound, run, data, alias)))
-                })
-                .collect()
-        };
-        let any = |pick: fn(Member) -> B, own_pick: fn(&Member) -> B| {
-            B::or(own.iter().map(own_pick).chain(in_related(&move |m| pick(m))))
-        };
-        let due = any(|m| m.due, |m| m.due.clone());
-        let running = any(|m| m.running, |m| m.running.clone());
-        let not_yet = any(|m| m.not_yet, |m| m.not_yet.clone());
-        let undated = any(|m| m.undated, |m| m.undated.clone());
-        let settled = B::and([not_yet.clone(), undated.clone().negate(), running.clone().negate()]);
-        let open = B::and([running.clone(), undated.clone().negate()]);
-        match start.combine {
-            Combine::Latest => {
-                let all_done = own.iter().map(|m| B::or([m.due.clone(), m.none.clone()]));
-                let no_other = in_related(&|m: Member| B::or([m.due, m.none]).negate()).into_iter().map(B::negate);
-                StartTerms {
-                    due: B::and(all_done.chain(no_other).chain([due])),
-                    not_yet: B::and([running.clone().negate(), not_yet]),
-                    running,
-                    settled,
-                    open,
-                }
-            }
-            Combine::Earliest => {
-                let dated_later = B::and([undated.clone().negate(), not_yet.clone()]);
-                StartTerms {
-                    running: B::and([undated.negate(), not_yet.negate(), running]),
-                    due,
-                    not_yet: dated_later,
-                    settled,
-                    open,
-                }
-            }
-        }
-    }
-
-    /// One dated value, classified. `related` is the relation and the alias of the related row, whose filter may be unknown: then it is undated.
-    fn member(
-        &self,
-        event: &Event,
-        related: Option<(&Related, &str)>,
-        bound: Option<Bound>,
-        run: RunTime,
-        data: &DataSet,
-        alias: &str,
-    ) -> Member {
-        let d = self.resolved.dialect;
-        let row = related.map_or(alias, |(_, inner)| inner);
-        let Some((column, form)) = self.resolved.event_form(data, event) else {
-            return Member { due: B::False, none: B::False, running: B::False, undated: B::True, not_yet: B::False };
-        };
-        let expr = d.column(row, &column.name);
-        let missing = d.missing(&expr, form, run.zone);
-        let invalid = d.invalid(&expr, form);
-        let before = d.before(&expr, form, bound, run.zone);
-        let has_date = B::or([missing.clone(), invalid.clone()]).negate();
-        let mut member = Member {
-            not_yet: B::and([before.clone().negate(), has_date]),
-            due: before,
-            none: B::False,
-            running: B::False,
-            undated: invalid,
-        };
-        match (event.missing, event.otherwise.as_ref().and_then(|name| data.event(name))) {
-            (Missing::Running, _) => member.running = missing,
-            (Missing::Ignore, _) => member.none = missing,
-            (Missing::Undated, None) => member.undated = B::or([member.undated, missing]),
-            (Missing::Undated, Some(otherwise)) => {
-                let other = self.member(otherwise, None, bound, run, data, alias);
-                let instead = |answer: B| B::and([missing.clone(), answer]);
-                member.due = B::or([member.due, instead(other.due)]);
-                member.not_yet = B::or([member.not_yet, instead(other.not_yet)]);
-                member.none = instead(other.none);
-                member.running = instead(other.running);
-                member.undated = B::or([member.undated, instead(other.undated)]);
-            }
-        }
-        match related.and_then(|(of, inner)| of.filter.as_ref().map(|f| d.expression(inner, f))) {
-            None => member,
-            Some(filter) => {
-                // Rows whose filter is false were left out by the relation; where it is unknown, doubt keeps.
-                let known = B::sql(filter.clone());
-                let unknown = B::sql(format!("({filter}) IS NULL"));
-                let only = |b: B| B::and([known.clone(), b]);
-                Member {
-                    due: only(member.due),
-                    none: only(member.none),
-                    running: only(member.running),
-                    not_yet: only(member.not_yet),
-                    undated: B::or([unknown, only(member.undated)]),
-                }
-            }
-        }
-    }
-
     /// Whether a related row exists for which `inner` holds; rows whose filter is false do not count.
-    fn exists(&self, of: &Related, data: &DataSet, alias: &str, inner: &dyn Fn(&str) -> B) -> B {
+    pub(super) fn exists(&self, of: &Related, data: &DataSet, alias: &str, inner: &dyn Fn(&str) -> B) -> B {
         let Some((table, pairs)) = self.resolved.related(data, &of.to) else { return B::False };
         let name = inner_alias(alias);
         let counts = of

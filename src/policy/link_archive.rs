@@ -49,6 +49,26 @@ pub(super) fn check(purpose: &Purpose, archive: &Located<String>, faults: &mut F
     }
 }
 
+/// Refuses an archive purpose whose end a date of the whole tenant would say: once the record has left, nobody reads that date for it.
+pub(super) fn check_given(purpose: &Purpose, data: &DataSet, faults: &mut Faults) {
+    let starts = purpose.starts.iter().chain(purpose.at_most.iter().filter_map(|cap| match cap {
+        Cap::Start(start, _) => Some(start),
+        Cap::Named(_) => None,
+    }));
+    let named = purpose.at_most.iter().filter_map(|cap| match cap {
+        Cap::Named(name) => Some(name),
+        Cap::Start(..) => None,
+    });
+    for name in starts.flat_map(|start| &start.events).chain(named).filter(|name| data.given(name).is_some()) {
+        faults
+            .error(
+                &name.at,
+                format!("`{name}` is a date of the whole tenant, and purpose `{}` is kept in an archive", purpose.id),
+            )
+            .expected("an event of the record's own rows, or the active base");
+    }
+}
+
 /// Checks a purpose that is kept by a copy elsewhere: it says which records need one, and nothing of how long that is kept.
 pub(super) fn check_copy(purpose: &Purpose, copy: &Located<String>, data: &DataSet, faults: &mut Faults) {
     if !data.copies.iter().any(|c| c.name.value == copy.value) && !faults.is_spoiled(copy) {

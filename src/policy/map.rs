@@ -3,6 +3,7 @@
 use chrono_tz::Tz;
 
 use super::expression::Expr;
+use super::given::GivenDate;
 use super::located::Located;
 use super::mask::Mask;
 use super::purpose::DataName;
@@ -69,6 +70,8 @@ pub struct DataSet {
     pub clear_uncovered: bool,
     /// Dates that purposes may start from.
     pub events: Vec<Event>,
+    /// Dates of the whole tenant, which its control database gives.
+    pub given: Vec<GivenDate>,
     /// Conditions that purposes may use.
     pub conditions: Vec<Condition>,
     /// Columns that hold a period of their own for each record.
@@ -349,6 +352,23 @@ impl DataSet {
     #[must_use]
     pub fn event(&self, name: &str) -> Option<&Event> {
         self.events.iter().find(|e| e.name.value == name)
+    }
+
+    /// The tenant's date of that name.
+    #[must_use]
+    pub fn given(&self, name: &str) -> Option<&GivenDate> {
+        self.given.iter().find(|g| g.name.value == name)
+    }
+
+    /// The names of all dates that purposes may start from.
+    pub fn date_names(&self) -> impl Iterator<Item = &str> {
+        self.events.iter().map(|e| e.name.as_str()).chain(self.given.iter().map(|g| g.name.as_str()))
+    }
+
+    /// The title of the date of that name, an event's or the tenant's.
+    #[must_use]
+    pub fn date_title(&self, name: &str) -> Option<&Title> {
+        self.event(name).map(|e| &e.title).or_else(|| Some(&self.given(name)?.title))
     }
 
     /// The condition of that name.

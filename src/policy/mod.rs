@@ -3,9 +3,11 @@
 
 pub mod bound;
 pub mod expression;
+pub mod given;
 pub mod link;
 mod link_archive;
 mod link_files;
+mod link_purpose;
 mod link_recovery;
 pub mod located;
 pub mod map;

@@ -4,6 +4,7 @@ use chrono_tz::Tz;
 use toml::de::DeValue;
 
 use super::expression::{self, Expr};
+use super::given::GivenDate;
 use super::located::{Faults, Located, Span};
 use super::map::{
     Category, Condition, CopyElsewhere, DataMap, DataSet, DateFormat, Disposition, Event, FileColumn, Missing, Parent,
@@ -78,7 +79,13 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
     let parent = parent(r, faults);
     let categories = named(r, "categories", faults, category);
     let disposition = disposition.and_then(|said| disposition_of(&said, &id, &categories, faults));
-    let events = named(r, "events", faults, event);
+    let (mut events, mut given) = (Vec::new(), Vec::new());
+    for dated in named(r, "events", faults, dated) {
+        match dated {
+            Dated::Event(event) => events.push(*event),
+            Dated::Given(date) => given.push(date),
+        }
+    }
     let conditions = named(r, "conditions", faults, condition);
     let periods = named(r, "periods", faults, period_column);
     let copies = named(r, "copies", faults, copy);
@@ -102,6 +109,7 @@ fn data_set(id: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opt
         dispose_uncovered,
         clear_uncovered,
         events,
+        given,
         conditions,
         periods,
         copies,
@@ -235,6 +243,26 @@ fn category(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> O
     Some(Category { name, columns: all, never_stored })
 }
 
+/// A date that purposes may start from: of rows, or of the whole tenant.
+enum Dated {
+    Event(Box<Event>),
+    Given(GivenDate),
+}
+
+fn dated(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Dated> {
+    let Some(column) = r.text("given", faults) else { return Some(Dated::Event(Box::new(event(name, r, faults)?))) };
+    let title = title(r, faults);
+    let missing = r.text("missing", faults).and_then(|t| word(&t, &MISSING, "a meaning of a missing date", faults));
+    if let Some(own) = r.text("column", faults) {
+        faults
+            .error(&own.at, "`column` beside `given`")
+            .expected("one of them: a column of rows, or one of the control database");
+    }
+    Some(Dated::Given(GivenDate { name, title: title?, column, missing: missing.unwrap_or_default(), value: None }))
+}
+
+const MISSING: [(&str, Missing); 3] = [("running", Missing::Running), ("undated", Missing::Undated), ("ignore", Missing::Ignore)];
+
 fn event(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Event> {
     let title = title(r, faults);
     let column = r.required_text("column", "the column that holds the date", faults);
@@ -243,14 +271,7 @@ fn event(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Opti
     if let (None, Some(f)) = (r.get("of"), &filter) {
         faults.error(&f.at, "`where` without `of`").expected("of = \"data_set\": a filter is over related rows");
     }
-    let missing = r.text("missing", faults).and_then(|t| {
-        word(
-            &t,
-            &[("running", Missing::Running), ("undated", Missing::Undated), ("ignore", Missing::Ignore)],
-            "a meaning of a missing date",
-            faults,
-        )
-    });
+    let missing = r.text("missing", faults).and_then(|t| word(&t, &MISSING, "a meaning of a missing date", faults));
     let otherwise = r.text("else", faults);
     if let (Some(o), Some(Missing::Running | Missing::Ignore)) = (&otherwise, missing) {
         faults.error(&o.at, "`else` beside a `missing` other than \"undated\"").expected("`else` dates what would be undated");

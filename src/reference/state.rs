@@ -162,6 +162,14 @@ impl<'w> View<'w> {
     pub(super) fn start(&self, asked: Asked<'w>, start: &'w Start, period: Period) -> Answer {
         let events = start.events.iter().filter_map(|name| asked.data.event(name));
         let mut members: Vec<Answer> = events.flat_map(|e| self.members(asked, e, period, start.end_of)).collect();
+        let given = start.events.iter().filter_map(|name| asked.data.given(name));
+        members.extend(given.map(|given| match (given.value, given.missing) {
+            (Some(day), _) if self.is_due(Moment::Day(day), period, start.end_of, asked) => Answer::Due,
+            (Some(_), _) => Answer::NotYet,
+            (None, Missing::Running) => Answer::Running,
+            (None, Missing::Undated) => Answer::Undated,
+            (None, Missing::Ignore) => Answer::Nothing,
+        }));
         members.retain(|m| *m != Answer::Nothing);
         if members.is_empty() {
             return Answer::Undated;
@@ -224,7 +232,10 @@ impl<'w> View<'w> {
                 if let (Some(column), Some(start)) = (asked.data.period(name), &purpose.starts) {
                     return self.period_of(asked, column).is_some_and(|period| self.start(asked, start, period) == Answer::Due);
                 }
-                asked.data.event(name).is_some_and(|event| self.date_cap_is_due(asked, event))
+                let days = Period::Calendar { months: 0, days: 0 };
+                let given = asked.data.given(name).and_then(|given| given.value);
+                given.is_some_and(|day| self.is_due(Moment::Day(day), days, None, asked))
+                    || asked.data.event(name).is_some_and(|event| self.date_cap_is_due(asked, event))
             }
         }
     }

@@ -211,6 +211,9 @@ pub trait LogStore: Send + Sync {
     fn entries_of(&self, kind: &'static str, from: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>>;
     /// Up to `limit` entries of one kind before sequence number `before`, newest first.
     fn entries_back(&self, kind: &'static str, before: u64, limit: u32) -> Pending<'_, Vec<StoredEntry>>;
+    /// Up to `limit` batches of one source that were intended before sequence number `before` and neither aborted nor reverted, newest first: the
+    /// sequence number of the intent, and the batch.
+    fn batches_back(&self, source: String, before: u64, limit: u32) -> Pending<'_, Vec<(u64, String)>>;
     /// The newest entry of one kind.
     fn newest_of(&self, kind: &'static str) -> Pending<'_, Option<StoredEntry>>;
     /// The entries that opened what is still open, oldest first.

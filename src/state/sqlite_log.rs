@@ -12,6 +12,13 @@ use super::{Access, State, StateError};
 /// How many entries one INSERT carries: large enough that statements cost little, small enough to stay prepared.
 const ROWS: usize = 250;
 
+/// The expressions are those of the indexes `log_entry_source` and `log_entry_undone`, to the letter.
+const BATCHES_BACK: &str = "SELECT i.seq, json_extract(CAST(i.data AS TEXT), '$.batch') FROM log_entry AS i
+    WHERE i.kind = 'intent' AND json_extract(CAST(i.data AS TEXT), '$.source') = ?1 AND i.seq < ?2 AND NOT EXISTS (
+        SELECT 1 FROM log_entry AS u WHERE u.kind IN ('aborted', 'reverted')
+            AND json_extract(CAST(u.data AS TEXT), '$.batch') = json_extract(CAST(i.data AS TEXT), '$.batch'))
+    ORDER BY i.seq DESC LIMIT ?3";
+
 /// [`LogStore`] over the state's SQLite database.
 #[derive(Debug, Clone)]
 pub struct SqliteLog {
@@ -199,6 +206,13 @@ impl LogStore for SqliteLog {
         })
     }
 
+    fn batches_back(&self, source: String, before: u64, limit: u32) -> Pending<'_, Vec<(u64, String)>> {
+        Box::pin(async move {
+            let rows = sqlx::query(BATCHES_BACK).bind(source).bind(sql(before)?).bind(limit).fetch_all(&self.pool).await?;
+            rows.iter().map(|row| Ok((unsigned(row.try_get(0)?)?, row.try_get(1)?))).collect()
+        })
+    }
+
     fn newest_of(&self, kind: &'static str) -> Pending<'_, Option<StoredEntry>> {
         Box::pin(async move {
             let row = sqlx::query("SELECT seq, data FROM log_entry WHERE kind = ? ORDER BY seq DESC LIMIT 1")
@@ -284,5 +298,23 @@ impl LogStore for SqliteLog {
             let rows: Vec<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM document ORDER BY hash").fetch_all(&self.pool).await?;
             rows.iter().map(|hash| hash_of(hash)).collect()
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_batches_of_a_source_are_found_without_reading_those_of_others() {
+        let dir = tempfile::tempdir().unwrap();
+        let state = State::create(&dir.path().join("state")).await.unwrap();
+        let plan = sqlx::query(sqlx::AssertSqlSafe(format!("EXPLAIN QUERY PLAN {BATCHES_BACK}")));
+        let rows = plan.bind("a").bind(1).bind(1).fetch_all(state.pool()).await.unwrap();
+        let steps: Vec<String> = rows.iter().map(|row| row.get("detail")).collect();
+        for index in ["log_entry_source (<expr>=? AND seq<?)", "log_entry_undone (<expr>=?)"] {
+            assert!(steps.iter().any(|step| step.contains(index)), "{steps:?}");
+        }
+        assert!(!steps.iter().any(|step| step.contains("SCAN") || step.contains("TEMP")), "{steps:?}");
     }
 }

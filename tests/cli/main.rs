@@ -25,6 +25,8 @@ mod site;
 mod subjects;
 #[path = "../support/mod.rs"]
 mod support;
+mod tenant_dates;
+mod tenant_kills;
 mod tenants;
 mod tour;
 mod undo;

@@ -31,7 +31,7 @@ const MORE: &str = "INSERT INTO person VALUES (11, 'C', 'CanaryAgencyA', '2001-0
     (12, 'P', 'CanaryAgencyA', '2001-01-01', 'CanaryF', 'CanaryL', NULL, NULL)";
 
 /// The settings with this family.
-fn settings(site: &Site, family: &str) {
+pub fn settings(site: &Site, family: &str) {
     let archive = format!("[archives.evidence]\ndirectory = \"vault\"\nrecipients = [\"{RECIPIENT}\"]");
     let text = format!(
         "state = \"state\"\nactors = [\"dpo\"]\npolicies = [\"policy.toml\"]\n\n[ceilings]\nshare_percent = 100\n\n{archive}\n\n\
@@ -40,7 +40,8 @@ fn settings(site: &Site, family: &str) {
     site.write("retentiond.toml", &text);
 }
 
-fn site(engine: Engine) -> Option<Site> {
+/// The organisation with the archive.
+pub fn site(engine: Engine) -> Option<Site> {
     let site = Site::new(engine)?;
     let policy = std::fs::read_to_string(site.path("policy.toml")).expect("the policy");
     site.write("policy.toml", &format!("{policy}{EVIDENCE}"));
@@ -48,14 +49,14 @@ fn site(engine: Engine) -> Option<Site> {
 }
 
 /// The answer of a command about the family, by source.
-fn by_source(answer: &Answer) -> BTreeMap<String, Value> {
+pub fn by_source(answer: &Answer) -> BTreeMap<String, Value> {
     let all = answer.json();
     let list = all.as_array().expect("a list").iter();
     list.map(|v| (v["source"].as_str().expect("an id").to_owned(), v.clone())).collect()
 }
 
 /// The hashes of the plans that are shown; the command exits with `code`.
-fn plans(site: &Site, code: i32) -> Vec<String> {
+pub fn plans(site: &Site, code: i32) -> Vec<String> {
     let shown = site.run(&["plan", "--source", "crm", "--format", "json"]).expect(code);
     let mut all: Vec<String> = by_source(&shown).values().filter_map(|v| Some(v["plan"].as_str()?.to_owned())).collect();
     all.sort();
@@ -63,14 +64,15 @@ fn plans(site: &Site, code: i32) -> Vec<String> {
     all
 }
 
-fn enforce(site: &Site, plans: &[String]) -> Answer {
+/// One run over the family.
+pub fn enforce(site: &Site, plans: &[String]) -> Answer {
     let mut args = vec!["enforce", "--source", "crm", "--format", "json"];
     plans.iter().for_each(|hash| args.extend(["--plan", hash]));
     site.run(&args)
 }
 
 /// How many records the run over a tenant changed.
-fn changed(of: &BTreeMap<String, Value>, id: &str) -> u64 {
+pub fn changed(of: &BTreeMap<String, Value>, id: &str) -> u64 {
     let actions = of[id]["outcome"]["actions"].as_array().unwrap_or_else(|| panic!("{id} was not enforced: {of:#?}"));
     actions.iter().map(|a| a["changed"].as_u64().expect("a count")).sum()
 }
@@ -174,17 +176,20 @@ fn a_broken_tenant_of_a_glob_is_named_and_the_others_are_enforced() {
     let empty = site.run(&["plan"]).refused(1, "family crm: no tenant");
     assert!(empty.out.is_empty(), "{empty:?}");
     let own = site.database.url.strip_prefix("sqlite:").expect("a file");
-    for name in ["north", "south", "corrupt", "locked", "drift", "gone"] {
+    let healthy: Vec<String> = (1..=24).map(|n| format!("{n:02}")).collect();
+    let all = ["north", "south", "corrupt", "locked", "drift", "gone"].into_iter().chain(healthy.iter().map(String::as_str));
+    std::fs::copy(own, file("north")).expect("a copy");
+    let script = site.run(&["setup", "--source", "crm:north"]).expect(0).out;
+    for name in all {
         std::fs::copy(own, file(name)).expect("a copy");
-        let script = site.run(&["setup", "--source", &format!("crm:{name}")]).expect(0).out;
-        sql(name, &script);
+        sql(name, &script.replace("crm:north", &format!("crm:{name}")));
     }
     let first = enforce(&site, &plans(&site, 0)).expect(0);
     let of = by_source(&first);
-    assert!(of.len() == 6 && of.keys().all(|id| changed(&of, id) == 4), "{of:#?}");
+    assert!(of.len() == 30 && of.keys().all(|id| changed(&of, id) == 4), "{of:#?}");
     sound(&site);
 
-    ["north", "south", "locked"].iter().for_each(|name| sql(name, MORE));
+    healthy.iter().map(String::as_str).chain(["north", "south", "locked"]).for_each(|name| sql(name, MORE));
     sql("drift", "ALTER TABLE person DROP COLUMN phone");
     for companion in ["-wal", "-shm"] {
         let _ = std::fs::remove_file(site.path(&format!("tenants/crm-corrupt.db{companion}")));
@@ -201,10 +206,11 @@ fn a_broken_tenant_of_a_glob_is_named_and_the_others_are_enforced() {
     assert!(run.err.contains("family crm: the file `crm-Upper.db` names no tenant"), "{run:?}");
     let of = by_source(&run);
     assert_eq!(["crm:north", "crm:south"].map(|id| changed(&of, id)), [2, 2], "{of:#?}");
+    assert!(healthy.iter().all(|name| changed(&of, &format!("crm:{name}")) == 2), "{of:#?}");
     for id in ["crm:corrupt", "crm:locked", "crm:drift", "crm:lost"] {
         assert!(of[id]["error"].as_str().is_some_and(|e| !e.is_empty()), "{id}: {of:#?}");
     }
-    assert!(of["crm:gone"]["gone"] == true && of.len() == 7, "{of:#?}");
+    assert!(of["crm:gone"]["gone"] == true && of.len() == 31, "{of:#?}");
     sound(&site);
 
     // Once the lock is gone, what it kept is done, and nothing twice.
@@ -229,7 +235,7 @@ fn the_map_of_a_family_has_neither_files_nor_copies() {
     site.run(&["check", "--offline"]).expect(0);
 }
 
-const HUB_MAP: &str = r#"
+pub const HUB_MAP: &str = r#"
 [source]
 id = "hub"
 [data.customer]
@@ -247,7 +253,7 @@ column = "left_on"
 missing = "running"
 "#;
 
-const HUB_POLICY: &str = r#"
+pub const HUB_POLICY: &str = r#"
 [policy]
 id = "hub"
 author = "dpo"

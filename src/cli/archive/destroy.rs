@@ -22,7 +22,7 @@ pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
     }
     for id in cx.sources(&workspace, source.as_deref())? {
         let Some(rules) = workspace.sources.get(&id) else { continue };
-        let outcome = match one(cx, &workspace, (&state, &journal), &archives, &id, rules).await {
+        let outcome = match one(cx, &workspace, (&state, &journal), &archives, &id, &rules).await {
             // One tenant that is broken does not keep what has ended of another.
             Err(failure) if family_of(&id).is_some() => {
                 worst = worst_of(worst, Exit::Failed);

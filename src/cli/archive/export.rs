@@ -55,15 +55,15 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let source = cx.connect(&workspace, &id).await?;
     let schema = source.introspect().await?;
     let mut session = source.session().await?;
-    let key = find::key_of(&mut session, &rules.map, &schema, data, &args.record).await?;
+    let key = find::key_of(&mut session, &rules.map, &schema, &data, &args.record).await?;
     session.done().await?;
     source.close().await;
-    let found = find::found(&journal, &id, data, &key).await?;
+    let found = find::found(&journal, &id, &data, &key).await?;
     if found.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("no archive keeps anything of this record of {}", args.record.data)));
     }
     let why = Why { access: Opening::Export, actor, reason, reference };
-    let columns = Resolved::new(&rules.map, &schema).key_columns(data);
+    let columns = Resolved::new(&rules.map, &schema).key_columns(&data);
     let d = Dialect { engine: schema.server.engine };
     let of = (&Name::parse(&id)?, &Name::parse(&data.id)?, &key);
     let objects = unseal((&journal, &archives), d, &columns, of, &found, &identities, why).await?;

@@ -61,10 +61,10 @@ pub async fn run(cx: &Cx, record: Record) -> Result<Exit, Failure> {
     let source = cx.connect(&workspace, &id).await?;
     let schema = source.introspect().await?;
     let mut session = source.session().await?;
-    let key = key_of(&mut session, &rules.map, &schema, data, &record).await?;
+    let key = key_of(&mut session, &rules.map, &schema, &data, &record).await?;
     session.done().await?;
     source.close().await;
-    let all = found(&journal, &id, data, &key).await?;
+    let all = found(&journal, &id, &data, &key).await?;
     let (mut rows, mut list) = (Table::new(&["archive", "purpose", "since", "until", "batch", "part"]), Vec::new());
     for one in &all {
         let since = since(&journal, one).await?;

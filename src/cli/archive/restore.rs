@@ -40,19 +40,19 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (archives, stores) = (cx.archives(&workspace)?, cx.files(&workspace)?);
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;
-    let prepared = cx.prepare(&workspace, &source, rules, cx.clock.now()).await?;
+    let prepared = cx.prepare(&workspace, &source, &rules, cx.clock.now()).await?;
     let records = compile::records(&rules.map, &rules.policies, &prepared.schema, &prepared.moment);
     let resolved = records.terms.resolved;
     let mut session = source.session().await?;
-    let key = find::key_of(&mut session, &rules.map, &prepared.schema, data, &args.record).await?;
+    let key = find::key_of(&mut session, &rules.map, &prepared.schema, &data, &args.record).await?;
     session.done().await?;
-    let found = find::found(&journal, &id, data, &key).await?;
+    let found = find::found(&journal, &id, &data, &key).await?;
     if found.is_empty() {
         return Err(Failure::new(Exit::Failed, format!("no archive keeps anything of this record of {}", args.record.data)));
     }
     let why = Why { access: Opening::Restore, actor: actor.clone(), reason, reference: reference.clone() };
     let of = (&Name::parse(&id)?, &Name::parse(&data.id)?, &key);
-    let columns = resolved.key_columns(data);
+    let columns = resolved.key_columns(&data);
     let objects = unseal((&journal, &archives), resolved.dialect, &columns, of, &found, &identities, why).await?;
     // The hold stands before the record does: no run finds it without.
     let hold = NewOrder {
@@ -64,7 +64,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         until: None,
         once: false,
     };
-    let placed = orders::place(&source, &journal, &prepared, &resolved, data, hold, prepared.plan.today).await?;
+    let placed = orders::place(&source, &journal, &prepared, &resolved, &data, hold, prepared.plan.today).await?;
     let mut session = source.session().await?;
     session.script(&resolved.dialect.begin()).await?;
     let all: Vec<&Unsealed> = objects.iter().collect();

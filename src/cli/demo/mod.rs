@@ -61,7 +61,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let journal = Journal::create(&state, clock, random_origin()?).await?;
     let key = journal.verifier_key().await;
     let purposes: usize =
-        workspace.sources.values().flat_map(|s| &s.policies).flat_map(|p| &p.purposes).filter(|p| !p.is_window()).count();
+        workspace.sources.as_read().flat_map(|(_, s)| &s.policies).flat_map(|p| &p.purposes).filter(|p| !p.is_window()).count();
     output::line(format!("   {} sources, {purposes} purposes, no error\n", workspace.sources.len()))?;
 
     output::line("3. Plan and enforce\n")?;
@@ -141,12 +141,12 @@ async fn source(
     let rules =
         workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
     let source = cx.connect(workspace, id).await?;
-    let prepared = cx.prepare(workspace, &source, rules, cx.clock.now()).await?;
+    let prepared = cx.prepare(workspace, &source, &rules, cx.clock.now()).await?;
     let mut session = source.session().await?;
     let counts = take_census(&mut session, &prepared.plan).await?;
     session.done().await?;
     let lang = cx.lang(workspace);
-    output::say(indent(&plan::text(&prepared, rules, &counts, &workspace.settings, lang)))?;
+    output::say(indent(&plan::text(&prepared, &rules, &counts, &workspace.settings, lang)))?;
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
     let (settings, archives, files) = (cx.limits(workspace, id), cx.archives(workspace)?, cx.files(workspace)?);
     let request = RunRequest {
@@ -174,7 +174,7 @@ async fn after(cx: &Cx, workspace: &Workspace, id: &str, sql: &str) -> Result<(S
     let rules =
         workspace.sources.get(id).ok_or_else(|| Failure::new(Exit::Config, "a source of the demonstration is missing"))?;
     let source = cx.connect(workspace, id).await?;
-    let prepared = cx.prepare(workspace, &source, rules, cx.clock.now()).await?;
+    let prepared = cx.prepare(workspace, &source, &rules, cx.clock.now()).await?;
     let mut session = source.session().await?;
     let rows = session.rows(sql).await?;
     session.done().await?;

@@ -17,7 +17,7 @@ pub(super) async fn run(cx: &Cx, data_name: &str, typed: &[String]) -> Result<Ex
     let source = cx.connect(&workspace, &rules.map.source).await?;
     let schema = source.introspect().await?;
     source.close().await;
-    let key = typed_key(&Resolved::new(&rules.map, &schema), data, typed)?;
+    let key = typed_key(&Resolved::new(&rules.map, &schema), &data, typed)?;
     let (name, data_set) = (Name::parse(&rules.map.source)?, Name::parse(&data.id)?);
     let macs = MacKeys::load(&state.key_dir())?;
     let proof = prove(&Reader::new(&state), &macs, &name, &data_set, &key).await?;

@@ -65,6 +65,8 @@ pub struct PurposeColumns {
     /// By purpose: its index, the column of its state letter.
     pub states: Vec<(usize, usize)>,
     events: Vec<EventColumns>,
+    /// What is known of each date of the whole tenant without asking the row.
+    given: Vec<(String, Members)>,
     periods: Vec<(String, usize)>,
 }
 
@@ -95,7 +97,7 @@ pub struct Members {
 impl PurposeColumns {
     /// The columns about these purposes of the row of `alias`.
     pub fn new(records: &Records<'_>, purposes: &[usize], data: &DataSet, alias: &str, columns: &mut Columns) -> Self {
-        let mut all = Self { states: Vec::new(), events: Vec::new(), periods: Vec::new() };
+        let mut all = Self { states: Vec::new(), events: Vec::new(), given: Vec::new(), periods: Vec::new() };
         for i in purposes {
             let timed = records.purposes[*i];
             all.states.push((*i, columns.text(records.terms.state(timed.purpose, timed.run, data, alias))));
@@ -106,7 +108,7 @@ impl PurposeColumns {
 
     /// The columns about the dates of one purpose alone.
     pub fn dates(records: &Records<'_>, purpose: usize, data: &DataSet, alias: &str, columns: &mut Columns) -> Self {
-        let mut all = Self { states: Vec::new(), events: Vec::new(), periods: Vec::new() };
+        let mut all = Self { states: Vec::new(), events: Vec::new(), given: Vec::new(), periods: Vec::new() };
         all.read_dates(records, purpose, data, alias, columns);
         all
     }
@@ -125,6 +127,11 @@ impl PurposeColumns {
     }
 
     fn event(&mut self, records: &Records<'_>, name: &str, zone: Tz, data: &DataSet, alias: &str, columns: &mut Columns) {
+        if let Some(given) = data.given(name) {
+            let stamp = given.value.map(Stamp::Day);
+            let (dated, missing) = (u64::from(stamp.is_some()), u64::from(stamp.is_none()));
+            self.given.push((name.to_owned(), Members { first: stamp, last: stamp, dated, missing, doubtful: 0 }));
+        }
         let Some(event) = data.event(name) else { return };
         if self.events.iter().any(|e| e.event == name && e.zone == zone) {
             return;
@@ -145,6 +152,9 @@ impl PurposeColumns {
 
     /// The dates of an event, as a policy of this zone reads them.
     pub fn members(&self, row: &Cells, event: &str, zone: Tz) -> Members {
+        if let Some((_, members)) = self.given.iter().find(|(name, _)| name == event) {
+            return *members;
+        }
         let Some(columns) = self.events.iter().find(|e| e.event == event && e.zone == zone) else { return Members::default() };
         let at = columns.at;
         let stamp = |i: usize| cell(row, i).and_then(|raw| dates::read(columns.form, raw, zone));

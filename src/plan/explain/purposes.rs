@@ -59,7 +59,7 @@ impl<'a> PurposeReader<'a> {
         });
         let start_title = start_title.cloned().or_else(|| {
             let first = purpose.starts.as_ref()?.events.first()?;
-            Some(self.data.event(first)?.title.clone())
+            self.data.date_title(first).cloned()
         });
         PurposeStory {
             id: purpose.id.value.clone(),
@@ -108,12 +108,12 @@ impl<'a> PurposeReader<'a> {
     }
 
     fn event(&self, name: &str, purpose: &Purpose, timed: Timed<'_>) -> Option<EventStory> {
-        let event = self.data.event(name)?;
+        let title = self.data.date_title(name)?.clone();
         let m = self.columns.members(self.row, name, timed.run.zone);
         let latest = purpose.starts.as_ref().is_none_or(|s| s.combine == Combine::Latest);
         Some(EventStory {
             event: name.to_owned(),
-            title: event.title.clone(),
+            title,
             date: if latest { m.last } else { m.first },
             dated: m.dated,
             missing: m.missing,
@@ -130,7 +130,8 @@ impl<'a> PurposeReader<'a> {
     }
 
     fn member(&self, name: &str, combine: Combine, timed: Timed<'_>, members: Members, all: &mut Started<'a>) {
-        let Some(event) = self.data.event(name) else { return };
+        let (event, given) = (self.data.event(name), self.data.given(name));
+        let Some(title) = self.data.date_title(name) else { return };
         for date in [members.first, members.last].into_iter().flatten() {
             let better = match (all.date, combine) {
                 (None, _) => true,
@@ -138,19 +139,20 @@ impl<'a> PurposeReader<'a> {
                 (Some((known, _)), Combine::Earliest) => date < known,
             };
             if better {
-                all.date = Some((date, &event.title));
+                all.date = Some((date, title));
             }
         }
         if members.doubtful > 0 {
-            all.undated = all.undated.or(Some(&event.title));
+            all.undated = all.undated.or(Some(title));
         }
         if members.missing == 0 {
             return;
         }
-        match (event.missing, &event.otherwise) {
-            (Missing::Running, _) => all.running = all.running.or(Some(&event.title)),
+        let missing = event.map(|e| e.missing).or_else(|| given.map(|g| g.missing)).unwrap_or_default();
+        match (missing, event.and_then(|e| e.otherwise.as_ref())) {
+            (Missing::Running, _) => all.running = all.running.or(Some(title)),
             (Missing::Ignore, _) => {}
-            (Missing::Undated, None) => all.undated = all.undated.or(Some(&event.title)),
+            (Missing::Undated, None) => all.undated = all.undated.or(Some(title)),
             (Missing::Undated, Some(other)) => {
                 let instead = self.columns.members(self.row, other, timed.run.zone);
                 self.member(other, combine, timed, instead, all);
@@ -165,16 +167,16 @@ impl<'a> PurposeReader<'a> {
                 let started = self.started(start, timed);
                 let title = started.date.map(|(_, t)| t.clone()).or_else(|| {
                     let first = start.events.first()?;
-                    Some(self.data.event(first)?.title.clone())
+                    self.data.date_title(first).cloned()
                 })?;
                 let date = started.date.filter(|_| started.is_complete(start.combine)).map(|(date, _)| date);
                 Some(CapStory { title, ends: date.and_then(|date| over(date, period.value, start.end_of)) })
             }
             Cap::Named(name) => {
-                if let Some(event) = self.data.event(name) {
+                if let Some(title) = self.data.date_title(name) {
                     let members = self.columns.members(self.row, name, timed.run.zone);
                     let ends = members.first.and_then(|date| over(date, Period::ZERO, None));
-                    return Some(CapStory { title: event.title.clone(), ends });
+                    return Some(CapStory { title: title.clone(), ends });
                 }
                 let period = self.data.period(name)?;
                 let start = timed.purpose.starts.as_ref()?;
