@@ -159,7 +159,7 @@ async fn value(session: &mut Session, d: Dialect, column: &Unmask<'_>) -> Result
 /// an older value never takes the place of a newer one. The session is in a transaction, which the caller commits.
 ///
 /// # Errors
-/// Of the database; of [`whole`].
+/// Of the database; [`EnforceError::Unknown`] for a table that the map does not have any more; [`EnforceError::Key`] for a row whose key cannot be read.
 pub async fn put_back(session: &mut Session, records: &Records<'_>, objects: &[Unsealed]) -> Result<PutBack, EnforceError> {
     let d = records.terms.resolved.dialect;
     let (rows, lost) = whole(records, objects)?;
