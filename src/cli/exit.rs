@@ -77,7 +77,11 @@ impl From<EnforceError> for Failure {
             EnforceError::NotSetUp | EnforceError::NoPseudonymKey => Exit::Config,
             EnforceError::Source(SourceError::Config(fault)) if fault.is_of_the_url() => Exit::Config,
             EnforceError::NotAKey => Exit::Usage,
-            EnforceError::NoSuchRecord | EnforceError::NoSuchOrder | EnforceError::Unknown(_) => Exit::Failed,
+            EnforceError::NoSuchRecord
+            | EnforceError::NoSuchOrder
+            | EnforceError::NoSuchRun
+            | EnforceError::RunOpen
+            | EnforceError::Unknown(_) => Exit::Failed,
             _ => Exit::Unavailable,
         };
         let about = match &e {

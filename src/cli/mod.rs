@@ -27,6 +27,7 @@ mod setup;
 mod subject;
 mod table;
 mod tenants;
+mod undo;
 mod words;
 
 use std::io::IsTerminal as _;
@@ -97,6 +98,8 @@ enum Command {
     Certificate(certificate::Args),
     /// What lies in intermediate archives: list, find, export, restore, verify.
     Archive(archive::Args),
+    /// Put back what a run took, as far as it was sealed: shown first, then done as it was shown.
+    Undo(undo::Args),
     /// Read, export, verify and prove the journal.
     Journal(journal::Args),
     /// Find the record that a report names by its MAC.
@@ -171,6 +174,7 @@ async fn carry_out(cx: &context::Cx, command: Command) -> Result<Exit, Failure> 
         Command::Adopt(args) => adopt::run(cx, args).await,
         Command::Certificate(args) => certificate::run(cx, args).await,
         Command::Archive(args) => archive::run(cx, args).await,
+        Command::Undo(args) => undo::run(cx, args).await,
         Command::Journal(args) => journal::run(cx, args).await,
         Command::Locate(args) => locate::run(cx, args).await,
         Command::Demo(args) => demo::run(cx, args).await,

@@ -4,7 +4,7 @@ use chrono::NaiveDate;
 use clap::Subcommand;
 
 use super::Format;
-use super::context::Cx;
+use super::context::{Cx, unknown_source};
 use super::exit::{Exit, Failure};
 use super::key::{refused, typed_key};
 use super::output;
@@ -12,8 +12,9 @@ use super::subject::{self, Person};
 use super::table::Table;
 use super::words::written_day;
 use crate::config::{Lang, Workspace};
+use crate::enforce::lift::{Lifting, lift_all, placed_under};
 use crate::enforce::orders::{self, NewOrder, Target};
-use crate::journal::{Id128, Name, OrderReason, Reader, Reference};
+use crate::journal::{Id128, Name, OrderKind as Kind, OrderReason, Reader, Reference};
 use crate::plan::resolve::Resolved;
 use crate::policy::purpose::OrderKind;
 use crate::policy::reader::shown;
@@ -97,7 +98,7 @@ struct Lift {
     #[arg(long, required_unless_present = "subject")]
     source: Option<String>,
     /// The order's id.
-    #[arg(long, required_unless_present = "subject")]
+    #[arg(long, required_unless_present_any = ["subject", "placed_under"])]
     order: Option<String>,
     /// Instead of one order: all those on a person, in all sources, that were placed under one reference.
     #[arg(long, requires = "id", requires = "placed_under", conflicts_with_all = ["source", "order"])]
@@ -105,8 +106,8 @@ struct Lift {
     /// The person's identifier.
     #[arg(long, requires = "subject", allow_hyphen_values = true)]
     id: Option<String>,
-    /// The reference under which the orders were placed.
-    #[arg(long, requires = "subject")]
+    /// Instead of one order: all those of the source, or on the person, that were placed under this reference.
+    #[arg(long, conflicts_with = "order")]
     placed_under: Option<String>,
     /// Whether the person was informed before a restriction is lifted (Art. 18(3)).
     #[arg(long)]
@@ -204,6 +205,11 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
         return subject::lift(cx, &workspace, Person { subject, id }, &under, args.person_informed, &args.why).await;
     }
     let (actor, reason, reference) = args.why.read(cx, &workspace)?;
+    if let (Some(id), Some(under)) = (&args.source, &args.placed_under) {
+        let today = cx.clock.now().date_naive();
+        let by = Lifting { actor, reason, reference, person_informed: args.person_informed, today };
+        return lift_case(cx, &workspace, id, &Reference::parse(under)?, by).await;
+    }
     let (id, typed) = (args.source.unwrap_or_default(), args.order.unwrap_or_default());
     let order = Id128::parse(&typed)?;
     cx.sources(&workspace, Some(&id))?;
@@ -240,6 +246,28 @@ fn in_words(word: String, lang: Lang) -> String {
         Lang::Fr => french.to_owned(),
         Lang::En => word,
     }
+}
+
+/// Lifts all orders of a source that were placed under one reference.
+async fn lift_case(cx: &Cx, workspace: &Workspace, id: &str, under: &Reference, by: Lifting) -> Result<Exit, Failure> {
+    workspace.sources.get(id).ok_or_else(|| unknown_source(workspace, id))?;
+    let (state, journal) = cx.state(workspace).await?;
+    let standing = placed_under(&journal, id, under).await?;
+    if standing.is_empty() {
+        return Err(Failure::new(Exit::Failed, "no order of this source stands that was placed under this reference"));
+    }
+    if standing.iter().any(|(_, kind)| *kind == Kind::Restriction) && by.person_informed.is_none() {
+        return Err(uninformed());
+    }
+    let source = cx.connect(workspace, id).await?;
+    lift_all(&source, &journal, id, &standing, &by).await?;
+    source.close().await;
+    state.close().await;
+    match cx.format {
+        Format::Json => output::json(&serde_json::json!({ "source": id, "placed_under": under, "lifted": standing.len() }))?,
+        Format::Text => output::line(format!("{} orders are lifted; the next run decides anew.", standing.len()))?,
+    }
+    Ok(Exit::Ok)
 }
 
 async fn list(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {

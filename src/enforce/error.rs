@@ -56,6 +56,10 @@ pub enum EnforceError {
     Key,
     /// A key that was typed cannot be read by the database as one of the data set.
     NotAKey,
+    /// A run that this source never had.
+    NoSuchRun,
+    /// A run that has not ended, or of which nobody knows yet what some batches came to.
+    RunOpen,
     /// An order names a record that does not exist.
     NoSuchRecord,
     /// An order that is neither placed nor standing.
@@ -94,6 +98,8 @@ impl std::fmt::Display for EnforceError {
             Self::File(e) => write!(f, "{e}"),
             Self::Key => f.write_str("a primary key of the database cannot be read back exactly"),
             Self::NotAKey => f.write_str("the database cannot read this key"),
+            Self::NoSuchRun => f.write_str("the journal has no such run of this source"),
+            Self::RunOpen => f.write_str("the run is under way, or was interrupted: the next run closes it, or `retentiond archive destroy`"),
             Self::NoSuchRecord => f.write_str("no such record"),
             Self::NoSuchOrder => f.write_str("no such order stands"),
             Self::OrderUnmatched => f.write_str("an order of the journal names a record that the restored database does not have: nothing runs until somebody decides"),

@@ -4,6 +4,7 @@
 //! interrupted run left open ([`recover`]), and works through the plan's actions: [`work`] cuts what is due into batches, [`batch`]
 //! carries out one of them (intent in the journal, act and ledger row in one transaction of the customer's database, `applied` in the journal).
 //! [`check()`] says beforehand what would fail or surprise, and [`grants()`] what the enforcer's role must be able to do.
+//! [`undo`] puts back what a run took, as far as it was sealed.
 //! A census before and after tells what was due and what is left; it does not trust the executor's own counts.
 
 mod along;
@@ -30,6 +31,7 @@ mod guard;
 pub mod keys;
 mod leaving;
 mod leftover;
+pub mod lift;
 mod look;
 pub mod orders;
 mod outcome;
@@ -50,6 +52,7 @@ mod surroundings;
 mod tail;
 mod take;
 mod together;
+pub mod undo;
 pub mod unseal;
 pub mod unseal_files;
 mod watch;

@@ -182,6 +182,7 @@ pub async fn place(
             reason: order.reason,
             reference: order.reference.clone(),
             until: order.until.map(Day::try_from).transpose()?,
+            undo: None,
         })
         .await?;
     let row = OrderRow {

@@ -2,6 +2,7 @@
 
 use super::destruction::forget;
 use super::error::EnforceError;
+use super::undo::close::close as close_undos;
 use crate::archive::Archives;
 use crate::journal::{Append, Code, Event, FileCount, Id128, Journal, KeyId, Macs, Name, Outcome, Related, Sealed};
 use crate::plan::dialect::Dialect;
@@ -35,6 +36,8 @@ pub async fn recover(
     source: &Name,
     run: Id128,
 ) -> Result<Recovered, EnforceError> {
+    // Before orders are restored: an attempt to undo that did not come about has left some that hold nothing.
+    close_undos(session, journal, source).await?;
     let d = Dialect { engine: session.engine() };
     let reader = journal.reader();
     let mut found = Recovered::default();

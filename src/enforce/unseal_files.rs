@@ -76,7 +76,7 @@ pub async fn write_file(
 pub async fn put_files(
     archives: &Archives,
     stores: &Files,
-    objects: &[Unsealed],
+    objects: &[&Unsealed],
     identities: &Arc<Identities>,
 ) -> Result<FilesBack, EnforceError> {
     let (mut back, mut done) = (FilesBack::default(), BTreeSet::new());

@@ -4,6 +4,7 @@ use super::error::JournalError;
 use super::event::Event;
 use super::sealed::Sealed;
 use super::value::Hash;
+use super::words::Access;
 use crate::state::{Class, NewDocument};
 
 /// What a document is.
@@ -100,6 +101,8 @@ pub(super) fn effect(event: &Event) -> Effect {
         Event::Applied { batch, .. } | Event::Aborted { batch, .. } => Effect::Closes(Class::Batch, batch.0),
         Event::DestructionIntended { destruction, .. } => Effect::Opens(Class::Destruction, destruction.0),
         Event::Destroyed { destruction, .. } => Effect::Closes(Class::Destruction, destruction.0),
+        Event::UndoIntended { undo, .. } => Effect::Opens(Class::Undo, undo.0),
+        Event::Undone { undo, .. } | Event::UndoAborted { undo, .. } => Effect::Closes(Class::Undo, undo.0),
         Event::OrderPlaced { order, .. } => Effect::Opens(Class::Order, order.0),
         Event::OrderLifted { order, .. } => Effect::Closes(Class::Order, order.0),
         _ => Effect::None,
@@ -120,6 +123,14 @@ pub(super) fn check(event: &Event) -> Result<(), &'static str> {
                 return Err("related rows are named one by one or not at all");
             }
             numbered(sealed)
+        }
+        Event::ArchiveOpened { access, key_id, mac, .. } => {
+            let all = *access == Access::Undo;
+            let fits = (key_id.is_none(), mac.is_none()) == (all, all);
+            if fits { Ok(()) } else { Err("who opens an archive names the record, but for a run that is undone") }
+        }
+        Event::Undone { records, macs, .. } if macs.len() != *records || macs.is_empty() => {
+            Err("what is undone names each of its records by one MAC")
         }
         Event::BatchFound { rows, macs, .. } if macs.len() != *rows => Err("a found batch names each of its rows by one MAC"),
         Event::BatchFound { sealed, .. } => numbered(sealed),

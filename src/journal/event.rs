@@ -235,9 +235,11 @@ pub enum Event {
         /// What was done with what they hold.
         access: Access,
         /// The key of the MAC.
-        key_id: KeyId,
-        /// The record that was looked for.
-        mac: Mac,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        key_id: Option<KeyId>,
+        /// The record that was looked for; all that lie in the objects when a run is undone.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        mac: Option<Mac>,
         /// Objects opened.
         objects: Vec<ObjectRef>,
         /// Who.
@@ -246,6 +248,57 @@ pub enum Event {
         reason: AccessReason,
         /// The file outside.
         reference: Reference,
+    },
+    /// Records that an applied batch changed are about to be put back.
+    UndoIntended {
+        /// This attempt, also the key of its ledger row.
+        undo: Id128,
+        /// The source.
+        source: Name,
+        /// The run that is undone.
+        run: Id128,
+        /// Its batch.
+        batch: Id128,
+        /// The data set of the records.
+        data_set: Name,
+        /// What was approved: the hash of everything that is to be put back.
+        plan_hash: Hash,
+        /// Records to be put back.
+        records: u64,
+        /// The objects that hold them.
+        objects: Vec<ObjectRef>,
+        /// Who.
+        actor: Name,
+        /// Why.
+        reason: AccessReason,
+        /// The file outside.
+        reference: Reference,
+    },
+    /// Records are back, each under a hold that was placed in the same transaction.
+    Undone {
+        /// The attempt.
+        undo: Id128,
+        /// Records that are back.
+        records: u64,
+        /// Rows inserted for them.
+        inserted: u64,
+        /// Rows that were there, and of which masked fields got their values back.
+        unmasked: u64,
+        /// Fields that stay as they are, because somebody has written to them since.
+        newer: u64,
+        /// The key of the MACs: that of the batch.
+        key_id: KeyId,
+        /// One MAC for each of `records`.
+        macs: Macs,
+        /// Whether this was read from the ledger later.
+        recovered: bool,
+    },
+    /// An attempt to put records back changed nothing.
+    UndoAborted {
+        /// The attempt.
+        undo: Id128,
+        /// Why.
+        code: Code,
     },
     /// The batch changed nothing.
     Aborted {
@@ -441,6 +494,9 @@ pub enum Event {
         /// The last day on which it holds.
         #[serde(skip_serializing_if = "Option::is_none")]
         until: Option<Day>,
+        /// The attempt to undo that placed it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        undo: Option<Id128>,
     },
     /// An order was lifted.
     OrderLifted {

@@ -23,6 +23,9 @@ impl Event {
             Self::ArchiveCensus { .. } => "archive_census",
             Self::ArchiveDated { .. } => "archive_dated",
             Self::ArchiveOpened { .. } => "archive_opened",
+            Self::UndoIntended { .. } => "undo_intended",
+            Self::Undone { .. } => "undone",
+            Self::UndoAborted { .. } => "undo_aborted",
             Self::Reverted { .. } => "reverted",
             Self::BatchFound { .. } => "batch_found",
             Self::RecordFailed { .. } => "record_failed",
@@ -47,7 +50,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     /// One example of each kind with every optional field: `H` stands for a hash, `I` for an id or a MAC.
-    const EXAMPLES: [&str; 31] = [
+    const EXAMPLES: [&str; 36] = [
         r#"log_created","origin":"retentiond/x","key":"V","version":"0.1.0""#,
         r#"signing_key_rotated","key":"V""#,
         r#"mac_key_created","key_id":"2026-11""#,
@@ -66,6 +69,10 @@ mod tests {
         r#"archive_census","run":"I","source":"s","phase":"after","archive":"a","data_set":"d","purpose":"p","objects":2,"records":9,"due":3,"next_end":"2027-01-31","oldest_overdue":"2026-01-31""#,
         r#"archive_dated","run":"I","source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","objects":[{"batch":"I","part":0}],"records":3"#,
         r#"archive_opened","source":"s","data_set":"d","access":"export","key_id":"2026-11","mac":"I","objects":[{"batch":"I","part":0}],"actor":"a","reason":"data_subject_access","reference":"A/1""#,
+        r#"archive_opened","source":"s","data_set":"d","access":"undo","objects":[{"batch":"I","part":0}],"actor":"a","reason":"error_correction","reference":"A/1""#,
+        r#"undo_intended","undo":"I","source":"s","run":"I","batch":"I","data_set":"d","plan_hash":"H","records":1,"objects":[{"batch":"I","part":0}],"actor":"a","reason":"error_correction","reference":"A/1""#,
+        r#"undone","undo":"I","records":1,"inserted":1,"unmasked":0,"newer":0,"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":false"#,
+        r#"undo_aborted","undo":"I","code":"23505""#,
         r#"reverted","run":"I","batch":"I""#,
         r#"batch_found","source":"s","batch":"I","rows":0,"key_id":"2026-11","macs":"","sealed":[{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":0,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}]"#,
         r#"record_failed","run":"I","source":"s","data_set":"d","action":"clear","key_id":"2026-11","mac":"I","code":"23503","constraint":"fk_1""#,
@@ -76,6 +83,7 @@ mod tests {
         r#"finding","run":"I","source":"s","data_set":"d","finding":"undated","subject":"p","count":4"#,
         r#"run_finished","run":"I","outcome":"complete","changed":1,"failed":0,"busy":0"#,
         r#"order_placed","order":"I","source":"s","order_kind":"hold","scope":"record","data_set":"d","key_id":"2026-11","mac":"I","actor":"a","reason":"litigation","reference":"A/1","until":"2027-01-01""#,
+        r#"order_placed","order":"I","source":"s","order_kind":"hold","scope":"record","data_set":"d","key_id":"2026-11","mac":"I","actor":"a","reason":"error_correction","reference":"A/1","undo":"I""#,
         r#"order_lifted","order":"I","actor":"a","reason":"reason_ended","reference":"A/2","person_informed":true"#,
         r#"journal_recovered","source":"s","ledger_size":12,"actor":"a""#,
         r#"certificate_issued","source":"s","certificate":"H""#,

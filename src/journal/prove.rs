@@ -71,12 +71,14 @@ pub async fn prove(
     let mut found = Vec::new();
     let mut batches: Vec<Id128> = Vec::new();
     let mut orders: Vec<Id128> = Vec::new();
-    for kind in ["applied", "batch_found", "record_failed", "order_placed"] {
+    let mut undos: Vec<Id128> = Vec::new();
+    for kind in ["applied", "batch_found", "record_failed", "order_placed", "undone"] {
         for_each(reader, kind, |entry| {
             if names(&entry.event, &macs) {
                 match &entry.event {
                     Event::Applied { batch, .. } | Event::BatchFound { batch, .. } => batches.push(*batch),
                     Event::OrderPlaced { order, .. } => orders.push(*order),
+                    Event::Undone { undo, .. } => undos.push(*undo),
                     _ => {}
                 }
                 found.push(entry);
@@ -95,6 +97,16 @@ pub async fn prove(
             })
             .await?;
         }
+    }
+    if !undos.is_empty() {
+        for_each(reader, "undo_intended", |entry| {
+            if let Event::UndoIntended { undo, .. } = &entry.event
+                && undos.contains(undo)
+            {
+                found.push(entry);
+            }
+        })
+        .await?;
     }
     if !orders.is_empty() {
         for_each(reader, "order_lifted", |entry| {
@@ -154,7 +166,9 @@ fn names(event: &Event, macs: &[RecordMac]) -> bool {
         Event::Applied { key_id, macs, related, .. } => {
             under(*key_id).is_some_and(|mac| macs.contains(mac) || related.iter().any(|r| r.macs.contains(mac)))
         }
-        Event::BatchFound { key_id, macs, .. } => under(*key_id).is_some_and(|mac| macs.contains(mac)),
+        Event::BatchFound { key_id, macs, .. } | Event::Undone { key_id, macs, .. } => {
+            under(*key_id).is_some_and(|mac| macs.contains(mac))
+        }
         Event::RecordFailed { key_id, mac, .. } | Event::OrderPlaced { key_id, mac, .. } => under(*key_id) == Some(*mac),
         _ => false,
     }

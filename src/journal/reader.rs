@@ -152,6 +152,14 @@ impl Reader {
         decode_all(&self.store.open(Class::Destruction).await?)
     }
 
+    /// The `undo_intended` entries of attempts to put records back of which nobody knows whether they happened, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub async fn open_undos(&self) -> Result<Vec<Entry>, JournalError> {
+        decode_all(&self.store.open(Class::Undo).await?)
+    }
+
     /// Up to `limit` objects of archives that were sealed and not destroyed, in the order of batch and part.
     ///
     /// # Errors

@@ -80,6 +80,8 @@ words!(
         Export = "export",
         /// It was put back where it came from.
         Restore = "restore",
+        /// A run was undone: what it took was put back where it came from.
+        Undo = "undo",
     }
 );
 words!(

@@ -9,6 +9,7 @@ use super::key::RecordKey;
 use super::record::Records;
 use super::schema::{Column, Engine, Table};
 use crate::policy::map::DataSet;
+use crate::policy::mask::Mask;
 
 /// One row to be put back: its columns with their values, the key's among them.
 #[derive(Debug)]
@@ -53,23 +54,76 @@ impl Back<'_> {
         format!("INSERT INTO {} ({}){overriding} VALUES ({})", d.table(&self.table.name), names.join(", "), values.join(", "))
     }
 
-    /// Gives the row, which is there, its values back: in each column that is at its mask, and in no other.
+    /// How the row, which is there, gets its values back: each column that has a mask and a value.
     #[must_use]
-    pub fn unmask(&self, d: Dialect, records: &Records<'_>, key: &RecordKey) -> Vec<String> {
+    pub fn unmask(&self, d: Dialect, records: &Records<'_>, key: &RecordKey) -> Vec<Unmask<'_>> {
         let which = d.key_in(ROW, &self.key_columns(), std::slice::from_ref(key));
         let masks = records.masks(self.data, ROW, &|_, _, never| !never);
-        let personal = self.cells.iter().filter_map(|(column, cell)| {
-            let (_, mask) = masks.iter().find(|(name, _)| *name == column.name)?;
-            Some((column, cell, mask))
-        });
+        let declared = || self.data.categories.iter().flat_map(|category| &category.columns);
         let table = format!("{} AS {ROW}", d.table(&self.table.name));
-        personal
-            .filter(|(_, cell, _)| **cell != &Cell::Null)
-            .map(|(column, cell, mask)| {
-                let set = Operation::Mask(vec![(column.name.clone(), d.cell_literal(column, cell))]);
-                statement(d, &table, &set, &B::and([B::sql(which.clone()), mask.todo.clone().negate()]))
+        let write = |column: &Column, value: &str, condition: &B| {
+            statement(d, &table, &Operation::Mask(vec![(column.name.clone(), value.to_owned())]), condition)
+        };
+        let personal = self.cells.iter().filter(|(_, cell)| **cell != Cell::Null).filter_map(|(column, cell)| {
+            let (_, sql) = masks.iter().find(|(name, _)| *name == column.name)?;
+            let mask = &declared().find(|c| c.name.value == column.name)?.mask.value;
+            let row = B::sql(which.clone());
+            // What these leave is told by its form alone: who would write such a token by hand?
+            let by_form = matches!(mask, Mask::Null | Mask::Fixed(_) | Mask::Token { .. });
+            let read = d.cell_text(ROW, column);
+            Some(Unmask {
+                column,
+                cell,
+                set: write(column, &d.cell_literal(column, cell), &B::and([row.clone(), sql.todo.clone().negate()])),
+                read: format!("SELECT {read} FROM {table} WHERE {which}"),
+                again: (!by_form).then(|| write(column, &sql.value, &row)),
+                which: which.clone(),
+                table: table.clone(),
             })
-            .collect()
+        });
+        personal.collect()
+    }
+}
+
+/// One column of a row that is there.
+#[derive(Debug)]
+pub struct Unmask<'b> {
+    column: &'b Column,
+    cell: &'b Cell,
+    /// Sets its value where it is at its mask, and nowhere else.
+    pub set: String,
+    /// Reads it; [`Unmask::value`] says what was read.
+    pub read: String,
+    /// Masks it once more, for masks that leave something of the value: only what the mask makes of this value was put there by it.
+    pub again: Option<String>,
+    which: String,
+    table: String,
+}
+
+impl Unmask<'_> {
+    /// The value that was read; `None` when it cannot be read back exactly.
+    #[must_use]
+    pub fn value(&self, d: Dialect, read: Option<&str>) -> Option<Cell> {
+        d.cell(self.column, read)
+    }
+
+    /// Whether it is the value that is to be put back.
+    #[must_use]
+    pub fn is_back(&self, value: &Cell) -> bool {
+        value == self.cell
+    }
+
+    /// Sets a value, whatever is there.
+    #[must_use]
+    pub fn force(&self, d: Dialect, value: &Cell) -> String {
+        let set = Operation::Mask(vec![(self.column.name.clone(), d.cell_literal(self.column, value))]);
+        statement(d, &self.table, &set, &B::sql(self.which.clone()))
+    }
+
+    /// Sets the value that is to be put back, whatever is there.
+    #[must_use]
+    pub fn back(&self, d: Dialect) -> String {
+        self.force(d, self.cell)
     }
 }
 

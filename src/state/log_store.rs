@@ -28,6 +28,8 @@ pub enum Class {
     Order,
     /// From `destruction_intended` to `destroyed`.
     Destruction,
+    /// From `undo_intended` to `undone` or `undo_aborted`.
+    Undo,
 }
 
 impl Class {
@@ -39,6 +41,7 @@ impl Class {
             Self::Batch => "batch",
             Self::Order => "order",
             Self::Destruction => "destruction",
+            Self::Undo => "undo",
         }
     }
 }

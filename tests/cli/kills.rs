@@ -44,7 +44,7 @@ fn site() -> Option<(Site, String)> {
     Some((site, hash))
 }
 
-fn copy(from: &Path, to: &Path) {
+pub fn copy(from: &Path, to: &Path) {
     std::fs::create_dir_all(to).expect("a folder");
     std::fs::set_permissions(to, std::fs::metadata(from).expect("a folder").permissions()).expect("its mode");
     for entry in std::fs::read_dir(from).expect("a folder").map(|e| e.expect("an entry").path()) {
@@ -57,7 +57,7 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-fn program() -> PathBuf {
+pub fn program() -> PathBuf {
     assert_cmd::cargo::cargo_bin("retentiond")
 }
 

@@ -29,4 +29,5 @@ mod tenant_dates;
 mod tenant_kills;
 mod tenants;
 mod tour;
+mod undo;
 mod words;

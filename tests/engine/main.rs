@@ -17,6 +17,7 @@ mod held;
 mod keys;
 mod locks;
 mod open_ends;
+mod put_back;
 mod races;
 mod recovery;
 mod refusals;
@@ -30,6 +31,7 @@ mod subjects;
 mod tangles;
 mod tied;
 mod together;
+mod undo;
 mod workers;
 
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]

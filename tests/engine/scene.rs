@@ -204,6 +204,8 @@ pub async fn consistent(fixture: &Fixture<'_>) {
         match &entry.event {
             Event::Applied { batch, .. } => applied.push(batch.to_string()),
             Event::Reverted { batch, .. } => applied.retain(|b| *b != batch.to_string()),
+            // What is put back has a ledger row of its own.
+            Event::Undone { undo, .. } => applied.push(undo.to_string()),
             _ => {}
         }
     }
@@ -212,6 +214,7 @@ pub async fn consistent(fixture: &Fixture<'_>) {
     ledger.sort();
     assert_eq!(applied, ledger, "{}", fixture.engine.name());
     assert_eq!(fixture.journal.reader().open_batches().await.unwrap().len(), 0);
+    assert_eq!(fixture.journal.reader().open_undos().await.unwrap().len(), 0);
 }
 
 /// Whether a run left nothing due and nothing refused.

@@ -51,6 +51,7 @@ async fn done(fixture: &Fixture) -> Append {
             reason: OrderReason::EndOfService,
             reference: Reference::parse("C-12").unwrap(),
             until: None,
+            undo: None,
         })
         .await
         .unwrap();

@@ -260,6 +260,7 @@ fn order(key_id: KeyId) -> Event {
         reason: OrderReason::Litigation,
         reference: Reference::parse("A-1").unwrap(),
         until: None,
+        undo: None,
     }
 }
 

@@ -9,3 +9,4 @@ mod life;
 mod mail;
 mod proof;
 mod tamper;
+mod undos;

@@ -116,6 +116,7 @@ async fn order(fixture: &Fixture, n: u64) {
         reason: OrderReason::Litigation,
         reference: reference.clone(),
         until: None,
+        undo: None,
     };
     fixture.journal.append(placed).await.unwrap();
     let lifted =

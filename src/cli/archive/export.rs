@@ -48,7 +48,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (rules, data) = cx.data_set(&workspace, &args.record.data)?;
     let actor = cx.actor(&workspace, &args.access.actor)?;
     let (reason, reference) = (reason(&args.access.reason)?, Reference::parse(&args.access.reference)?);
-    let identities = Arc::new(identities(&args.access)?);
+    let identities = Arc::new(identities(&args.access.identity)?);
     let id = rules.map.source.value.clone();
     let archives = cx.archives(&workspace)?;
     let (state, journal) = cx.state(&workspace).await?;
@@ -124,8 +124,8 @@ async fn write_files(
 }
 
 /// Reads the identity that opens an archive.
-pub fn identities(access: &Access) -> Result<Identities, Failure> {
-    Identities::read(&access.identity).map_err(|e| Failure::new(Exit::Denied, format!("{}: {e}", access.identity.display())))
+pub fn identities(file: &Path) -> Result<Identities, Failure> {
+    Identities::read(file).map_err(|e| Failure::new(Exit::Denied, format!("{}: {e}", file.display())))
 }
 
 fn json(data_set: &str, objects: &[Unsealed]) -> String {

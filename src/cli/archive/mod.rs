@@ -87,7 +87,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     }
 }
 
-fn reason(text: &str) -> Result<AccessReason, Failure> {
+pub(super) use export::identities;
+
+pub(super) fn reason(text: &str) -> Result<AccessReason, Failure> {
     text.parse().map_err(|_| {
         let known: Vec<&str> = AccessReason::ALL.iter().map(|r| r.as_str()).collect();
         Failure::new(Exit::Usage, format!("`{}` is not a reason: {}", shown(text), known.join(", ")))

@@ -10,7 +10,7 @@ use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::enforce::put_back::put_back;
-use crate::enforce::unseal::{Why, unseal};
+use crate::enforce::unseal::{Unsealed, Why, unseal};
 use crate::enforce::unseal_files::put_files;
 use crate::journal::{Access as Opening, Name, OrderReason, Reference};
 use crate::plan::compile;
@@ -35,7 +35,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (rules, data) = cx.data_set(&workspace, &args.record.data)?;
     let actor = cx.actor(&workspace, &args.access.actor)?;
     let (reason, reference) = (reason(&args.access.reason)?, Reference::parse(&args.access.reference)?);
-    let identities = Arc::new(export::identities(&args.access)?);
+    let identities = Arc::new(export::identities(&args.access.identity)?);
     let id = rules.map.source.value.clone();
     let (archives, stores) = (cx.archives(&workspace)?, cx.files(&workspace)?);
     let (state, journal) = cx.state(&workspace).await?;
@@ -67,9 +67,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let placed = orders::place(&source, &journal, &prepared, &resolved, &data, hold, prepared.plan.today).await?;
     let mut session = source.session().await?;
     session.script(&resolved.dialect.begin()).await?;
+    let all: Vec<&Unsealed> = objects.iter().collect();
     // Files stand before the rows that point to them can be seen.
     let done = match put_back(&mut session, &records, &objects).await {
-        Ok(rows) => put_files(&archives, &stores, &objects, &identities).await.map(|files| (rows, files)),
+        Ok(rows) => put_files(&archives, &stores, &all, &identities).await.map(|files| (rows, files)),
         Err(e) => Err(e),
     };
     let (done, files) = match done {

@@ -44,6 +44,12 @@ impl Archives {
         ensure(sealed.iter().all(|o| source == Some(&o.source)), "what a batch sealed came from its source")
     }
 
+    /// Whether these objects were sealed by this batch with records of this data set, and are not destroyed.
+    pub(super) fn hold(&self, batch: Id128, data_set: &Name, objects: &[ObjectRef]) -> Ruling {
+        let there = |o: &ObjectRef| o.batch == batch && self.objects.get(o).is_some_and(|known| known.data_set == *data_set);
+        ensure(!objects.is_empty() && objects.iter().all(there), "what is undone was sealed by its batch, and not destroyed yet")
+    }
+
     /// Takes the last day of objects that had none.
     pub(super) fn dated(&mut self, event: &Event) -> Ruling {
         let Event::ArchiveDated { source, data_set, archive, purpose, until, objects, records, .. } = event else {

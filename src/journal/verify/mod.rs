@@ -10,6 +10,7 @@ mod fault;
 mod parse;
 mod places;
 mod rules;
+mod undos;
 
 use std::collections::BTreeMap;
 use std::io::BufRead;

@@ -3,6 +3,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::archives::Archives;
+use super::undos::Undos;
 use crate::journal::append;
 use crate::journal::entry::Entry;
 use crate::journal::event::Event;
@@ -37,6 +38,9 @@ pub(super) struct Rules {
     recovered: HashSet<Name>,
     open_batches: u64,
     archives: Archives,
+    undos: Undos,
+    /// Who began each applied batch, and how many rows it took, those of other data sets included.
+    taken: HashMap<Id128, (Id128, u64)>,
 }
 
 pub(super) type Ruling = Result<(), &'static str>;
@@ -95,9 +99,11 @@ impl Rules {
             Event::OrderPlaced { order, key_id, .. } => {
                 self.open_orders.insert(*order);
                 ensure(self.known_orders.insert(*order), "an order is placed once")?;
+                self.undos.placed(event)?;
                 self.mac_key(*key_id)
             }
             Event::OrderLifted { order, .. } => {
+                self.undos.lifted(order);
                 ensure(self.open_orders.remove(order), "an order that is lifted was placed before and is lifted once")
             }
             Event::Intent { .. }
@@ -119,7 +125,21 @@ impl Rules {
                 self.archives.dated(event)?;
                 self.running(*run, Some(source))
             }
-            Event::ArchiveOpened { key_id, .. } => self.mac_key(*key_id),
+            Event::ArchiveOpened { key_id, .. } => key_id.map_or(Ok(()), |key_id| self.mac_key(key_id)),
+            Event::UndoIntended { source, run, batch, data_set, objects, .. } => {
+                self.undos.intended(event)?;
+                self.archives.hold(*batch, data_set, objects)?;
+                ensure(self.batches.get(batch) == Some(&Batch::Applied), "what is undone was applied, and not reverted")?;
+                ensure(self.taken.get(batch).map(|(run, _)| run) == Some(run), "what is undone is a batch of the run")?;
+                let run = self.runs.get(run).ok_or("what belongs to a run follows its start")?;
+                ensure(run.finished, "a run is undone after its end")?;
+                ensure(run.source == *source, "a run has one source")
+            }
+            Event::Undone { undo, records, key_id, .. } => {
+                self.undos.undone(undo, *records, |batch| self.taken.get(batch).map_or(0, |(_, rows)| *rows))?;
+                self.mac_key(*key_id)
+            }
+            Event::UndoAborted { undo, .. } => self.undos.aborted(undo),
             Event::DestructionIntended { run, source, .. } => {
                 let time = self.last_time.ok_or("a log begins with log_created")?;
                 self.archives.intended(event, time)?;
@@ -154,8 +174,10 @@ impl Rules {
                 }
                 ensure(!known, "a batch begins once")
             }
-            Event::Applied { run, batch, recovered, key_id, sealed, .. } => {
+            Event::Applied { run, batch, rows, related, recovered, key_id, sealed, .. } => {
                 let opener = self.close(*batch, Batch::Applied)?;
+                let taken = related.iter().fold(*rows, |all, r| all.saturating_add(r.rows));
+                self.taken.insert(*batch, (opener, taken));
                 self.archives.sealed(*batch, self.runs.get(&opener).map(|r| &r.source), sealed)?;
                 if *recovered {
                     ensure(self.runs.contains_key(run), "what belongs to a run follows its start")?;
