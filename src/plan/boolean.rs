@@ -217,6 +217,9 @@ impl B {
             Self::Not(inner) => match &**inner {
                 // EXISTS is never NULL: the plain negation is exact and lets engines use an anti-join.
                 Self::Sql(text) if text.starts_with("EXISTS (") => format!("NOT {}", &**text),
+                Self::Or(parts) if parts.iter().all(|p| matches!(p, Self::Sql(text) if text.starts_with("EXISTS ("))) => {
+                    Self::And(parts.iter().cloned().map(Self::negate).collect()).render()
+                }
                 other => format!("({} IS NOT TRUE)", other.render()),
             },
         }
@@ -313,6 +316,9 @@ mod tests {
         assert_eq!(B::and([B::or([s("a"), s("b")]), B::or([s("a"), s("b")])]), B::Or(vec![s("a"), s("b")]));
         assert_eq!(s("a").negate().render(), "(a IS NOT TRUE)");
         assert_eq!(s("EXISTS (SELECT 1)").negate().render(), "NOT EXISTS (SELECT 1)");
+        let either = B::or([s("EXISTS (SELECT 1)"), s("EXISTS (SELECT 2)")]);
+        assert_eq!(either.negate().render(), "(NOT EXISTS (SELECT 1) AND NOT EXISTS (SELECT 2))");
+        assert_eq!(B::or([s("EXISTS (SELECT 1)"), s("a")]).negate().render(), "((a OR EXISTS (SELECT 1)) IS NOT TRUE)");
     }
 
     /// A predicate as it is written, and as it was built.

@@ -50,40 +50,53 @@ impl Orders<'_> {
         if !self.look {
             return B::False;
         }
-        let Some(standing) = self.standing(data, alias, resolved) else { return B::False };
         let d = resolved.dialect;
         let words: Vec<String> = kinds.iter().map(|k| d.word(k.word())).collect();
-        let hold = d.own(OwnTable::Hold);
-        B::sql(format!("EXISTS (SELECT 1 FROM {hold} AS h WHERE h.kind IN ({}) AND {standing})", words.join(", ")))
+        let (hold, kinds, active) = (d.own(OwnTable::Hold), words.join(", "), self.active(data, resolved));
+        // Each scope is a question of its own: with an OR between them no engine goes by the index, and reads all orders for each row.
+        B::or(self.targets(data, alias, resolved).into_iter().map(|target| {
+            B::sql(format!("EXISTS (SELECT 1 FROM {hold} AS h WHERE h.kind IN ({kinds}) AND {active} AND {target})"))
+        }))
     }
 
     /// The condition on an order (alias `h`) that it is active and stands on the record, on all records of its tenant, or on a person
     /// whom it is about. `None` without a key.
     #[must_use]
     pub fn standing(&self, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> Option<String> {
+        let targets = self.targets(data, alias, resolved);
+        (!targets.is_empty()).then(|| format!("{} AND ({})", self.active(data, resolved), targets.join(" OR ")))
+    }
+
+    /// The condition on an order that it is one of this data set and active.
+    fn active(&self, data: &DataSet, resolved: &Resolved<'_>) -> String {
+        let d = resolved.dialect;
+        format!(
+            "h.source = {source} AND h.data_set = {data_set} AND h.lifted_on IS NULL AND (h.until IS NULL OR h.until >= '{today}')",
+            source = d.word(self.source),
+            data_set = d.word(&data.id),
+            today = self.today.format("%Y-%m-%d"),
+        )
+    }
+
+    /// The conditions on an order that it stands on the record, on a person whom it is about, on all records of its tenant: those of them that there
+    /// can be. None without a key.
+    fn targets(&self, data: &DataSet, alias: &str, resolved: &Resolved<'_>) -> Vec<String> {
         let d = resolved.dialect;
         let columns = resolved.key_columns(data);
         if columns.is_empty() {
-            return None;
+            return Vec::new();
         }
-        let binary =
-            |column: &str| if d.engine.is_mysql_family() { format!("CAST({column} AS BINARY)") } else { column.to_owned() };
-        let mut target = format!("h.scope = 'record' AND {} = {}", binary("h.target"), d.target_text(alias, &columns));
+        let target = if d.engine.is_mysql_family() { "CAST(h.target AS BINARY)" } else { "h.target" };
+        let mut all = vec![format!("h.scope = 'record' AND {target} = {}", d.target_text(alias, &columns))];
         for (subject, column) in resolved.subjects(data) {
-            let value = d.subject_text(alias, subject, column);
-            target = format!("({target} OR h.scope = 'subject' AND {} = {value})", binary("h.target"));
+            all.push(format!("h.scope = 'subject' AND {target} = {}", d.subject_text(alias, subject, column)));
         }
         if let Some(tenant) = &data.tenant {
             let value = d.as_text(&d.column(alias, tenant));
             let value =
                 if d.engine.is_mysql_family() { format!("CAST(CONVERT({value} USING utf8mb4) AS BINARY)") } else { value };
-            target = format!("({target} OR h.scope = 'tenant' AND {} = {value})", binary("h.target"));
+            all.push(format!("h.scope = 'tenant' AND {target} = {value}"));
         }
-        let today = self.today.format("%Y-%m-%d");
-        Some(format!(
-            "h.source = {source} AND h.data_set = {data_set} AND h.lifted_on IS NULL AND (h.until IS NULL OR h.until >= '{today}') AND {target}",
-            source = d.word(self.source),
-            data_set = d.word(&data.id),
-        ))
+        all
     }
 }
