@@ -197,7 +197,8 @@ impl Target {
 
     /// What every MariaDB or MySQL connection is told first.
     ///
-    /// Strict, and able to read and keep zero dates; `\` stays an escape character in string literals and `||` concatenates.
+    /// Strict, and able to read and keep zero dates; `\` stays an escape character in string literals and `||` concatenates. Without MariaDB's cache of
+    /// what subqueries answer: it takes outer values for the same that their column's collation does, also where the subquery compares exactly.
     pub(super) fn mysql_setup(&self, mariadb: bool) -> String {
         let lock = self.lock_timeout.as_secs() + u64::from(self.lock_timeout.subsec_nanos() > 0);
         let lock = lock.max(1);
@@ -211,7 +212,7 @@ impl Target {
         // With autocommit off, each look at a table is a transaction until it is ended: it must not outlive a network that swallows that end, since it keeps
         // the table from being altered and old rows from being purged. MySQL knows no limit but that of idle connections; the pool opens new ones.
         sql.push_str(if mariadb {
-            ", SESSION check_constraint_checks = 1, SESSION idle_transaction_timeout = 60"
+            ", SESSION check_constraint_checks = 1, SESSION idle_transaction_timeout = 60, SESSION optimizer_switch = 'subquery_cache=off'"
         } else {
             ", SESSION wait_timeout = 60"
         });

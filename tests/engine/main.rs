@@ -7,6 +7,7 @@ mod archived_types;
 mod archives;
 mod ceilings;
 mod circles;
+mod collations;
 mod copies;
 mod crash;
 mod fence;
