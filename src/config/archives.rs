@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use crate::archive::{Archive, Archives, Bucket, BucketSettings, Directory, LockMode, Recipients, Secret, Store, StoreError};
 use crate::policy::located::{Faults, Located};
-use crate::policy::read_map::{name, word};
+use crate::policy::read_form::{name, word};
 use crate::policy::reader::{Reader, shown};
 
 /// One archive.

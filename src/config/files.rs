@@ -7,7 +7,7 @@ use serde::Deserialize;
 
 use crate::files::{FileError, Files, Root};
 use crate::policy::located::{Faults, Located};
-use crate::policy::read_map::name;
+use crate::policy::read_form::name;
 use crate::policy::reader::Reader;
 
 /// One store of files.

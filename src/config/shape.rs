@@ -3,7 +3,7 @@
 use std::ops::RangeInclusive;
 
 use crate::policy::located::{Faults, Located, Span};
-use crate::policy::read_map::word;
+use crate::policy::read_form::word;
 use crate::policy::reader::{self, Reader, integer_of, shown};
 
 /// The place of one source's settings.

@@ -15,6 +15,8 @@ pub mod mask;
 pub mod open_end;
 pub mod period;
 pub mod purpose;
+mod read_facts;
+pub(crate) mod read_form;
 pub mod read_map;
 mod read_mask;
 pub mod read_policy;

@@ -1,18 +1,14 @@
 //! Reading a data map file into [`DataMap`]: every fault of form, located.
 
-use chrono_tz::Tz;
 use toml::de::DeValue;
 
-use super::expression::{self, Expr};
-use super::given::GivenDate;
 use super::located::{Faults, Located, Span};
-use super::map::{
-    Category, Condition, CopyElsewhere, DataMap, DataSet, DateFormat, Disposition, Event, FileColumn, Missing, Parent,
-    PeriodColumn, PeriodUnit, PersonalColumn, Related, RelatedTo, SubjectColumn, TableRef, Test, Title,
-};
+use super::map::{Category, CopyElsewhere, DataMap, DataSet, Disposition, FileColumn, Parent, PersonalColumn, SubjectColumn};
+use super::read_facts::{Dated, condition, dated, period_column};
+use super::read_form::{name, pairs, table_ref, tables, title, word, zone};
 use super::read_mask;
 use super::read_policy::data_name;
-use super::reader::{self, Reader, Value, shown, text_of, texts_of};
+use super::reader::{self, Reader, shown, text_of, texts_of};
 
 /// Reads a data map. `None` only when nothing usable was found; faults say why.
 pub fn read(text: &str, file: usize, faults: &mut Faults) -> Option<DataMap> {
@@ -198,11 +194,6 @@ fn parent(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Parent> {
     Some(Parent { data, on, follows })
 }
 
-fn pairs(value: &Value<'_>, file: usize, faults: &mut Faults) -> Vec<(Located<String>, Located<String>)> {
-    let Some(table) = Reader::of(value, file, faults) else { return Vec::new() };
-    table.entries().filter_map(|(k, v)| Some((k, text_of(v, file, faults)?))).collect()
-}
-
 fn category(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Category> {
     let (file, before) = (r.at.file, faults.count());
     let columns = r.texts("columns", faults);
@@ -243,101 +234,6 @@ fn category(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> O
     Some(Category { name, columns: all, never_stored })
 }
 
-/// A date that purposes may start from: of rows, or of the whole tenant.
-enum Dated {
-    Event(Box<Event>),
-    Given(GivenDate),
-}
-
-fn dated(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Dated> {
-    let Some(column) = r.text("given", faults) else { return Some(Dated::Event(Box::new(event(name, r, faults)?))) };
-    let title = title(r, faults);
-    let missing = r.text("missing", faults).and_then(|t| word(&t, &MISSING, "a meaning of a missing date", faults));
-    if let Some(own) = r.text("column", faults) {
-        faults
-            .error(&own.at, "`column` beside `given`")
-            .expected("one of them: a column of rows, or one of the control database");
-    }
-    Some(Dated::Given(GivenDate { name, title: title?, column, missing: missing.unwrap_or_default(), value: None }))
-}
-
-const MISSING: [(&str, Missing); 3] = [("running", Missing::Running), ("undated", Missing::Undated), ("ignore", Missing::Ignore)];
-
-fn event(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Event> {
-    let title = title(r, faults);
-    let column = r.required_text("column", "the column that holds the date", faults);
-    let filter = filter(r, faults);
-    let of = r.get("of").and_then(|v| related_to(v, r.at.file, faults)).map(|to| Related { to, filter: filter.clone() });
-    if let (None, Some(f)) = (r.get("of"), &filter) {
-        faults.error(&f.at, "`where` without `of`").expected("of = \"data_set\": a filter is over related rows");
-    }
-    let missing = r.text("missing", faults).and_then(|t| word(&t, &MISSING, "a meaning of a missing date", faults));
-    let otherwise = r.text("else", faults);
-    if let (Some(o), Some(Missing::Running | Missing::Ignore)) = (&otherwise, missing) {
-        faults.error(&o.at, "`else` beside a `missing` other than \"undated\"").expected("`else` dates what would be undated");
-    }
-    let format = r.text("format", faults).and_then(|t| {
-        let formats = DateFormat::ALL.map(|f| (f.word(), f));
-        word(&t, &formats, "a date format", faults).map(|f| Located::new(f, t.at.clone()))
-    });
-    Some(Event {
-        name,
-        title: title?,
-        column: column?,
-        of,
-        missing: missing.unwrap_or_default(),
-        otherwise,
-        zone: zone(r, "time_zone", faults),
-        format,
-    })
-}
-
-fn condition(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Condition> {
-    let title = title(r, faults);
-    let row = r.text("sql", faults).map(|t| (t.at.clone(), parse_expression(t, faults)));
-    let filter = filter(r, faults);
-    let some = r.get("some").map(|v| (r.place(v), related_to(v, r.at.file, faults)));
-    let no = r.get("no").map(|v| (r.place(v), related_to(v, r.at.file, faults)));
-    let given = [row.as_ref().map(|x| x.0.clone()), some.as_ref().map(|x| x.0.clone()), no.as_ref().map(|x| x.0.clone())];
-    let mut given = given.into_iter().flatten();
-    match (given.next(), given.next()) {
-        (None, _) if r.get("sql").is_some() => return None,
-        (None, _) => {
-            faults
-                .error(&name.at, format!("condition `{name}` says nothing"))
-                .expected("sql = \"…\", or some = \"data_set\", or no = \"data_set\"");
-            return None;
-        }
-        (Some(_), Some(second)) => {
-            faults.error(&second, "a condition says one thing").expected("one of `sql`, `some`, `no`");
-            return None;
-        }
-        _ => {}
-    }
-    if let (Some(_), Some(f)) = (&row, &filter) {
-        faults.error(&f.at, "`where` beside `sql`").expected("`where` filters the related rows of `some` or `no`");
-    }
-    let test = if let Some((_, expr)) = row {
-        Test::Row(expr?)
-    } else if let Some((_, to)) = some {
-        Test::Some(Related { to: to?, filter })
-    } else {
-        Test::No(Related { to: no?.1?, filter })
-    };
-    Some(Condition { name, title: title?, test })
-}
-
-fn period_column(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<PeriodColumn> {
-    let title = title(r, faults);
-    let column = r.required_text("column", "the column that holds the number", faults);
-    let units =
-        [("years", PeriodUnit::Years), ("months", PeriodUnit::Months), ("weeks", PeriodUnit::Weeks), ("days", PeriodUnit::Days)];
-    let unit = r
-        .required_text("unit", "\"years\", \"months\", \"weeks\" or \"days\"", faults)
-        .and_then(|t| word(&t, &units, "a unit", faults));
-    Some(PeriodColumn { name, title: title?, column: column?, unit: unit? })
-}
-
 fn copy(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -> Option<CopyElsewhere> {
     let of = r.required_text("in", "the data set that holds the copies, as \"source.data_set\"", faults);
     let of = of.and_then(|t| data_name(&t, faults));
@@ -367,136 +263,4 @@ fn file_column(name: Located<String>, r: &Reader<'_, '_>, faults: &mut Faults) -
     let column = r.required_text("column", "the column that holds the file's path", faults);
     let store = r.required_text("store", "the name of [files.<name>] in the settings", faults);
     Some(FileColumn { name, column: column?, store: store? })
-}
-
-fn filter(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Located<Expr>> {
-    r.text("where", faults).and_then(|t| parse_expression(t, faults))
-}
-
-fn parse_expression(text: Located<String>, faults: &mut Faults) -> Option<Located<Expr>> {
-    match expression::parse(&text) {
-        Ok(expr) => Some(Located::new(expr, text.at)),
-        Err(why) => {
-            faults.error(&text.at, shown(&why.message)).expected(why.expected);
-            None
-        }
-    }
-}
-
-fn related_to(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<RelatedTo> {
-    if let DeValue::String(_) = value.get_ref() {
-        return text_of(value, file, faults).map(RelatedTo::DataSet);
-    }
-    let r = Reader::of(value, file, faults)?;
-    let table = r.require("table", "the related table", faults).and_then(|v| table_ref(v, file, faults));
-    let on = r.require("on", "{ its_column = \"column of this data set\" }", faults).map(|v| pairs(v, file, faults));
-    r.finish(faults);
-    let on = on?;
-    if on.is_empty() {
-        faults
-            .error(&Span { file, range: value.span() }, "the joining columns are missing")
-            .expected("on = { its_column = \"column of this data set\" }");
-        return None;
-    }
-    Some(RelatedTo::Table(table?, on))
-}
-
-/// A list of tables under `key`; empty if absent.
-fn tables(r: &Reader<'_, '_>, key: &'static str, faults: &mut Faults) -> Vec<Located<TableRef>> {
-    let Some(value) = r.get(key) else { return Vec::new() };
-    let DeValue::Array(items) = value.get_ref() else {
-        faults
-            .error(&r.place(value), format!("{} where a list belongs", reader::describe(value.get_ref())))
-            .expected("a list of tables: [\"schema.table\", \"table\", { schema = \"…\", name = \"…\" }]");
-        return Vec::new();
-    };
-    items.iter().filter_map(|v| table_ref(v, r.at.file, faults)).collect()
-}
-
-fn table_ref(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Located<TableRef>> {
-    let at = Span { file, range: value.span() };
-    if let DeValue::Table(_) = value.get_ref() {
-        let r = Reader::of(value, file, faults)?;
-        let schema = r.text("schema", faults).map(|t| t.value);
-        let name = r.required_text("name", "the table's stored name", faults);
-        r.finish(faults);
-        let name = name?;
-        return Some(Located::new(TableRef { schema, name: name.value }, at));
-    }
-    let text = text_of(value, file, faults)?;
-    if text.is_empty() {
-        faults.error(&at, "the table name is empty");
-        return None;
-    }
-    Some(Located::new(split_table(&text), at))
-}
-
-fn split_table(text: &str) -> TableRef {
-    match text.split_once('.') {
-        Some((schema, name)) if !schema.is_empty() && !name.is_empty() => {
-            TableRef { schema: Some(schema.to_owned()), name: name.to_owned() }
-        }
-        _ => TableRef { schema: None, name: text.to_owned() },
-    }
-}
-
-/// A title in both languages, required.
-pub(super) fn title(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Title> {
-    let expected = "title = { fr = \"…\", en = \"…\" }";
-    let Some(value) = r.get("title") else {
-        faults.error(&r.at, "`title` is missing").expected(expected);
-        return None;
-    };
-    let t = Reader::of(value, r.at.file, faults)?;
-    let (fr, en) = (t.required_text("fr", "the French title", faults), t.required_text("en", "the English title", faults));
-    t.finish(faults);
-    let (fr, en) = (fr?, en?);
-    for text in [&fr, &en] {
-        if text.trim().is_empty() || text.chars().count() > 200 || text.chars().any(reader::hostile) {
-            faults.error(&text.at, "not a title").expected("one line of 1 to 200 visible characters");
-            return None;
-        }
-    }
-    Some(Title { fr: fr.value, en: en.value })
-}
-
-/// A time zone under `key`.
-pub(super) fn zone(r: &Reader<'_, '_>, key: &'static str, faults: &mut Faults) -> Option<Tz> {
-    let text = r.text(key, faults)?;
-    match text.parse::<Tz>() {
-        Ok(zone) => Some(zone),
-        Err(_) => {
-            faults
-                .error(&text.at, format!("unknown time zone `{}`", shown(&text)))
-                .expected("an IANA name such as \"Europe/Paris\"")
-                .nearest_of_many(&text, chrono_tz::TZ_VARIANTS.iter().map(|z| z.name()));
-            None
-        }
-    }
-}
-
-/// A name of the author's choice: lower-case letters, digits, `_` and `-`, starting with a letter, at most 64.
-pub(crate) fn name(text: Located<String>, what: &str, faults: &mut Faults) -> Option<Located<String>> {
-    let right = (1..=64).contains(&text.len())
-        && text.starts_with(|c: char| c.is_ascii_lowercase())
-        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_' || b == b'-');
-    if !right {
-        faults
-            .error(&text.at, format!("`{}` cannot be {what}", shown(&text)))
-            .expected("1 to 64 lower-case letters, digits, `_` or `-`, starting with a letter");
-        return None;
-    }
-    Some(text)
-}
-
-/// One of a closed list of words.
-pub(crate) fn word<T: Copy>(text: &Located<String>, words: &[(&str, T)], what: &str, faults: &mut Faults) -> Option<T> {
-    let found = words.iter().find(|(w, _)| *w == text.value).map(|(_, v)| *v);
-    if found.is_none() {
-        faults
-            .error(&text.at, format!("`{}` is not {what}", shown(text)))
-            .expected(words.iter().map(|(w, _)| format!("\"{w}\"")).collect::<Vec<_>>().join(", "))
-            .nearest(text, words.iter().map(|(w, _)| *w));
-    }
-    found
 }

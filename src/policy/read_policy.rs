@@ -5,7 +5,7 @@ use toml::de::DeValue;
 use super::located::{Faults, Located, Span};
 use super::period::{Period, UNITS};
 use super::purpose::{Cap, DataName, LegalBasis, Needs, OrderKind, Place, Policy, Purpose, When, Window};
-use super::read_map::{name, title, word, zone};
+use super::read_form::{name, title, word, zone};
 use super::reader::{self, Reader, Value, shown, text_of, texts_of};
 use super::recovery;
 use super::start::{Combine, Rounding, Start};
