@@ -10,6 +10,7 @@ mod circles;
 mod collations;
 mod copies;
 mod crash;
+mod elsewhere;
 mod fence;
 mod files;
 mod followers;
