@@ -184,12 +184,23 @@ impl Cx {
     /// Opens the data sets that hold copies of a source's records. One that cannot be opened is noted with the reason: what needs it waits.
     pub async fn copies(&self, workspace: &Workspace, rules: &SourceRules) -> Copies {
         let names: BTreeSet<&DataName> = rules.map.data_sets.iter().flat_map(|d| &d.copies).map(|c| &c.of.value).collect();
-        let mut copies = Copies::default();
+        let (mut copies, used) = (Copies::default(), self.about());
         for name in names {
             let base = self.copy_base(workspace, name).await;
             copies.add(name.clone(), base.map_err(|failure| failure.message));
         }
+        self.about_again(used);
         copies
+    }
+
+    /// The source that the command used last.
+    fn about(&self) -> Option<String> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
+    /// What goes wrong from here on is about that source again.
+    fn about_again(&self, source: Option<String>) {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner).0 = source;
     }
 
     /// Opens a data set that holds copies.
@@ -206,12 +217,14 @@ impl Cx {
     /// Connects to the sources whose purposes keep something of this one. One that cannot be asked is noted with the reason: it keeps everybody.
     pub async fn elsewhere(&self, workspace: &Workspace, rules: &SourceRules, now: DateTime<Utc>) -> Elsewhere {
         let mut all = Elsewhere::default();
+        let used = self.about();
         for (id, asked) in AskedOf::all(&rules.map, &rules.policies) {
             match self.questions(workspace, &id, &asked, now).await {
                 Ok((source, questions)) => all.add(&source, questions),
                 Err(failure) => asked.into_iter().for_each(|of| all.add_unasked(of.name, failure.message.clone())),
             }
         }
+        self.about_again(used);
         all
     }
 
@@ -236,7 +249,9 @@ impl Cx {
             let mut found = Faults::default();
             let prepared = self.prepare_with(&source, &rules, now, &mut found).await?;
             let prepared = prepared.ok_or_else(|| wrong("its database does not fit its map".to_owned()))?;
-            Questions::new(&prepared, &rules.map, &rules.policies, asked).map_err(wrong)
+            let questions = Questions::new(&prepared, &rules.map, &rules.policies, asked).map_err(wrong)?;
+            questions.probe(&source).await.map_err(wrong)?;
+            Ok(questions)
         };
         match questions.await {
             Ok(questions) => Ok((source, questions)),

@@ -7,9 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
-
-use chrono::Days;
+use std::time::{Duration, Instant};
 
 use super::batch::{Failure, Transaction};
 use super::copies::PATIENCE;
@@ -99,6 +97,22 @@ impl Questions {
         asked.iter().map(question).collect::<Result<_, String>>().map(Self)
     }
 
+    /// Whether they can be asked now. A table without a record is no answer: that is what a database looks like of which the data were lost.
+    ///
+    /// # Errors
+    /// In words for people: why not.
+    pub async fn probe(&self, source: &Source) -> Result<(), String> {
+        let words = |e: SourceError| e.to_string();
+        let mut session = source.session().await.map_err(words)?;
+        for (_, needed) in &self.0 {
+            if session.rows(&needed.any()).await.map_err(words)?.is_empty() {
+                return Err("its table is empty".to_owned());
+            }
+        }
+        end_reading(&mut session, Dialect { engine: source.engine() }).await.map_err(words)?;
+        session.done().await.map_err(words)
+    }
+
     /// The purposes for which no index finds people.
     pub fn unindexed(&self) -> impl Iterator<Item = &str> {
         self.0.iter().filter(|(_, needed)| !needed.is_indexed()).map(|(name, _)| name.as_str())
@@ -128,8 +142,7 @@ impl Elsewhere {
         }
         let d = plan.dialect;
         let mut session = source.session().await?;
-        let yesterday = plan.today.checked_sub_days(Days::new(1)).unwrap_or(plan.today).to_string();
-        write(&mut session, &[d.forget_before(&yesterday), d.forget_asker(&plan.asker)]).await?;
+        write(&mut session, &[d.forget_old(), d.forget_asker(&plan.asker)]).await?;
         for asking in &plan.asking {
             let mut after: Option<RecordKey> = None;
             loop {
@@ -169,12 +182,12 @@ impl Elsewhere {
     }
 
     async fn note(&self, session: &mut Session, plan: &Plan, people: &People, persons: &Persons) -> Result<(), EnforceError> {
-        let (d, day) = (plan.dialect, plan.today.to_string());
+        let d = plan.dialect;
         let mut notes = Vec::new();
         for purpose in &people.purposes {
             let Ok(needed) = self.needed(purpose, persons, UNHURRIED).await else { continue };
             let unneeded: Vec<&str> = persons.keys().filter(|p| !needed.contains(*p)).map(String::as_str).collect();
-            notes.extend(d.note_unneeded(&plan.asker, purpose, &unneeded, &day));
+            notes.extend(d.note_unneeded(&plan.asker, purpose, &unneeded));
         }
         if notes.is_empty() { Ok(()) } else { write(session, &notes).await }
     }
@@ -353,9 +366,9 @@ impl Transaction<'_, '_> {
         if persons.is_empty() {
             return Ok(());
         }
-        let mut kept = NeededPeople::new();
+        let (mut kept, begun) = (NeededPeople::new(), Instant::now());
         for purpose in &people.purposes {
-            match self.cx.elsewhere.needed(purpose, &persons, PATIENCE).await {
+            match self.cx.elsewhere.needed(purpose, &persons, PATIENCE.saturating_sub(begun.elapsed())).await {
                 Ok(needed) if needed.is_empty() => {}
                 Ok(needed) => kept.push((purpose.clone(), Some(needed))),
                 Err(Unasked) => kept.push((purpose.clone(), None)),

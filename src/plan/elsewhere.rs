@@ -216,6 +216,13 @@ impl Needed {
         Ok(self.dialect.typed_part(&self.column, &part.text).map(|part| RecordKey(vec![part])))
     }
 
+    /// Asks whether there is any record.
+    #[must_use]
+    pub fn any(&self) -> String {
+        let d = self.dialect;
+        format!("SELECT {} FROM {} AS {ROW} LIMIT 1", d.key_text(ROW, &self.column), d.table(&self.table))
+    }
+
     /// Asks for the identifiers of those of these people whom the purpose still needs, as they are stored, once for each record: a collation could take two
     /// of them for one.
     #[must_use]
@@ -252,10 +259,10 @@ impl Dialect {
         if self.engine.is_mysql_family() { format!("x'{}'", hex::encode(person)) } else { self.text(person) }
     }
 
-    /// Notes that a purpose elsewhere does not need these people any more, on a day (`YYYY-MM-DD`). `None` for nobody.
+    /// Notes that a purpose elsewhere does not need these people any more. `None` for nobody.
     #[must_use]
-    pub fn note_unneeded(self, asker: &str, purpose: &str, people: &[&str], day: &str) -> Option<String> {
-        let (asker, purpose, day) = (self.word(asker), self.word(purpose), self.word(day));
+    pub fn note_unneeded(self, asker: &str, purpose: &str, people: &[&str]) -> Option<String> {
+        let (asker, purpose, day) = (self.word(asker), self.word(purpose), self.days_ago(0));
         let short = people.iter().filter(|person| person.len() <= LONGEST && !person.contains('\0'));
         let rows: Vec<String> =
             short.map(|person| format!("({asker}, {purpose}, {}, {day})", self.person_literal(person))).collect();
@@ -293,9 +300,18 @@ impl Dialect {
         format!("DELETE FROM {} WHERE asker = {}", self.own(OwnTable::Elsewhere), self.word(asker))
     }
 
-    /// Forgets what askers have left that ended before they could: what was noted before a day.
+    /// Forgets what askers have left that ended before they could: what is more than a day old by the server's clock.
     #[must_use]
-    pub fn forget_before(self, day: &str) -> String {
-        format!("DELETE FROM {} WHERE asked_on < {}", self.own(OwnTable::Elsewhere), self.word(day))
+    pub fn forget_old(self) -> String {
+        format!("DELETE FROM {} WHERE asked_on < {}", self.own(OwnTable::Elsewhere), self.days_ago(1))
+    }
+
+    /// A day by the server's clock, `YYYY-MM-DD`.
+    fn days_ago(self, days: u32) -> String {
+        match self.engine {
+            Engine::Postgres => format!("(current_date - {days})::text"),
+            Engine::MariaDb | Engine::MySql => format!("CAST(CURRENT_DATE - INTERVAL {days} DAY AS CHAR)"),
+            Engine::Sqlite => format!("date('now', '-{days} day')"),
+        }
     }
 }

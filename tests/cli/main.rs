@@ -7,6 +7,7 @@ mod codes;
 mod core_dump;
 mod demo;
 mod earlier;
+mod elsewhere;
 mod hostile;
 mod kills;
 mod life;

@@ -42,7 +42,8 @@ keeps = "1 year"
 
 const WHY: [&str; 6] = ["--actor", "dpo", "--reason", "litigation", "--reference", "CASE-7"];
 
-fn site(engine: Engine) -> Option<(Site, impl Fn(&Site, &str))> {
+/// The site, and a shop beside it whose buyers are known by the same addresses; and what changes the shop.
+pub fn two_sources(engine: Engine) -> Option<(Site, impl Fn(&Site, &str))> {
     let site = Site::ready(engine)?;
     let map = std::fs::read_to_string(site.path("map.toml")).expect("the map");
     site.write("map.toml", &map.replace("tenant = \"agency\"\n", "tenant = \"agency\"\nsubjects = { member = \"email\" }\n"));
@@ -80,7 +81,7 @@ fn due(site: &Site, source: &str) -> u64 {
 
 /// Options are given to programs, not read by people: the identifier comes as one, and no answer says it.
 fn persons(engine: Engine) {
-    let Some((site, sql)) = site(engine) else { return };
+    let Some((site, sql)) = two_sources(engine) else { return };
     let on = |what: &[&str], id: &str, rest: &[&str]| {
         let who = ["--subject", "member", "--id", id, "--format", "json"];
         site.run(&[what, who.as_slice(), rest].concat())
