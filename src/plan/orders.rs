@@ -86,16 +86,12 @@ impl Orders<'_> {
         if columns.is_empty() {
             return Vec::new();
         }
-        let target = if d.engine.is_mysql_family() { "CAST(h.target AS BINARY)" } else { "h.target" };
-        let mut all = vec![format!("h.scope = 'record' AND {target} = {}", d.target_text(alias, &columns))];
+        let mut all = vec![format!("h.scope = 'record' AND {}", d.names_record(alias, &columns))];
         for (subject, column) in resolved.subjects(data) {
-            all.push(format!("h.scope = 'subject' AND {target} = {}", d.subject_text(alias, subject, column)));
+            all.push(format!("h.scope = 'subject' AND {}", d.names_person(alias, subject, column)));
         }
         if let Some(tenant) = &data.tenant {
-            let value = d.as_text(&d.column(alias, tenant));
-            let value =
-                if d.engine.is_mysql_family() { format!("CAST(CONVERT({value} USING utf8mb4) AS BINARY)") } else { value };
-            all.push(format!("h.scope = 'tenant' AND {target} = {value}"));
+            all.push(format!("h.scope = 'tenant' AND {}", d.names_tenant(alias, tenant)));
         }
         all
     }

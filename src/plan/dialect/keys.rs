@@ -158,6 +158,11 @@ impl Dialect {
     /// An expression that yields the order target of a row: for each key part the length of its canonical text, `:`, the text. Injective.
     #[must_use]
     pub fn target_text(self, alias: &str, columns: &[Column]) -> String {
+        self.exact(&self.target_characters(alias, columns))
+    }
+
+    /// The same text, compared as the engine compares texts.
+    fn target_characters(self, alias: &str, columns: &[Column]) -> String {
         let parts: Vec<String> = columns
             .iter()
             .map(|c| {
@@ -169,24 +174,58 @@ impl Dialect {
                 }
             })
             .collect();
-        match self.engine {
-            Engine::MariaDb | Engine::MySql => {
-                format!(
-                    "CAST({} AS BINARY)",
-                    if parts.len() == 1 { parts[0].clone() } else { format!("CONCAT({})", parts.join(", ")) }
-                )
-            }
-            _ => format!("({})", parts.join(" || ")),
+        match (self.engine, parts.as_slice()) {
+            (Engine::MariaDb | Engine::MySql, [only]) => only.clone(),
+            (Engine::MariaDb | Engine::MySql, all) => format!("CONCAT({})", all.join(", ")),
+            (_, all) => format!("({})", all.join(" || ")),
         }
+    }
+
+    /// A text as it is compared byte by byte.
+    fn exact(self, text: &str) -> String {
+        if self.engine.is_mysql_family() { format!("CAST({text} AS BINARY)") } else { text.to_owned() }
+    }
+
+    /// The condition on an order (alias `h`) that it names exactly this text. On MariaDB and MySQL the collation of its column takes blanks at the end for nothing,
+    /// and yet only that comparison goes by the index: it finds, and the exact one decides.
+    fn names(self, text: &str) -> String {
+        if self.engine.is_mysql_family() {
+            format!("h.target = {text} COLLATE utf8mb4_bin AND CAST(h.target AS BINARY) = {}", self.exact(text))
+        } else {
+            format!("h.target = {text}")
+        }
+    }
+
+    /// The condition on an order (alias `h`) that it names the record of this key.
+    #[must_use]
+    pub fn names_record(self, alias: &str, key: &[Column]) -> String {
+        self.names(&self.target_characters(alias, key))
+    }
+
+    /// The condition on an order (alias `h`) that it names the person whom a column identifies.
+    #[must_use]
+    pub fn names_person(self, alias: &str, subject: &str, column: &Column) -> String {
+        self.names(&self.subject_characters(alias, subject, column))
+    }
+
+    /// The condition on an order (alias `h`) that it names the tenant whom a column says.
+    #[must_use]
+    pub fn names_tenant(self, alias: &str, column: &str) -> String {
+        let value = self.as_text(&self.column(alias, column));
+        self.names(&if self.engine.is_mysql_family() { format!("CONVERT({value} USING utf8mb4)") } else { value })
     }
 
     /// The text by which orders name a person, from a column that identifies one.
     #[must_use]
     pub fn subject_text(self, alias: &str, subject: &str, column: &Column) -> String {
-        let value = self.target_text(alias, std::slice::from_ref(column));
+        self.exact(&self.subject_characters(alias, subject, column))
+    }
+
+    fn subject_characters(self, alias: &str, subject: &str, column: &Column) -> String {
+        let value = self.target_characters(alias, std::slice::from_ref(column));
         let subject = self.word(&format!("{subject}="));
         match self.engine {
-            Engine::MariaDb | Engine::MySql => format!("CONCAT(CAST({subject} AS BINARY), {value})"),
+            Engine::MariaDb | Engine::MySql => format!("CONCAT({subject}, {value})"),
             _ => format!("({subject} || {value})"),
         }
     }
