@@ -89,7 +89,7 @@ keeps = "10 years"
 "#;
 
 /// Contract 1: both archives are over or not there any more; 2 goes into both; 3 stays. Contract 2 shares a recording with 3.
-async fn contracts(engine: Engine) -> Option<TestDatabase> {
+pub async fn contracts(engine: Engine) -> Option<TestDatabase> {
     let db = database(engine).await?;
     let date = if engine == Engine::Sqlite { "TEXT" } else { "date" };
     db.run_sql(&format!(
@@ -102,8 +102,8 @@ async fn contracts(engine: Engine) -> Option<TestDatabase> {
     Some(db)
 }
 
-const SCANS: [&str; 3] = ["scan/1.pdf", "scan/2.pdf", "scan/3.pdf"];
-const CALLS: [&str; 3] = ["a/11.wav", "a/21.wav", "both.wav"];
+pub const SCANS: [&str; 3] = ["scan/1.pdf", "scan/2.pdf", "scan/3.pdf"];
+pub const CALLS: [&str; 3] = ["a/11.wav", "a/21.wav", "both.wav"];
 
 fn put(root: &Path, file: &str, content: &[u8]) {
     std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
@@ -111,7 +111,7 @@ fn put(root: &Path, file: &str, content: &[u8]) {
 }
 
 /// What a file holds: more than a block of age and of zstd, and no two alike.
-fn content(file: &str) -> Vec<u8> {
+pub fn content(file: &str) -> Vec<u8> {
     file.bytes().cycle().take(200_000).collect()
 }
 
@@ -135,7 +135,7 @@ async fn fixture(engine: Engine, db: &TestDatabase) -> Fixture<'_> {
     fixture
 }
 
-fn crm() -> Rules {
+pub fn crm() -> Rules {
     rules(MAP, &[POLICY])
 }
 
@@ -148,7 +148,7 @@ fn left(fixture: &Fixture<'_>) -> Vec<&'static str> {
 }
 
 /// The files that an archive holds, opened: path and content, by purpose. Every object of a file is named by its rows' object, and by nothing else.
-async fn sealed(fixture: &Fixture<'_>, archive: &str) -> BTreeMap<String, Vec<u8>> {
+pub async fn sealed(fixture: &Fixture<'_>, archive: &str) -> BTreeMap<String, Vec<u8>> {
     let identity = fixture._folder.path().join("identity");
     if !identity.exists() {
         retentiond::state::write_private(&identity, IDENTITY.as_bytes()).unwrap();
@@ -176,11 +176,11 @@ async fn sealed(fixture: &Fixture<'_>, archive: &str) -> BTreeMap<String, Vec<u8
     all
 }
 
-fn expected(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+pub fn expected(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
     files.iter().map(|(store, file)| (format!("{store}: {file}"), content(file))).collect()
 }
 
-const OF_EVIDENCE: [(&str, &str); 3] = [("scans", "scan/2.pdf"), ("recordings", "a/21.wav"), ("recordings", "both.wav")];
+pub const OF_EVIDENCE: [(&str, &str); 3] = [("scans", "scan/2.pdf"), ("recordings", "a/21.wav"), ("recordings", "both.wav")];
 
 fn set(fixture: &Fixture<'_>, now: DateTime<Utc>) {
     *fixture.clock.0.lock().unwrap() = now;
@@ -191,7 +191,7 @@ fn day(year: i32, month: u32, day: u32) -> DateTime<Utc> {
 }
 
 /// What files there still are to leave, by the database.
-async fn to_leave(fixture: &Fixture<'_>) -> String {
+pub async fn to_leave(fixture: &Fixture<'_>) -> String {
     number(fixture, &format!("FROM {}", own(fixture.engine, "leaving"))).await.to_string()
 }
 
@@ -231,7 +231,7 @@ async fn files_of_archived_rows_are_sealed_beside_them_leave_their_store_and_end
 }
 
 /// Stops for ever at a point, as a process that was killed does.
-struct DeadAt(Point, tokio::sync::Notify);
+pub struct DeadAt(pub Point, pub tokio::sync::Notify);
 
 impl Watch for DeadAt {
     fn at<'a>(&'a self, point: Point, action: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
@@ -273,7 +273,7 @@ async fn a_run_that_dies_anywhere_leaves_each_file_in_its_store_or_in_the_archiv
 }
 
 /// Does something to a file once it is sealed.
-struct Meddles<'f>(Point, &'f (dyn Fn() + Sync));
+pub struct Meddles<'f>(pub Point, pub &'f (dyn Fn() + Sync));
 
 impl Watch for Meddles<'_> {
     fn at<'a>(&'a self, point: Point, _: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

@@ -85,7 +85,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     if let Err(e) = session.rows(resolved.dialect.commit()).await {
         // Whether it came about, nobody can say then: files without their rows are worse off than rows without their files.
         if e.class() != Class::Lost {
-            files.take_back();
+            files.take_back().await;
         }
         return Err(e.into());
     }

@@ -148,7 +148,7 @@ impl Common<'_> {
             }
             Err(Failed::Undone(e)) => {
                 session.discard().await;
-                files.take_back();
+                files.take_back().await;
                 let (class, code) = match &e {
                     EnforceError::Source(e) => (e.class(), e.code().unwrap_or("connection").to_owned()),
                     EnforceError::File(_) => (Class::Row, "file".to_owned()),
