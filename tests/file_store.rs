@@ -302,7 +302,15 @@ async fn what_the_bucket_does_not_let_go_stays_and_no_older_version_takes_its_pl
     let e = done.unwrap_err();
     assert!(matches!(&e, FileError::Kept(why) if why.to_string().contains("AccessDenied")), "{e}");
     assert!(told.is_empty());
-    // The newest alone.
+    // The oldest alone, and then the newest: at no time is an older one in its place.
+    let list = fresh.versions().await;
+    let oldest = list.rsplit("<VersionId>").next().unwrap().split('<').next().unwrap().to_owned();
+    gate.set(move |line| match line.starts_with("DELETE") && line.contains(&oldest) {
+        true => Turned::Away(403, "AccessDenied"),
+        false => Turned::On,
+    });
+    assert!(matches!(remove(&behind, &["one"]).await.0, Err(FileError::Kept(_))));
+    assert_eq!((fresh.get("one").await.unwrap(), fresh.counts().await), (b"new".to_vec(), (3, 0)));
     let newest = fresh.http.head(format!("{}/one", fresh.url)).send().await.unwrap();
     let newest = newest.headers()["x-amz-version-id"].to_str().unwrap().to_owned();
     gate.set(move |line| match line.starts_with("DELETE") && line.contains(&newest) {

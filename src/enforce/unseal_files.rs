@@ -1,6 +1,6 @@
 //! Files that archives keep beside a record: written out for whoever has a right to them, or put back where they were.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::io::{Read, Write};
 use std::sync::Arc;
 
@@ -10,6 +10,11 @@ use super::error::EnforceError;
 use super::unseal::{Unsealed, UnsealedFile};
 use crate::archive::{Archives, Identities, OpenError, Plain, open_file};
 use crate::files::{FileError, FilePath, Files, Stamp, Store};
+use crate::plan::compile::Plan;
+use crate::source::Session;
+
+/// How many values are asked for at once.
+const VALUES: usize = 500;
 
 /// What became of files that were put back.
 #[derive(Debug, Default)]
@@ -63,7 +68,33 @@ pub async fn write_file(
     Ok(into.create(to, write).await?)
 }
 
-/// Puts the files of these objects back into their stores, the newest object first; a file that is there as it was sealed stays.
+/// Those files of these objects, by store and path, to which some row points now: asked in the transaction that puts rows back, before it is committed.
+///
+/// # Errors
+/// Of the database.
+pub async fn pointed(
+    session: &mut Session,
+    plan: &Plan,
+    objects: &[&Unsealed],
+) -> Result<HashSet<(String, String)>, EnforceError> {
+    let mut paths: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
+    for line in objects.iter().flat_map(|object| &object.files).map(|file| &file.line) {
+        paths.entry(&line.store).or_default().insert(&line.path);
+    }
+    let mut all = HashSet::new();
+    for (store, paths) in paths {
+        let Some(pointing) = plan.pointing.get(store) else { continue };
+        for page in paths.into_iter().collect::<Vec<_>>().chunks(VALUES) {
+            for sql in pointing.still(plan.dialect, page) {
+                let held = session.rows(&sql).await?.into_iter().flatten().flatten();
+                all.extend(held.map(|path| (store.to_owned(), path)));
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// Puts files of these objects back into their stores, the newest object first: those to which rows point. One that is there as it was sealed stays.
 ///
 /// # Errors
 /// As of [`write_file`]. Then what was written is taken back.
@@ -71,11 +102,14 @@ pub async fn put_files(
     archives: &Archives,
     stores: &Files,
     objects: &[&Unsealed],
+    pointed: &HashSet<(String, String)>,
     identities: &Arc<Identities>,
 ) -> Result<FilesBack, EnforceError> {
     let (mut back, mut done) = (FilesBack::default(), BTreeSet::new());
     for file in objects.iter().rev().flat_map(|object| &object.files) {
-        if !done.insert((file.line.store.clone(), file.line.path.clone())) {
+        let of = (file.line.store.clone(), file.line.path.clone());
+        // What no row points to would never go again.
+        if !pointed.contains(&of) || !done.insert(of) {
             continue;
         }
         if let Err(e) = put(archives, stores, file, identities, &mut back).await {

@@ -17,7 +17,7 @@ use crate::enforcement::{Fixture, IDENTITY, Rules, rules, unlimited};
 use crate::scene::{ENGINES, consistent, entries, now, number, own, read, run_clean};
 use crate::support::{TestDatabase, database};
 
-const MAP: &str = r#"
+pub const MAP: &str = r#"
 [source]
 id = "crm"
 time_zone = "Europe/Paris"
@@ -105,7 +105,7 @@ pub async fn contracts(engine: Engine) -> Option<TestDatabase> {
 pub const SCANS: [&str; 3] = ["scan/1.pdf", "scan/2.pdf", "scan/3.pdf"];
 pub const CALLS: [&str; 3] = ["a/11.wav", "a/21.wav", "both.wav"];
 
-fn put(root: &Path, file: &str, content: &[u8]) {
+pub fn put(root: &Path, file: &str, content: &[u8]) {
     std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
     std::fs::write(root.join(file), content).unwrap();
 }
@@ -123,7 +123,7 @@ fn stores(folder: &Path) -> Arc<Files> {
     Arc::new(files)
 }
 
-async fn fixture(engine: Engine, db: &TestDatabase) -> Fixture<'_> {
+pub async fn fixture(engine: Engine, db: &TestDatabase) -> Fixture<'_> {
     let mut fixture = Fixture::new(engine, db, "crm", now()).await;
     let folder = fixture._folder.path().to_owned();
     for (store, files) in [("scans", SCANS), ("recordings", CALLS)] {
@@ -140,7 +140,7 @@ pub fn crm() -> Rules {
 }
 
 /// What is left in the stores.
-fn left(fixture: &Fixture<'_>) -> Vec<&'static str> {
+pub fn left(fixture: &Fixture<'_>) -> Vec<&'static str> {
     let folder = fixture._folder.path();
     let there =
         |store: &'static str, files: [&'static str; 3]| files.into_iter().filter(move |f| folder.join(store).join(f).exists());
@@ -182,11 +182,11 @@ pub fn expected(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
 
 pub const OF_EVIDENCE: [(&str, &str); 3] = [("scans", "scan/2.pdf"), ("recordings", "a/21.wav"), ("recordings", "both.wav")];
 
-fn set(fixture: &Fixture<'_>, now: DateTime<Utc>) {
+pub fn set(fixture: &Fixture<'_>, now: DateTime<Utc>) {
     *fixture.clock.0.lock().unwrap() = now;
 }
 
-fn day(year: i32, month: u32, day: u32) -> DateTime<Utc> {
+pub fn day(year: i32, month: u32, day: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(year, month, day, 6, 0, 0).unwrap()
 }
 

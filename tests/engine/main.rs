@@ -22,6 +22,7 @@ mod open_ends;
 mod put_back;
 mod races;
 mod recovery;
+mod recovery_files;
 mod refusals;
 mod restore;
 mod rivals;
