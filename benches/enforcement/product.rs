@@ -126,6 +126,7 @@ impl Product {
             full_census: false,
             archives: &self.archives,
             copies: &retentiond::enforce::Copies::default(),
+            elsewhere: &retentiond::enforce::Elsewhere::default(),
             files: Default::default(),
             watch: &looking,
             trigger: Trigger::Command,

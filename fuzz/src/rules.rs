@@ -99,7 +99,7 @@ fn compiled(map: &DataMap, policies: &[retentiond::policy::purpose::Policy], eng
             periods.insert((data.id.value.clone(), period.name.value.clone()), [0, 6, 1_200, u32::MAX].into());
         }
     }
-    let moment = Moment { now, periods, orders: variant.is_multiple_of(2) };
+    let moment = Moment { now, periods, orders: variant.is_multiple_of(2), asker: "fuzz".to_owned() };
     let plan = compile(map, policies, &schema, &moment, &["policy", "map"]);
     assert_eq!(plan.hash.len(), 64);
     statements(&plan, engine);

@@ -11,11 +11,12 @@ use super::{Cli, Format, LangArg, faults};
 use crate::archive::Archives;
 use crate::clock::{Clock, SystemClock};
 use crate::config::{Lang, LoadError, Named, SourceRules, Workspace, family_of, open_archives, open_files};
-use crate::enforce::{Copies, CopyBase, Prepared, Settings};
+use crate::enforce::{AskedOf, Copies, CopyBase, Elsewhere, Prepared, Questions, Settings};
 use crate::files::Files;
 use crate::journal::{Journal, Name};
 use crate::plan::dialect::Dialect;
 use crate::plan::lookup::tenants_by;
+use crate::plan::schema::Engine;
 use crate::policy::located::{Faults, nearest};
 use crate::policy::map::DataSet;
 use crate::policy::purpose::DataName;
@@ -200,6 +201,50 @@ impl Cx {
         let source = self.connect(workspace, &name.source).await?;
         let base = CopyBase::open(source, &rules.map, &name.data_set).await?;
         base.ok_or_else(|| Failure::new(Exit::Config, format!("{name} has no table in its database")))
+    }
+
+    /// Connects to the sources whose purposes keep something of this one. One that cannot be asked is noted with the reason: it keeps everybody.
+    pub async fn elsewhere(&self, workspace: &Workspace, rules: &SourceRules, now: DateTime<Utc>) -> Elsewhere {
+        let mut all = Elsewhere::default();
+        for (id, asked) in AskedOf::all(&rules.map, &rules.policies) {
+            match self.questions(workspace, &id, &asked, now).await {
+                Ok((source, questions)) => all.add(&source, questions),
+                Err(failure) => asked.into_iter().for_each(|of| all.add_unasked(of.name, failure.message.clone())),
+            }
+        }
+        all
+    }
+
+    /// What a source is to be asked about people whom its purposes may need, and the source.
+    ///
+    /// # Errors
+    /// [`Exit::Config`], [`Exit::Unavailable`].
+    pub async fn questions(
+        &self,
+        workspace: &Workspace,
+        id: &str,
+        asked: &BTreeSet<AskedOf>,
+        now: DateTime<Utc>,
+    ) -> Result<(Source, Questions), Failure> {
+        let rules = workspace.sources.get(id).ok_or_else(|| unknown_source(workspace, id))?;
+        let source = self.connect(workspace, id).await?;
+        let wrong = |why: String| Failure::new(Exit::Config, why);
+        let questions = async {
+            if source.engine() != Engine::Sqlite && source.surroundings().await?.read_only {
+                return Err(wrong("its server is a replica, which may lag behind, or refuses to be written".to_owned()));
+            }
+            let mut found = Faults::default();
+            let prepared = self.prepare_with(&source, &rules, now, &mut found).await?;
+            let prepared = prepared.ok_or_else(|| wrong("its database does not fit its map".to_owned()))?;
+            Questions::new(&prepared, &rules.map, &rules.policies, asked).map_err(wrong)
+        };
+        match questions.await {
+            Ok(questions) => Ok((source, questions)),
+            Err(failure) => {
+                source.close().await;
+                Err(failure)
+            }
+        }
     }
 
     /// Opens the stores of files of the settings.

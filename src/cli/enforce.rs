@@ -91,9 +91,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                         ),
                     ));
                 }
+                let elsewhere = cx.elsewhere(&workspace, &rules, prepared.plan.now).await;
+                elsewhere.ask(&source, &prepared.plan).await?;
                 let mut session = source.session().await?;
                 let counts = take_census(&mut session, &prepared.plan).await?;
                 session.done().await?;
+                elsewhere.forget(&source, &prepared.plan).await?;
+                elsewhere.close().await;
                 let shown = plan::text(&prepared, &rules, &counts, &workspace.settings, lang);
                 match cx.format {
                     Format::Json => eprint!("{shown}"),
@@ -106,6 +110,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
         let (archives, files) = (cx.archives(&workspace)?, cx.files(&workspace)?);
         let copies = cx.copies(&workspace, &rules).await;
+        let elsewhere = cx.elsewhere(&workspace, &rules, prepared.plan.now).await;
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;
         let progress = Progress::listening(cx.format == Format::Json, lang);
         let settings = workspace.settings.run(&id, args.pace, args.workers);
@@ -121,6 +126,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             full_census,
             archives: &archives,
             copies: &copies,
+            elsewhere: &elsewhere,
             files,
             watch: &progress,
             trigger: Trigger::Command,
@@ -131,6 +137,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
         source.close().await;
         copies.close().await;
+        elsewhere.close().await;
         worst = worst_of(worst, exit_of(&outcome));
         match cx.format {
             Format::Json => {
@@ -145,6 +152,17 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     }
     state.close().await;
     Ok(worst)
+}
+
+/// Of a purpose of another source that could not be asked.
+#[must_use]
+pub fn unasked(name: &str, why: &str, lang: Lang) -> String {
+    let (fr, en) = (
+        "n'a pas pu être interrogée\u{a0}: tout ce dont elle peut avoir besoin reste",
+        "could not be asked: everything that it may need stays",
+    );
+    let purpose = name.split(':').next().unwrap_or(name);
+    format!("{purpose}{} {} ({why})", words::colon(lang), pick(lang, fr, en))
 }
 
 /// What became of what an archive purpose keeps no longer.
@@ -262,7 +280,7 @@ pub(super) fn census_due(last: Option<DateTime<Utc>>, now: DateTime<Utc>, settin
 pub fn exit_of(outcome: &RunOutcome) -> Exit {
     if outcome.stopped() || outcome.interrupted {
         Exit::Stopped
-    } else if outcome.failed() > 0 || !outcome.unasked.is_empty() {
+    } else if outcome.failed() > 0 || !outcome.unasked.is_empty() || !outcome.unasked_elsewhere.is_empty() {
         Exit::Failed
     } else {
         Exit::Ok
@@ -343,6 +361,9 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
     for (name, why) in &outcome.unasked {
         let said = say("les copies n'ont pas pu être cherchées", "copies could not be looked for");
         out.push_str(&format!("  {name}{} {said} ({why})\n", words::colon(lang)));
+    }
+    for (name, why) in &outcome.unasked_elsewhere {
+        out.push_str(&format!("  {}\n", unasked(name, why, lang)));
     }
     out.push_str(&files(outcome, lang));
     for a in outcome.archives.iter().filter(|a| a.due > 0) {

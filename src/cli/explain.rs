@@ -8,7 +8,7 @@ use super::key::{refused, typed_key};
 use super::subject::{self, Person};
 use super::{Format, output};
 use crate::config::Lang;
-use crate::enforce::{EnforceError, explain};
+use crate::enforce::{EnforceError, explain_asking};
 use crate::plan::explain::{Language, text};
 use crate::plan::resolve::Resolved;
 
@@ -44,7 +44,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let prepared = cx.prepare(&workspace, &source, &rules, now).await?;
     let resolved = Resolved::new(&rules.map, &prepared.schema);
     typed_key(&resolved, &data, &args.key)?;
-    let story = explain(&source, &prepared, &rules.map, &rules.policies, &data.id, &args.key).await;
+    let elsewhere = cx.elsewhere(&workspace, &rules, now).await;
+    let of = (data.id.as_str(), args.key.as_slice());
+    let story = explain_asking(&source, &prepared, &rules.map, &rules.policies, of, &elsewhere).await;
+    elsewhere.close().await;
     let story = story.map_err(|e| match e {
         EnforceError::NoSuchRecord => Failure::new(
             Exit::Failed,

@@ -72,16 +72,21 @@ async fn one(cx: &Cx, workspace: &Workspace, id: &str, rules: &SourceRules, args
             None => cx.prepare(workspace, &source, rules, now).await?,
         };
         if args.sql {
-            return Ok::<_, Failure>((prepared, Vec::new()));
+            return Ok::<_, Failure>((prepared, Vec::new(), Vec::new()));
         }
+        let elsewhere = cx.elsewhere(workspace, rules, now).await;
+        elsewhere.ask(&source, &prepared.plan).await?;
         let mut session = source.session().await?;
         let counts = take_census(&mut session, &prepared.plan).await?;
         session.done().await?;
-        Ok((prepared, counts))
+        elsewhere.forget(&source, &prepared.plan).await?;
+        let unasked = elsewhere.unasked();
+        elsewhere.close().await;
+        Ok((prepared, counts, unasked))
     };
     let asked = asked.await;
     source.close().await;
-    let (prepared, counts) = asked?;
+    let (prepared, counts, unasked) = asked?;
     let tenant = family_of(id).is_some();
     Ok(match (cx.format, args.sql) {
         (Format::Json, true) => {
@@ -90,10 +95,18 @@ async fn one(cx: &Cx, workspace: &Workspace, id: &str, rules: &SourceRules, args
         }
         (Format::Text, true) if tenant => format!("-- source {id}\n\n{}", sql(&listing(&prepared.plan))),
         (Format::Text, true) => sql(&listing(&prepared.plan)),
-        (Format::Json, false) => json(&prepared, &counts, &workspace.settings).to_string(),
+        (Format::Json, false) => {
+            let mut shown = json(&prepared, &counts, &workspace.settings);
+            if !unasked.is_empty() {
+                shown["unasked_elsewhere"] = serde_json::json!(unasked);
+            }
+            shown.to_string()
+        }
         (Format::Text, false) => {
             let end = if tenant { "\n" } else { "" };
-            text(&prepared, rules, &counts, &workspace.settings, cx.lang(workspace)) + end
+            let lang = cx.lang(workspace);
+            let unasked = unasked.iter().map(|(name, why)| super::enforce::unasked(name, why, lang) + "\n");
+            text(&prepared, rules, &counts, &workspace.settings, lang) + &unasked.collect::<String>() + end
         }
     })
 }

@@ -11,7 +11,7 @@ use super::table::Table;
 use super::{Format, output};
 use crate::config::{Lang, SourceRules, Workspace};
 use crate::enforce::orders::{self, NewOrder, Target};
-use crate::enforce::{EnforceError, Prepared, explain as story_of, subjects};
+use crate::enforce::{EnforceError, Prepared, explain_asking as story_of, subjects};
 use crate::journal::{Event, OrderKind as Kind, Reference};
 use crate::plan::explain::{Language, text};
 use crate::plan::key::RecordKey;
@@ -251,16 +251,19 @@ pub async fn explain(cx: &Cx, workspace: &Workspace, who: Person<'_>, at: Option
                 continue;
             }
         };
+        let elsewhere = cx.elsewhere(workspace, &rules, prepared.plan.now).await;
         for Found { data_set, records, .. } in &found {
             for record in records {
                 let key: Vec<String> = record.0.iter().map(|part| part.text.clone()).collect();
-                let story = story_of(&source, &prepared, &rules.map, &rules.policies, data_set, &key).await?;
+                let of = (data_set.as_str(), key.as_slice());
+                let story = story_of(&source, &prepared, &rules.map, &rules.policies, of, &elsewhere).await?;
                 told.push(text(&story, language).trim_end().to_owned());
                 stories.push(
                     serde_json::json!({ "data_set": format!("{}.{data_set}", rules.map.source), "key": key, "story": story }),
                 );
             }
         }
+        elsewhere.close().await;
         source.close().await;
     }
     match cx.format {

@@ -15,7 +15,7 @@ use super::words::{self, pick};
 use super::{Format, ceiling, output};
 use crate::archive::Archives;
 use crate::config::{Family, Lang, SourceRules, Workspace, family_of};
-use crate::enforce::{Copies, EnforceError, Prepared, RunOutcome, RunRequest, Scope, Watch, run, run::take_fence};
+use crate::enforce::{Copies, Elsewhere, EnforceError, Prepared, RunOutcome, RunRequest, Scope, Watch, run, run::take_fence};
 use crate::files::Files;
 use crate::journal::{Journal, Trigger};
 use crate::policy::located::Faults;
@@ -195,6 +195,7 @@ async fn connected(shared: &Shared<'_>, id: &str, rules: &SourceRules, source: &
         archives,
         // A family has none: `check` refuses them.
         copies: &Copies::default(),
+        elsewhere: &Elsewhere::default(),
         files: Arc::clone(files),
         watch: progress,
         trigger: Trigger::Command,

@@ -9,8 +9,10 @@ use serde::Deserialize;
 use super::control::Controlled;
 use super::rules::{Given, Rules, SourceRules};
 use super::settings::{Settings, SourceSettings};
+use crate::policy::elsewhere::needing;
 use crate::policy::located::Faults;
 use crate::policy::map::DataMap;
+use crate::policy::purpose::Policy;
 use crate::policy::reader::shown;
 
 /// What stands between the id of a family and the name of a tenant in the id of the tenant's source; no id of a source has it.
@@ -77,7 +79,7 @@ pub(super) fn is_glob(pattern: &str) -> bool {
 
 /// What maps say that no tenant can have: files, since who else points to one would have to be asked of all tenants, and copies in a family or of its
 /// records, since nobody says in which tenant's database they are.
-pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) {
+pub(super) fn check(settings: &Settings, maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
     let is_family = |id: &str| settings.sources.get(id).is_some_and(|s| s.family.is_some());
     for (id, source) in &settings.sources {
         let Some(control) = source.family.as_ref().and_then(|f| f.control.as_deref()) else { continue };
@@ -95,6 +97,16 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], faults: &mut Faults) 
                 .expected("a family with `control` and `query`, or `column`");
         }
         let own = is_family(&map.source);
+        for need in needing(policies, &map.source, &data.id) {
+            if own || is_family(&need.purpose.data.source) {
+                faults
+                    .error(
+                        &need.purpose.needs.at,
+                        format!("purpose `{}` needs something in a family, or for one", need.purpose.id),
+                    )
+                    .expected("single databases: it is not known in which tenant's the person is");
+            }
+        }
         for file in data.files.iter().filter(|_| own) {
             faults
                 .error(&file.store.at, format!("the tenants of the family `{}` would share this store of files", map.source))

@@ -16,7 +16,7 @@ use crate::policy::reader::shown;
 pub struct SourceRules {
     /// Its data map.
     pub map: DataMap,
-    /// The policies with a purpose for it.
+    /// The policies with a purpose for it, or with one that keeps something of it.
     pub policies: Vec<Policy>,
     /// The texts of both.
     pub documents: Documents,

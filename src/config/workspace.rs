@@ -14,7 +14,7 @@ use crate::enforce::run_documents;
 use crate::policy::located::{Fault, Faults, Span};
 use crate::policy::purpose::Policy;
 use crate::policy::reader::{LARGEST_FILE, shown};
-use crate::policy::{link, read_map, read_policy};
+use crate::policy::{elsewhere, link, read_map, read_policy};
 
 /// A file that was read.
 #[derive(Debug, Clone)]
@@ -108,12 +108,11 @@ impl Workspace {
                     .expected("a store of its own for each source: who else points to a file is asked of one database");
             }
         }
-        family::check(&settings, &maps, faults);
+        family::check(&settings, &maps, &only, faults);
         let mut sources = Rules::default();
         for map in maps {
             let id = map.source.value.clone();
-            let mine: Vec<&(Policy, usize)> =
-                policies.iter().filter(|(p, _)| p.purposes.iter().any(|x| x.data.source == id)).collect();
+            let mine: Vec<&(Policy, usize)> = policies.iter().filter(|(p, _)| elsewhere::concerns(p, &id)).collect();
             let mut texts: Vec<(&str, &str)> = mine.iter().map(|(p, n)| (p.id.as_str(), files[*n].text.as_str())).collect();
             let map_text = map_texts.get(&id).map_or("", |n| files[*n].text.as_str());
             let documents = run_documents(map_text, &mut texts);

@@ -132,6 +132,16 @@ impl<'t> Transaction<'t, '_> {
         })
     }
 
+    /// Asks other sources of the people whose records go along.
+    pub(super) async fn still_unneeded_along(&mut self, all: &[Along<'t>]) -> Result<(), Failure> {
+        for Along { companion, rows } in all {
+            if let (Some(people), Rows::Found(keys)) = (&companion.people, rows) {
+                self.still_unneeded(Some(people), keys).await?;
+            }
+        }
+        Ok(())
+    }
+
     /// Moves what archives keep of records that go along into them.
     pub(super) async fn archive_along(&mut self, all: &[Along<'t>]) -> Result<(), Failure> {
         for Along { companion, rows } in all {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::copies::Copies;
 use super::destruction::forget;
+use super::elsewhere::{Elsewhere, NeededPeople};
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
 use super::files::Going;
@@ -42,6 +43,10 @@ pub struct Context<'a> {
     pub archives: &'a Archives,
     /// The data sets elsewhere that hold copies.
     pub copies: &'a Copies,
+    /// The purposes elsewhere that keep something here.
+    pub elsewhere: &'a Elsewhere,
+    /// Under which name their answers are noted.
+    pub asker: &'a str,
     /// The stores of files of the settings.
     pub files: std::sync::Arc<Files>,
     /// Who looks on.
@@ -98,6 +103,8 @@ pub enum Failure {
     Unsealable,
     /// No copy was seen of these records, of the action's own or of those that go along.
     Uncopied(Vec<RecordKey>),
+    /// Purposes elsewhere need these people, of whom it was noted that they do not.
+    Needed(NeededPeople),
     /// A file that goes with a row cannot: the code says why.
     File(&'static str),
     /// It ends the run.
@@ -144,6 +151,9 @@ pub const VETOED: &str = "vetoed";
 
 /// The code of a record that cannot be read as an archive needs it.
 pub const UNSEALABLE: &str = "unsealable";
+
+/// The code of a batch that met people whom a purpose elsewhere began to need, or of whom it could not be asked any more.
+pub const NEEDED: &str = "needed_elsewhere";
 
 /// The code of a batch that met records without the copy that they need.
 pub const NO_COPY: &str = "no_copy";
@@ -251,6 +261,7 @@ pub async fn run(
                 Failure::Vetoed => VETOED.to_owned(),
                 Failure::Unsealable => UNSEALABLE.to_owned(),
                 Failure::Uncopied(_) => NO_COPY.to_owned(),
+                Failure::Needed(_) => NEEDED.to_owned(),
                 Failure::File(code) => (*code).to_owned(),
                 _ => "error".to_owned(),
             };

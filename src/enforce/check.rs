@@ -75,7 +75,7 @@ async fn read_moment(source: &Source, resolved: &Resolved<'_>, now: DateTime<Utc
         }
         Err(EnforceError::Source(e)) if matches!(e.class(), Class::Privilege | Class::Fatal) => {
             session.discard().await;
-            Ok(Moment { now, periods: PeriodsInUse::new(), orders: true })
+            Ok(Moment { now, periods: PeriodsInUse::new(), orders: true, asker: "check".to_owned() })
         }
         Err(e) => Err(e),
     }

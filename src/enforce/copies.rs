@@ -20,7 +20,7 @@ use crate::source::{Source, SourceError};
 const PAGE: usize = 1_000;
 
 /// How long an answer may take: the rows that wait for it are locked, and their server ends transactions of which it hears nothing for some seconds.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// The data sets that hold copies, as one run sees them.
 #[derive(Default)]

@@ -1,13 +1,14 @@
 //! Reading the story of one record from its database: one round trip for the key, one for the story, nothing written.
 
 use super::circles;
+use super::elsewhere::Elsewhere;
 use super::error::EnforceError;
 use super::keys::keys_of;
 use super::orders::stored_key;
 use super::prepare::Prepared;
 use crate::plan::compile;
 use crate::plan::dialect::Dialect;
-use crate::plan::explain::{Answers, Explanation, Question, tell};
+use crate::plan::explain::{Answers, Explanation, PurposeStory, Question, State, tell};
 use crate::plan::key::RecordKey;
 use crate::plan::resolve::Resolved;
 use crate::plan::terms::join;
@@ -29,6 +30,21 @@ pub async fn explain(
     data_set: &str,
     typed_key: &[String],
 ) -> Result<Explanation, EnforceError> {
+    explain_asking(source, prepared, map, policies, (data_set, typed_key), &Elsewhere::default()).await
+}
+
+/// The same for a source of which other sources keep something: they are asked of the person whom the record is about.
+///
+/// # Errors
+/// As [`explain`].
+pub async fn explain_asking(
+    source: &Source,
+    prepared: &Prepared,
+    map: &DataMap,
+    policies: &[Policy],
+    (data_set, typed_key): (&str, &[String]),
+    elsewhere: &Elsewhere,
+) -> Result<Explanation, EnforceError> {
     let id = data_set.strip_prefix(&format!("{}.", map.source)).unwrap_or(data_set);
     let asked = map.data_set(id).ok_or(EnforceError::Unknown("data set"))?;
     let records = compile::records(map, policies, &prepared.schema, &prepared.moment);
@@ -37,6 +53,7 @@ pub async fn explain(
     let mut session = source.session().await?;
     let key = stored_key(&mut session, &resolved, asked, &typed).await?.ok_or(EnforceError::NoSuchRecord)?;
     let (data, key) = root(&mut session, &resolved, asked, key).await?;
+    elsewhere.ask_about(&mut session, &prepared.plan, &data.id, std::slice::from_ref(&key)).await?;
     let fate = circles::fate(&mut session, &prepared.plan, &data.id, &key).await?;
     let question = Question::new(&records, data, &prepared.plan.actions, &fate.beside).ok_or(EnforceError::Unknown("table"))?;
     let mut answers = ask(&mut session, &question, &key).await?;
@@ -47,7 +64,14 @@ pub async fn explain(
         question.say_acted(&mut answers);
     }
     session.done().await?;
+    elsewhere.forget(source, &prepared.plan).await?;
     let mut explanation = tell(&question, &records, data, typed_key, &answers);
+    for of in records.elsewhere_of(data).into_iter().map(|i| &records.elsewhere[i]).filter(|of| !elsewhere.answers(&of.name)) {
+        let same = |story: &&mut PurposeStory| {
+            story.source.as_ref() == Some(&of.purpose.data.source) && story.id == of.purpose.id.value && story.keeps
+        };
+        explanation.purposes.iter_mut().filter(same).for_each(|story| story.state = State::UnaskedElsewhere);
+    }
     explanation.follower = (asked.id != data.id).then(|| asked.title.clone());
     Ok(explanation)
 }

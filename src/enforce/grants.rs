@@ -139,12 +139,12 @@ fn own_tables(engine: Engine, resolved: &Resolved<'_>, found: &Surroundings) -> 
 
 /// Whether the rows of one of our tables are written once, and removed when their time is over.
 fn is_appended(own: OwnTable) -> bool {
-    matches!(own, OwnTable::Ledger | OwnTable::Pending | OwnTable::Leaving)
+    matches!(own, OwnTable::Ledger | OwnTable::Pending | OwnTable::Leaving | OwnTable::Elsewhere)
 }
 
 fn needs_insert(engine: Engine, table: &TableName) -> bool {
     let is = |own: OwnTable| own.sql(engine).rsplit('.').next() == Some(table.name.as_str());
-    let inserted = [OwnTable::Ledger, OwnTable::Hold, OwnTable::Pending, OwnTable::Leaving];
+    let inserted = [OwnTable::Ledger, OwnTable::Hold, OwnTable::Pending, OwnTable::Leaving, OwnTable::Elsewhere];
     is_own(engine, table) && inserted.into_iter().any(is)
 }
 

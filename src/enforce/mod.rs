@@ -19,6 +19,7 @@ mod crew;
 mod dating;
 mod destruction;
 mod draft;
+mod elsewhere;
 mod entries;
 mod error;
 mod explain;
@@ -62,8 +63,9 @@ pub use census::{DueCensuses, Expecting, due as take_due_census, take as take_ce
 pub use check::{Checked, check};
 pub use copies::{Copies, CopyBase};
 pub use draft::draft;
+pub use elsewhere::{AskedOf, Elsewhere, Questions};
 pub use error::EnforceError;
-pub use explain::explain;
+pub use explain::{explain, explain_asking};
 pub use grants::grants;
 pub use guard::would_stop;
 pub use leftover::{Leftover, leftover};

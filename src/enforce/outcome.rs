@@ -193,6 +193,8 @@ pub struct RunOutcome {
     /// Data sets with copies that could not be asked, each with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unasked: Vec<(String, String)>,
+    /// Purposes of other sources that could not be asked, each with the reason: they keep everybody.
+    pub unasked_elsewhere: Vec<(String, String)>,
     /// Whether somebody asked it to stop.
     pub interrupted: bool,
     /// Whether values that were replaced may still lie in SQLite's file or its write-ahead log, because somebody was reading: until the next checkpoint.

@@ -6,6 +6,7 @@ use chrono::{DateTime, Utc};
 use chrono_tz::Tz;
 
 use super::error::EnforceError;
+use crate::journal::Id128;
 use crate::plan::check::Inspection;
 use crate::plan::compile::{Moment, Plan, compile};
 use crate::plan::resolve::Resolved;
@@ -111,5 +112,5 @@ pub(super) async fn moment(session: &mut Session, resolved: &Resolved<'_>, now: 
         // What was read opened a transaction, and the server ends those that stand still while a large plan is made.
         session.rows("COMMIT").await?;
     }
-    Ok(Moment { now, periods, orders })
+    Ok(Moment { now, periods, orders, asker: Id128::random()?.to_string() })
 }

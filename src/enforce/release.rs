@@ -194,6 +194,11 @@ async fn delete(
                 worker.settle(seq, out).await?;
                 continue;
             }
+            Err(Failure::Needed(needed)) => {
+                // What nobody else keeps is found again.
+                worker.keep_needed(&needed).await?;
+                continue;
+            }
             Err(failure) => failure,
         };
         let class = class_of(&failure);

@@ -11,6 +11,7 @@ use super::census::{self, DueCensuses, Expecting};
 use super::copies::Copies;
 use super::crew;
 use super::destruction::{Destruction, Today};
+use super::elsewhere::Elsewhere;
 use super::entries;
 use super::error::EnforceError;
 use super::fence::{self, Fence};
@@ -57,6 +58,8 @@ pub struct RunRequest<'a> {
     pub archives: &'a Archives,
     /// The data sets elsewhere that hold copies.
     pub copies: &'a Copies,
+    /// The purposes elsewhere that keep something here.
+    pub elsewhere: &'a Elsewhere,
     /// The stores of files of the settings.
     pub files: std::sync::Arc<Files>,
     /// Who looks on.
@@ -89,7 +92,12 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
     let plan_hash = Hash::parse(&plan.hash)?;
     pseudonym::require(request.source, plan).await?;
     start(journal, request.prepared, id, &name, plan_hash, request.trigger).await?;
+    let (source, elsewhere) = (request.source, request.elsewhere);
     let result = started(request, id, name, plan_hash).await;
+    // Where that fails, the next run does it.
+    if let Err(e) = elsewhere.forget(source, plan).await {
+        tracing::warn!(error = %e, "what other sources said of people is left in the database");
+    }
     if result.is_err() {
         let event = Event::RunFinished { run: id, outcome: Outcome::Failed, changed: 0, failed: 0, busy: 0 };
         // Where the journal itself is what failed, the first error says more.
@@ -101,8 +109,21 @@ pub async fn run(request: RunRequest<'_>) -> Result<RunOutcome, EnforceError> {
 }
 
 async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash) -> Result<RunOutcome, EnforceError> {
-    let RunRequest { source, prepared, journal, fence, settings, scope, full_census, archives, copies, files, watch, .. } =
-        request;
+    let RunRequest {
+        source,
+        prepared,
+        journal,
+        fence,
+        settings,
+        scope,
+        full_census,
+        archives,
+        copies,
+        elsewhere,
+        files,
+        watch,
+        ..
+    } = request;
     let plan = &prepared.plan;
     let key_id = journal.current_mac_key().await?;
     let mut session = source.session().await?;
@@ -126,6 +147,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     // Before anything goes that could say when something ends.
     let dated = destruction.date(&mut session, plan).await?;
     session.done().await?;
+    elsewhere.ask(source, plan).await?;
     let before = census::due(source, plan, orders, Expecting::Anything).await?;
     journal.append(Append::new().events(entries::due(id, &name, Phase::Before, &before)?)).await?;
     destruction.census(Phase::Before).await?;
@@ -149,6 +171,8 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
         applied_at: rfc3339(plan.now),
         archives,
         copies,
+        elsewhere,
+        asker: &plan.asker,
         files,
         watch,
     };
@@ -201,6 +225,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
         recovered: recovered.closed,
         reverted: recovered.reverted,
         unasked: copies.unasked(),
+        unasked_elsewhere: elsewhere.unasked(),
         interrupted: watch.stop(),
         old_pages,
     };
@@ -299,6 +324,7 @@ async fn work(
                     worker.put_back().await?;
                 }
                 let done = outcomes.iter().map(|out| out.changed).sum();
+                common.cx.elsewhere.ask(common.source, plan).await?;
                 counts = census::due(common.source, plan, orders, Expecting::Little { done }).await?;
             }
             if progress == 0 {

@@ -116,6 +116,8 @@ impl Transaction<'_, '_> {
             }
             None => self.along(&due).await?,
         };
+        self.still_unneeded(action.people.as_ref(), &due).await?;
+        self.still_unneeded_along(&companions.rows).await?;
         // A path that is none is told before anything is sealed.
         self.point(action.files.as_ref(), &due).await?;
         self.point_along(&companions.rows).await?;

@@ -81,6 +81,10 @@ impl<'t> Transaction<'t, '_> {
             part.keys.retain(|key| !seen.contains(&(table, key.clone())));
         }
         for part in steps.iter().flatten() {
+            self.still_unneeded(knot.members[part.member].people.as_ref(), &part.keys).await?;
+            self.still_unneeded_along(&part.companions).await?;
+        }
+        for part in steps.iter().flatten() {
             self.point(knot.members[part.member].files.as_ref(), &part.keys).await?;
             self.point_along(&part.companions).await?;
         }

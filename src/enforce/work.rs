@@ -6,6 +6,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use super::batch::{self, Batch, Context, Failure, Pending, Take};
+use super::elsewhere::NeededPeople;
 use super::error::EnforceError;
 use super::fence;
 use super::outcome::ActionOutcome;
@@ -176,6 +177,16 @@ impl<'a> Worker<'a> {
                         pieces.push((rest, take, tries));
                     }
                 }
+                // It is looked at again, without them.
+                Err(Failure::Needed(needed)) => {
+                    self.keep_needed(&needed).await?;
+                    losses += 1;
+                    if losses == LOSSES {
+                        all.starved = all.handled.is_empty();
+                        break;
+                    }
+                    pieces.push((piece, take, tries));
+                }
                 Err(failure) => match class_of(&failure) {
                     Class::Retry => {
                         losses += 1;
@@ -206,6 +217,13 @@ impl<'a> Worker<'a> {
             }
         }
         Ok(all)
+    }
+
+    /// Forgets that these people are not needed elsewhere: from now on what is about them is not due.
+    pub(super) async fn keep_needed(&mut self, needed: &NeededPeople) -> Result<(), EnforceError> {
+        let common = self.common;
+        let session = self.session().await?;
+        common.cx.elsewhere.keep(session, common.cx.dialect, common.cx.asker, needed).await
     }
 
     /// One transaction.
@@ -281,7 +299,7 @@ pub(super) fn class_of(failure: &Failure) -> Class {
     match failure {
         Failure::Source(e) => e.class(),
         Failure::Moved => Class::Retry,
-        Failure::Vetoed | Failure::Unsealable | Failure::Uncopied(_) | Failure::File(_) => Class::Row,
+        Failure::Vetoed | Failure::Unsealable | Failure::Uncopied(_) | Failure::Needed(_) | Failure::File(_) => Class::Row,
         Failure::Unknown(_) | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
     }
 }

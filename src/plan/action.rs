@@ -5,6 +5,7 @@ use super::boolean::B;
 use super::companion::{Companion, Operation, PRIMARY, lock_reads, rows_by, statement};
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
+use super::elsewhere::People;
 use super::gather::{gathered, returning};
 use super::key::RecordKey;
 use super::pointers::Pointers;
@@ -87,6 +88,8 @@ pub struct Action {
     pub companions: Vec<Companion>,
     /// What moves into archives before anything changes.
     pub archiving: Option<Archiving>,
+    /// Of whom other sources are asked before anything changes.
+    pub people: Option<People>,
     /// Columns of the row that point to files which go.
     pub files: Option<Pointers>,
     /// Tables that the predicate reads, with their join to the root: (column there, column of the root). Empty when it reads the row alone.
@@ -133,9 +136,9 @@ impl Action {
         }
     }
 
-    /// Whether more happens to its rows than a statement says: fields of them go into archives, or files with them.
+    /// Whether more happens to its rows than a statement says: fields of them go into archives, or files with them, or other sources are asked of them.
     fn takes_more(&self) -> bool {
-        self.archiving.is_some() || self.files.is_some()
+        self.archiving.is_some() || self.files.is_some() || self.people.is_some()
     }
 
     /// Whether files go with its rows, or with what goes with those.

@@ -4,6 +4,7 @@ use super::action::{ABOVE, ROW, key_columns};
 use super::archiving::Archiving;
 use super::boolean::B;
 use super::dialect::Dialect;
+use super::elsewhere::People;
 use super::key::RecordKey;
 use super::pointers::Pointers;
 use super::schema::{Column, Engine, TableName};
@@ -49,6 +50,8 @@ pub struct Companion {
     pub companions: Vec<Companion>,
     /// What of them moves into archives. Only of records with purposes of their own.
     pub archiving: Option<Archiving>,
+    /// Of whom other sources are asked. Only of records with purposes of their own.
+    pub people: Option<People>,
     /// Columns that point to files which go.
     pub files: Option<Pointers>,
 }

@@ -83,6 +83,7 @@ impl Writer<'_, '_> {
             itself: self.itself(&self.table_name(follower)),
             companions,
             archiving: None,
+            people: None,
         })
     }
 
@@ -112,6 +113,7 @@ impl Writer<'_, '_> {
                 itself: self.itself(&child.name),
                 companions: Vec::new(),
                 archiving: None,
+                people: None,
             });
         }
         all
@@ -162,6 +164,7 @@ impl Writer<'_, '_> {
                 rank: self.resolved.schema.rank(&self.table_name(child)),
                 itself: self.itself(&self.table_name(child)),
                 companions,
+                people: self.full.people(child, ActionKind::Delete, None),
                 archiving: Writer { data: child, ..*self }.archiving(ActionKind::Delete, &|_, _, _| true),
             });
         }

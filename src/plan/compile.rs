@@ -12,6 +12,7 @@ use super::census::Census;
 use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
 use super::due::DueCensus;
+use super::elsewhere::{Answered, Asking, Elsewhere, all_elsewhere};
 use super::knot::Knot;
 use super::knots::Knots;
 use super::memo::Memo;
@@ -41,6 +42,8 @@ pub struct Moment {
     pub periods: PeriodsInUse,
     /// Whether any order stands in the source.
     pub orders: bool,
+    /// Under which name the answers of other sources are noted.
+    pub asker: String,
 }
 
 /// Everything that one run would do to one source.
@@ -68,6 +71,10 @@ pub struct Plan {
     pub subjects: Vec<SubjectAt>,
     /// How the ends of archive purposes are read once the records have left, where that is possible.
     pub open_ends: Vec<OpenEnd>,
+    /// Under which name their answers are noted.
+    pub asker: String,
+    /// Of whom other sources are asked before anything goes.
+    pub asking: Vec<Asking>,
     /// Purposes that must be done within a time after their end.
     pub deadlines: Vec<Deadline>,
     /// Columns of mapped tables that the map does not mention, by data set.
@@ -117,7 +124,7 @@ impl Deadline {
 pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Moment, documents: &[&str]) -> Plan {
     let zone = policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
     let today = RunTime { now: moment.now, zone }.today();
-    let compiler = Compiler { resolved: Resolved::new(map, schema), policies, moment, starts: Arc::default() };
+    let compiler = Compiler::new(map, policies, schema, moment);
     let actions = compiler.actions(moment.now);
     // The hash must hold for the whole local day, so periods in hours are hashed as of its first instant.
     let mut hash = Sha256::new();
@@ -133,10 +140,10 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
     let as_of_first = if compiler.alike(moment.now, first) { actions.clone() } else { compiler.actions(first) };
     for action in as_of_first {
         let (predicate, archiving) = (action.predicate.render(), action.archiving.as_ref().map(Archiving::rule));
-        hash.update(format!(
-            "{}\n{predicate}\n{:?}\n{:?}\n{archiving:?}\n{:?}\n",
-            action.id, action.set, action.companions, action.files
-        ));
+        let rule =
+            format!("{}\n{predicate}\n{:?}\n{:?}\n{archiving:?}\n{:?}\n", action.id, action.set, action.companions, action.files);
+        // Who asks decides nothing.
+        hash.update(if compiler.elsewhere.is_empty() { rule } else { rule.replace(&moment.asker, "asker") });
     }
     let mut plan = Plan {
         source: map.source.value.clone(),
@@ -156,6 +163,8 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
             .collect(),
         subjects: compiler.roots().into_iter().flat_map(|d| subjects_at(&compiler.resolved, d)).collect(),
         open_ends: compiler.open_ends(),
+        asking: compiler.asking(),
+        asker: moment.asker.clone(),
         deadlines: compiler.deadlines(),
         unmapped_columns: map
             .data_sets
@@ -176,17 +185,24 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
 /// Writes predicates about the records of one source, as a plan made of the same parts has them; orders are looked for.
 #[must_use]
 pub fn records<'a>(map: &'a DataMap, policies: &'a [Policy], schema: &'a Schema, moment: &'a Moment) -> Records<'a> {
-    Compiler { resolved: Resolved::new(map, schema), policies, moment, starts: Arc::default() }.records(moment.now, Reading::FULL)
+    Compiler::new(map, policies, schema, moment).records(moment.now, Reading::FULL)
 }
 
 struct Compiler<'a> {
     resolved: Resolved<'a>,
     policies: &'a [Policy],
     moment: &'a Moment,
+    elsewhere: Vec<Elsewhere<'a>>,
     starts: Arc<Starts>,
 }
 
 impl<'a> Compiler<'a> {
+    fn new(map: &'a DataMap, policies: &'a [Policy], schema: &'a Schema, moment: &'a Moment) -> Self {
+        let resolved = Resolved::new(map, schema);
+        let elsewhere = all_elsewhere(&resolved, policies);
+        Self { resolved, policies, moment, elsewhere, starts: Arc::default() }
+    }
+
     fn records(&self, now: DateTime<Utc>, reading: Reading) -> Records<'a> {
         let source = &self.resolved.map.source.value;
         let purposes: Vec<Timed<'a>> = self
@@ -204,6 +220,8 @@ impl<'a> Compiler<'a> {
         Records {
             terms: Terms { resolved, orders, periods: &self.moment.periods, starts: self.starts.clone() },
             purposes,
+            elsewhere: self.elsewhere.clone(),
+            answered: if reading.nobody_needs { Answered::NobodyNeeds } else { Answered::To(&self.moment.asker) },
             memo: Memo::default(),
         }
     }
@@ -275,6 +293,22 @@ impl<'a> Compiler<'a> {
         all
     }
 
+    /// Of whom other sources are asked: of the people of every record that would go if nobody there needed anything, and if nothing froze it.
+    fn asking(&self) -> Vec<Asking> {
+        if self.elsewhere.is_empty() {
+            return Vec::new();
+        }
+        let reading = Reading { freeze: false, nobody_needs: true, ..Reading::FULL };
+        let records = self.records(self.moment.now, reading);
+        let of_keys = self.records(self.moment.now, Reading { of_keys: true, ..reading });
+        let mut all = Vec::new();
+        for data in self.roots().into_iter().filter(|d| self.elsewhere.iter().any(|e| e.data_set == d.id.value)) {
+            let actions = self.writer(data, [&records, &of_keys, &records, &records]).all();
+            all.extend(actions.into_iter().filter_map(|action| Some(Asking { people: action.people.clone()?, action })));
+        }
+        all
+    }
+
     fn open_ends(&self) -> Vec<OpenEnd> {
         let records = self.records(self.moment.now, Reading::FULL);
         let of = |data: &&'a DataSet| {
@@ -321,8 +355,10 @@ struct Reading {
     freeze: bool,
     /// The predicates are asked of a few rows, which are changed then.
     of_keys: bool,
+    /// No other source is taken to need anything.
+    nobody_needs: bool,
 }
 
 impl Reading {
-    const FULL: Self = Self { look: true, freeze: true, of_keys: false };
+    const FULL: Self = Self { look: true, freeze: true, of_keys: false, nobody_needs: false };
 }

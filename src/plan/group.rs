@@ -20,6 +20,8 @@ pub struct Group {
     pub archives: Vec<usize>,
     /// Indexes of purposes of child records that need them.
     pub of_children: Vec<usize>,
+    /// Indexes of purposes of other sources that need them.
+    pub elsewhere: Vec<usize>,
 }
 
 impl Group {
@@ -49,9 +51,18 @@ impl Records<'_> {
                     .copied()
                     .filter(|i| member.id == data.id && matches!(&self.purposes[*i].purpose.needs.value, Needs::These(l) if l.iter().any(|n| n.value == full)))
                     .collect();
+                let elsewhere: Vec<usize> = match member.id == data.id {
+                    true => self
+                        .elsewhere_of(data)
+                        .into_iter()
+                        .filter(|i| self.elsewhere[*i].categories.contains(category.name.as_str()))
+                        .collect(),
+                    false => Vec::new(),
+                };
                 let place = (member.id.value.clone(), category.name.value.clone());
-                let same =
-                    groups.iter_mut().find(|g| g.own == by_own && g.archives == by_archives && g.of_children == by_children);
+                let same = groups.iter_mut().find(|g| {
+                    g.own == by_own && g.archives == by_archives && g.of_children == by_children && g.elsewhere == elsewhere
+                });
                 match same {
                     Some(group) => {
                         group.categories.insert(place);
@@ -61,6 +72,7 @@ impl Records<'_> {
                         own: by_own,
                         archives: by_archives,
                         of_children: by_children,
+                        elsewhere,
                     }),
                 }
             }
@@ -119,7 +131,8 @@ impl Records<'_> {
         }
         let own = group.own.iter().map(|i| self.free(*i, data, alias));
         let covered = B::or(group.own.iter().map(|i| self.ended(*i, data, alias)));
-        B::and(own.chain([covered, waits, self.todo(data, alias, &wanted)]))
+        let elsewhere = group.elsewhere.iter().map(|i| self.free_elsewhere(*i, data, alias));
+        B::and(own.chain([covered, waits, self.todo(data, alias, &wanted)]).chain(elsewhere))
     }
 
     /// Whether the fields of a group go.
@@ -127,7 +140,9 @@ impl Records<'_> {
     pub fn group_clear(&self, group: &Group, data: &DataSet, alias: &str) -> B {
         let own = group.own.iter().map(|i| self.free(*i, data, alias));
         let children = group.of_children.iter().map(|i| self.child_keeps(*i, alias).negate());
-        B::and(own.chain(children).chain([self.clearable(group, data, alias, &[&data.id]), self.can_move(group, data, alias)]))
+        let elsewhere = group.elsewhere.iter().map(|i| self.free_elsewhere(*i, data, alias));
+        let goes = [self.clearable(group, data, alias, &[&data.id]), self.can_move(group, data, alias)];
+        B::and(own.chain(children).chain(goes).chain(elsewhere))
     }
 
     /// Whether fields of a group are left that no purpose covers, and that the map does not let go.

@@ -9,6 +9,7 @@ use super::boolean::B;
 use super::companion::{Companion, Operation, lock_reads, refer_to_each_other, rows_by, statement};
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
+use super::elsewhere::People;
 use super::key::RecordKey;
 use super::pointers::Pointers;
 use super::schema::{Column, Engine, TableName};
@@ -35,6 +36,8 @@ pub struct Member {
     pub companions: Vec<Companion>,
     /// What of it moves into archives when it is deleted. Of roots.
     pub archiving: Option<Archiving>,
+    /// Of whom other sources are asked before it is deleted. Of roots.
+    pub people: Option<People>,
     /// Its columns that point to files.
     pub files: Option<Pointers>,
     /// Its place in the order in which rows can be deleted that refer to each other: who refers comes first.

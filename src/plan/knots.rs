@@ -176,6 +176,7 @@ impl<'a, 'r> Knots<'a, 'r> {
             table: writer.table_name(data),
             key: resolved.key_columns(data),
             companions: writer.gone_with(data),
+            people: if is_root { writer.full.people(data, ActionKind::Delete, None) } else { None },
             archiving: if is_root { writer.archiving(ActionKind::Delete, &Records::every_field) } else { None },
             files: writer.pointers(data, &|_| true),
             rank: resolved.schema.rank(&writer.table_name(data)),

@@ -13,6 +13,7 @@ pub mod compile;
 pub mod dialect;
 pub mod draft;
 pub mod due;
+pub mod elsewhere;
 pub mod explain;
 mod fit;
 pub mod gather;

@@ -1,5 +1,5 @@
 //! Names of the few tables that live in a customer's database: the fence, the ledger, the orders, what waits in archives for its end, files that leave
-//! their stores, and the key of pseudonyms.
+//! their stores, what other sources were asked, and the key of pseudonyms.
 
 use super::schema::{Engine, TableName};
 
@@ -16,6 +16,8 @@ pub enum OwnTable {
     Pending,
     /// One row for each file that was sealed into an archive and leaves its store once its row has left: nobody else could say which these are.
     Leaving,
+    /// One row for each person whom a purpose of another source does not need any more, as it said when it was asked, until that is acted upon.
+    Elsewhere,
     /// The key of pseudonyms, in one row; only where a map has that mask.
     PseudonymKey,
 }
@@ -37,7 +39,7 @@ impl OwnTable {
     }
 
     /// Those that every source has, in the order in which they are created.
-    pub const ALL: [Self; 5] = [Self::Fence, Self::Ledger, Self::Hold, Self::Pending, Self::Leaving];
+    pub const ALL: [Self; 6] = [Self::Fence, Self::Ledger, Self::Hold, Self::Pending, Self::Leaving, Self::Elsewhere];
 
     /// Columns of the ledger that it has not had from the beginning.
     pub const LATER: [&'static str; 2] = ["sealed", "files"];
@@ -52,12 +54,14 @@ impl OwnTable {
             (Engine::Postgres, Self::Hold) => "retentiond.hold",
             (Engine::Postgres, Self::Pending) => "retentiond.pending",
             (Engine::Postgres, Self::Leaving) => "retentiond.leaving",
+            (Engine::Postgres, Self::Elsewhere) => "retentiond.elsewhere",
             (Engine::Postgres, Self::PseudonymKey) => "retentiond.pseudonym_key",
             (_, Self::Fence) => "retentiond_fence",
             (_, Self::Ledger) => "retentiond_ledger",
             (_, Self::Hold) => "retentiond_hold",
             (_, Self::Pending) => "retentiond_pending",
             (_, Self::Leaving) => "retentiond_leaving",
+            (_, Self::Elsewhere) => "retentiond_elsewhere",
             (_, Self::PseudonymKey) => "retentiond_pseudonym_key",
         }
     }

@@ -8,12 +8,14 @@ use std::collections::BTreeSet;
 use super::boolean::B;
 use super::dialect::keys::kind_of;
 use super::dialect::masks::MaskSql;
+use super::elsewhere::{Answered, Elsewhere};
 use super::keepers::Asking;
 use super::memo::Memo;
 use super::resolve::Resolved;
 use super::schema::{Column, Table};
 use super::terms::{Terms, exists, inner_alias};
 use crate::policy::bound::RunTime;
+use crate::policy::elsewhere::there;
 use crate::policy::located::Located;
 use crate::policy::map::{CopyElsewhere, DataMap, DataSet, Disposition};
 use crate::policy::open_end;
@@ -35,6 +37,10 @@ pub struct Records<'a> {
     pub terms: Terms<'a>,
     /// All purposes of the source.
     pub purposes: Vec<Timed<'a>>,
+    /// All purposes of other sources that need fields of this one.
+    pub elsewhere: Vec<Elsewhere<'a>>,
+    /// What these have said.
+    pub answered: Answered<'a>,
     pub(super) memo: Memo,
 }
 
@@ -87,7 +93,7 @@ impl<'a> Records<'a> {
             .filter(|i| {
                 let p = self.purposes[*i].purpose;
                 let of_child = self.map().children_of(data).any(|c| c.id.value == p.data.data_set);
-                of_child && matches!(&p.needs.value, Needs::These(list) if list.iter().any(|n| n.starts_with(&prefix)))
+                of_child && matches!(&p.needs.value, Needs::These(list) if list.iter().any(|n| n.starts_with(&prefix) && there(n).is_none()))
             })
             .collect()
     }
@@ -291,7 +297,7 @@ impl<'a> Records<'a> {
             let goes = B::and([self.clearable(g, data, alias, stack), self.can_move(g, data, alias)]);
             B::or([goes, self.todo(data, alias, &wanted).negate()])
         });
-        B::and(free.chain(children_free).chain([covered]).chain(no_field_kept))
+        B::and(free.chain(children_free).chain([covered]).chain(no_field_kept).chain([self.all_free_elsewhere(data, alias)]))
     }
 
     /// Whether a due row is deleted rather than anonymised: its disposition, or a covering purpose that says so.

@@ -59,6 +59,7 @@ fn may_be_swept(resolved: &Resolved<'_>, companion: &Companion) -> bool {
         && companion.operation == Operation::Delete
         && companion.companions.is_empty()
         && companion.archiving.is_none()
+        && companion.people.is_none()
         && companion.files.is_none()
         && companion.reads.is_empty()
         && !companion.key.is_empty()

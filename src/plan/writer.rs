@@ -72,14 +72,15 @@ impl Writer<'_, '_> {
             if actions.iter().any(|a| a.id == format!("{}.clear.{name}", data.id)) {
                 name = group.categories.iter().map(|(d, c)| format!("{d}:{c}")).collect::<Vec<_>>().join(".");
             }
-            actions.push(self.action(ActionKind::Clear, &name, &wanted, &|r| {
+            let clear = self.action(ActionKind::Clear, &name, &wanted, &|r| {
                 B::and([
                     r.group_clear(group, data, ROW),
                     r.row_due(data, ROW, &stack).negate(),
                     r.frozen(data, ROW).negate(),
                     r.todo(data, ROW, &wanted),
                 ])
-            }));
+            });
+            actions.push(Action { people: self.full.people(data, ActionKind::Clear, Some(group)), ..clear });
         }
         actions.retain(|a| !a.predicate.is_false());
         actions
@@ -138,6 +139,7 @@ impl Writer<'_, '_> {
         let cleared = |column: &str| kind == ActionKind::Delete || set.iter().any(|(name, _)| name == column);
         let files = self.pointers(data, &cleared);
         Action {
+            people: self.full.people(data, kind, None),
             archiving,
             files,
             circular,

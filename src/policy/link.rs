@@ -8,7 +8,7 @@ use super::map::{DataMap, DataSet, Event, RelatedTo, Test};
 use super::mask::Mask;
 use super::purpose::{Needs, Policy, Purpose};
 use super::read_policy::PURPOSES;
-use super::{link_archive, link_purpose, link_recovery};
+use super::{link_archive, link_elsewhere, link_purpose, link_recovery};
 
 /// Checks the maps by themselves, then the policies against them.
 pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
@@ -41,6 +41,7 @@ pub fn link(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
         }
     }
     link_recovery::check(maps, policies, faults);
+    link_elsewhere::check_windows(policies, faults);
     if !faults.is_spoiled(PURPOSES) {
         for map in maps {
             check_coverage(map, policies, faults);

@@ -2,8 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use super::elsewhere::there;
 use super::link::needs_category;
-use super::link_archive;
 use super::located::{Faults, Located};
 use super::map::{DataMap, DataSet, Missing, PersonalColumn};
 use super::mask::Mask;
@@ -11,6 +11,7 @@ use super::period::Period;
 use super::purpose::{Cap, Needs, Place, Purpose, When};
 use super::read_policy::PURPOSES;
 use super::start::Start;
+use super::{link_archive, link_elsewhere};
 
 /// Checks one purpose against the map of its source.
 pub(super) fn check(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
@@ -65,7 +66,7 @@ pub(super) fn check(purpose: &Purpose, maps: &[DataMap], faults: &mut Faults) {
             }
         }
     }
-    check_needs(purpose, map, data, faults);
+    check_needs(purpose, map, data, maps, faults);
     match &purpose.kept_in {
         Place::ActiveBase => {}
         Place::Archive(archive) => {
@@ -146,7 +147,7 @@ fn check_start(start: &Start, keeps: Option<&Located<Period>>, cap: bool, data: 
     }
 }
 
-fn check_needs(purpose: &Purpose, map: &DataMap, data: &DataSet, faults: &mut Faults) {
+fn check_needs(purpose: &Purpose, map: &DataMap, data: &DataSet, maps: &[DataMap], faults: &mut Faults) {
     let (Needs::These(list) | Needs::AllBut(list)) = &purpose.needs.value else { return };
     let own: BTreeSet<&str> = map.record_of(data).iter().flat_map(|d| d.categories.iter()).map(|c| c.name.as_str()).collect();
     let mut seen = BTreeSet::new();
@@ -154,7 +155,9 @@ fn check_needs(purpose: &Purpose, map: &DataMap, data: &DataSet, faults: &mut Fa
         if !seen.insert(need.as_str()) {
             faults.error(&need.at, format!("category `{need}` is listed twice"));
         }
-        if let Some((parent, category)) = need.split_once('.') {
+        if there(need).is_some() {
+            link_elsewhere::check(purpose, need, data, maps, faults);
+        } else if let Some((parent, category)) = need.split_once('.') {
             let target = data.parent.as_ref().filter(|p| p.data.value == parent).and_then(|p| map.data_set(&p.data));
             match target {
                 None => {

@@ -2,10 +2,12 @@
 //! validated as values. Pure: no database, clock or file system.
 
 pub mod bound;
+pub mod elsewhere;
 pub mod expression;
 pub mod given;
 pub mod link;
 mod link_archive;
+mod link_elsewhere;
 mod link_files;
 mod link_purpose;
 mod link_recovery;

@@ -214,6 +214,7 @@ impl Inside {
             full_census: true,
             archives: &self.archives,
             copies: &retentiond::enforce::Copies::default(),
+            elsewhere: &retentiond::enforce::Elsewhere::default(),
             files: Default::default(),
             watch: &Silent,
             trigger,

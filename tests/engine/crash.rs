@@ -106,6 +106,7 @@ fn child_that_enforces_until_it_is_killed() {
             full_census: false,
             archives: &Archives::default(),
             copies: &retentiond::enforce::Copies::default(),
+            elsewhere: &retentiond::enforce::Elsewhere::default(),
             files: Default::default(),
             watch: &Silent,
             trigger,

@@ -11,6 +11,7 @@ mod circles;
 mod collations;
 mod copies;
 mod crash;
+mod elsewhere;
 mod fence;
 mod files;
 mod followers;

@@ -29,6 +29,7 @@ impl<'d> Fixture<'d> {
             engine: other.engine,
             archives: Archives::default(),
             copies: retentiond::enforce::Copies::default(),
+            elsewhere: retentiond::enforce::Elsewhere::default(),
             files: Default::default(),
             _folder: folder,
         }
@@ -50,6 +51,7 @@ impl<'d> Fixture<'d> {
             engine: self.engine,
             archives: Archives::default(),
             copies: retentiond::enforce::Copies::default(),
+            elsewhere: retentiond::enforce::Elsewhere::default(),
             files: Default::default(),
             _folder: folder,
         }
@@ -79,6 +81,7 @@ impl<'d> Fixture<'d> {
             engine,
             archives: Archives::default(),
             copies: retentiond::enforce::Copies::default(),
+            elsewhere: retentiond::enforce::Elsewhere::default(),
             files: Default::default(),
             _folder: folder,
         }

@@ -199,6 +199,7 @@ impl Lane<'_> {
             scope: retentiond::enforce::Scope::Everything,
             archives: &self.fixture.archives,
             copies: &retentiond::enforce::Copies::default(),
+            elsewhere: &retentiond::enforce::Elsewhere::default(),
             files: Default::default(),
             watch,
             trigger,

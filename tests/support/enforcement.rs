@@ -9,7 +9,7 @@ use retentiond::clock::Clock;
 use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::{
-    self, Copies, Documents, EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence,
+    self, Copies, Documents, Elsewhere, EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, Watch, fence,
 };
 use retentiond::files::Files;
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
@@ -71,6 +71,8 @@ pub struct Fixture<'d> {
     pub archives: Archives,
     /// The data sets elsewhere that hold copies.
     pub copies: Copies,
+    /// The purposes elsewhere that keep something here.
+    pub elsewhere: Elsewhere,
     /// The stores of files that maps of tests name.
     pub files: Arc<Files>,
     /// Where the state is.
@@ -96,8 +98,8 @@ impl<'d> Fixture<'d> {
         let clock = Arc::new(TestClock(Mutex::new(now)));
         let journal = Journal::create(&state, clock.clone(), random_origin().unwrap()).await.unwrap();
         let archives = archives(folder.path());
-        let (copies, files) = (Copies::default(), Arc::default());
-        Self { database, source, state, journal, clock, engine, archives, copies, files, _folder: folder }
+        let (copies, elsewhere, files) = (Copies::default(), Elsewhere::default(), Arc::default());
+        Self { database, source, state, journal, clock, engine, archives, copies, elsewhere, files, _folder: folder }
     }
 
     /// Compiles the plan of now.
@@ -145,6 +147,7 @@ impl<'d> Fixture<'d> {
             full_census: true,
             archives: &self.archives,
             copies: &self.copies,
+            elsewhere: &self.elsewhere,
             files: self.files.clone(),
             watch,
             trigger: Trigger::Command,

@@ -78,6 +78,7 @@ async fn one(
         full_census: false,
         archives,
         copies: &crate::enforce::Copies::default(),
+        elsewhere: &crate::enforce::Elsewhere::default(),
         files: Default::default(),
         watch: &Silent,
         trigger: Trigger::Command,

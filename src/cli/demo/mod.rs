@@ -159,6 +159,7 @@ async fn source(
         full_census: true,
         archives: &archives,
         copies: &crate::enforce::Copies::default(),
+        elsewhere: &crate::enforce::Elsewhere::default(),
         files,
         watch: &Silent,
         trigger: Trigger::Command,

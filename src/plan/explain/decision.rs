@@ -7,7 +7,7 @@ use chrono::NaiveDate;
 use super::columns::{Cells, cell, is_set, number};
 use super::dates::Stamp;
 use super::fields::{ChangeColumn, FieldColumn};
-use super::purposes::PurposeReader;
+use super::purposes::{PurposeReader, elsewhere};
 use super::question::{ChildQuestion, Question};
 use super::story::{
     CategoryStory, Change, Decision, Explanation, Keeper, Operation, OrderScope, OrderStory, Outcome, PurposeStory, State,
@@ -52,6 +52,7 @@ pub fn tell(question: &Question, records: &Records<'_>, data: &DataSet, key: &[S
     for (child, rows) in question.children.iter().zip(&answers.children) {
         purposes.extend(of_children(child, records, data, rows));
     }
+    purposes.extend(question.elsewhere.iter().map(|(i, at)| elsewhere(&records.elsewhere[*i], !is_set(row, *at))));
     let teller = Teller { question, records, data, row, purposes: &purposes };
     let outcome = teller.outcome();
     Explanation {
@@ -204,7 +205,8 @@ impl Teller<'_> {
 
     fn needing<'s>(&'s self, field: &'s FieldColumn) -> impl Iterator<Item = &'s PurposeStory> {
         let in_root = field.data_set == self.data.id.value;
-        let needed = move |p: &&PurposeStory| (p.through.is_none() || in_root) && p.needs.contains(&field.category);
+        let needed =
+            move |p: &&PurposeStory| (p.through.is_none() && p.source.is_none() || in_root) && p.needs.contains(&field.category);
         self.purposes.iter().filter(needed)
     }
 

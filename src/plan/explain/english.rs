@@ -225,7 +225,16 @@ fn purpose(p: &PurposeStory) -> String {
         }
         (_, Some(copy)) => format!(" This purpose is served by a copy in {}, outside this base.", quoted(copy)),
         _ => match p.recovery_days {
-            None => String::new(),
+            None => p
+                .source
+                .as_ref()
+                .map(|s| {
+                    format!(
+                        " This purpose is one of the source {}, and concerns the person whom this record is about.",
+                        quoted(s)
+                    )
+                })
+                .unwrap_or_default(),
             Some(days) => format!(
                 " The last {} of its period {} a recovery window: the active base keeps for it no longer, and what leaves stays sealed until the period ends.",
                 if days == 1 { "day".to_owned() } else { format!("{days}\u{a0}days") },
@@ -350,6 +359,9 @@ fn state(p: &PurposeStory) -> String {
             }
             text + "."
         }
+        State::NeededElsewhere => "It still needs the person there: what it needs of this record is kept.".to_owned(),
+        State::NotNeededElsewhere => "It does not need the person there, or not any more: it keeps nothing of this record.".to_owned(),
+        State::UnaskedElsewhere => "It could not be asked now. In doubt, what it may need of this record is kept.".to_owned(),
         State::Held => "This purpose has ended, but something that it concerns is frozen by a hold or a restriction: as long as that lasts, the data that the purpose needs are kept with it.".to_owned(),
     }
 }

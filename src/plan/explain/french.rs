@@ -234,7 +234,13 @@ fn purpose(p: &PurposeStory) -> String {
         }
         (_, Some(copy)) => format!(" Cette finalité est servie par une copie dans {}, hors de cette base.", quoted(copy)),
         _ => match p.recovery_days {
-            None => String::new(),
+            None => p
+                .source
+                .as_ref()
+                .map(|s| {
+                    format!(" Cette finalité relève de la source {} et concerne la personne dont parle cette fiche.", quoted(s))
+                })
+                .unwrap_or_default(),
             Some(days) => format!(
                 " {} de sa durée {} une fenêtre de récupération\u{a0}: la base active ne conserve plus pour elle, et ce qui part reste scellé jusqu'à la fin de la durée.",
                 if days == 1 { "Le dernier jour".to_owned() } else { format!("Les {days}\u{a0}derniers jours") },
@@ -371,6 +377,9 @@ fn state(p: &PurposeStory) -> String {
             }
             text + "."
         }
+        State::NeededElsewhere => "Elle a encore besoin de la personne\u{a0}: ce dont elle a besoin dans cette fiche est conservé.".to_owned(),
+        State::NotNeededElsewhere => "Elle n’a pas, ou plus, besoin de la personne\u{a0}: elle ne conserve rien de cette fiche.".to_owned(),
+        State::UnaskedElsewhere => "Elle n’a pas pu être interrogée. Dans le doute, ce dont elle peut avoir besoin dans cette fiche est conservé.".to_owned(),
         State::Held => "Cette finalité a pris fin, mais un élément qu’elle concerne est gelé par une mesure de conservation ou une limitation du traitement\u{a0}: tant qu’elle dure, les données dont la finalité a besoin sont conservées avec lui.".to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 use super::columns::{Cells, Members, PurposeColumns, cell};
 use super::dates::{Stamp, over};
 use super::story::{CapStory, ConditionStory, EventStory, PurposeStory, State};
+use crate::plan::elsewhere::Elsewhere;
 use crate::plan::record::Timed;
 use crate::policy::map::{DataSet, Missing, PeriodUnit, Title};
 use crate::policy::period::Period;
@@ -74,6 +75,7 @@ impl<'a> PurposeReader<'a> {
             }),
             recovery_days: Some(days).filter(|days| *days > 0),
             is_window: purpose.is_window(),
+            source: None,
             through: None,
             state,
             keeps: state.keeps(),
@@ -193,6 +195,42 @@ impl<'a> PurposeReader<'a> {
                 Some(CapStory { title: period.title.clone(), ends })
             }
         }
+    }
+}
+
+/// The story of a purpose of another source: what it said is all that is known of it here.
+pub(super) fn elsewhere(of: &Elsewhere<'_>, needed: bool) -> PurposeStory {
+    let purpose = of.purpose;
+    let state = if needed { State::NeededElsewhere } else { State::NotNeededElsewhere };
+    PurposeStory {
+        id: purpose.id.value.clone(),
+        title: purpose.title.clone(),
+        legal_basis: purpose.legal_basis,
+        article_6_1: purpose.legal_basis.letter(),
+        reference: purpose.reference.clone(),
+        archive: None,
+        copy: None,
+        recovery_days: None,
+        is_window: false,
+        source: Some(purpose.data.source.clone()),
+        through: None,
+        state,
+        keeps: state.keeps(),
+        needs: of.categories.iter().map(|c| (*c).to_owned()).collect(),
+        period: None,
+        rounded: false,
+        combine: None,
+        starts: Vec::new(),
+        started: None,
+        start_title: None,
+        ends: None,
+        ends_by_cap: None,
+        caps: Vec::new(),
+        covers: None,
+        kept_while: None,
+        ends_when: None,
+        ended_by: Vec::new(),
+        by_instruction: false,
     }
 }
 

@@ -32,6 +32,8 @@ pub struct Question {
     pub(super) purposes: PurposeColumns,
     pub(super) children: Vec<ChildQuestion>,
     pub(super) frozen: usize,
+    /// By purpose of another source: the column that says that it does not need the person.
+    pub(super) elsewhere: Vec<(usize, usize)>,
     pub(super) actions: Vec<ActionColumn>,
     pub(super) due: usize,
     pub(super) gone: usize,
@@ -77,6 +79,8 @@ impl Question {
         let mut columns = Columns::default();
         let purposes = PurposeColumns::new(records, &records.all_purposes(data), data, ROW, &mut columns);
         let frozen = columns.bit(&records.frozen(data, ROW));
+        let elsewhere = records.elsewhere_of(data).into_iter();
+        let elsewhere = elsewhere.map(|i| (i, columns.bit(&records.free_elsewhere(i, data, ROW)))).collect();
         let actions = actions
             .iter()
             .filter(|a| a.data_set == data.id.value)
@@ -111,6 +115,7 @@ impl Question {
             purposes,
             children,
             frozen,
+            elsewhere,
             actions,
             due,
             gone,

@@ -122,6 +122,12 @@ pub enum State {
     EndedByTime,
     /// It has ended, but a hold or restriction lies on the child record through which it keeps.
     Held,
+    /// It is one of another source, which still needs the person whom the record is about.
+    NeededElsewhere,
+    /// It is one of another source, which does not need that person, or not any more.
+    NotNeededElsewhere,
+    /// It is one of another source, which could not be asked: it keeps.
+    UnaskedElsewhere,
 }
 
 impl State {
@@ -147,7 +153,7 @@ impl State {
     /// Whether the purpose keeps what it needs.
     #[must_use]
     pub fn keeps(self) -> bool {
-        self != Self::NotCovering && !self.ended()
+        !matches!(self, Self::NotCovering | Self::NotNeededElsewhere) && !self.ended()
     }
 
     /// Whether the purpose covered the record and is over.
@@ -201,6 +207,9 @@ pub struct PurposeStory {
     /// Whether it is the recovery window of another purpose.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub is_window: bool,
+    /// The other source that it is of, for one that needs data of the person whom the record is about.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// For a purpose of child records: which, and how many.
     pub through: Option<Through>,
     /// Its state.

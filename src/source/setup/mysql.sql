@@ -79,6 +79,15 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_leaving (
     PRIMARY KEY (source, batch, n)
 ) ENGINE = InnoDB;
 
+-- People whom a purpose of another source does not need any more, as it said when it was asked; only while a command works with the answers.
+CREATE TABLE IF NOT EXISTS {{database}}.retentiond_elsewhere (
+    asker      varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    purpose    varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    person     varbinary(1000) NOT NULL,
+    asked_on   varchar(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    PRIMARY KEY (asker, purpose, person)
+) ENGINE = InnoDB;
+
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
 -- waiting until it has committed: an UPDATE locks the rows even when it changes nothing. (TRUNCATE does not; it needs DROP.)
 -- A trigger runs with the rights of the account that created it, so that nobody needs rights on the fence for it.
@@ -120,6 +129,11 @@ GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_pending TO {{role}};
 GRANT SELECT ON {{database}}.retentiond_leaving TO {{role}};
 REVOKE ALL PRIVILEGES ON {{database}}.retentiond_leaving FROM {{role}};
 GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_leaving TO {{role}};
+
+-- DELETE: the answers are forgotten once they were acted upon.
+GRANT SELECT ON {{database}}.retentiond_elsewhere TO {{role}};
+REVOKE ALL PRIVILEGES ON {{database}}.retentiond_elsewhere FROM {{role}};
+GRANT SELECT, INSERT, DELETE ON {{database}}.retentiond_elsewhere TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes. Each is first granted and revoked, so that nothing of an earlier script is left on it.

@@ -84,7 +84,16 @@ CREATE TABLE IF NOT EXISTS retentiond.leaving (
     PRIMARY KEY (source, batch, n)
 );
 
-REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold, retentiond.pending, retentiond.leaving FROM PUBLIC;
+-- People whom a purpose of another source does not need any more, as it said when it was asked; only while a command works with the answers.
+CREATE TABLE IF NOT EXISTS retentiond.elsewhere (
+    asker      text COLLATE "C" NOT NULL,
+    purpose    text COLLATE "C" NOT NULL,
+    person     text COLLATE "C" NOT NULL,
+    asked_on   text COLLATE "C" NOT NULL,
+    PRIMARY KEY (asker, purpose, person)
+);
+
+REVOKE ALL ON retentiond.fence, retentiond.ledger, retentiond.hold, retentiond.pending, retentiond.leaving, retentiond.elsewhere FROM PUBLIC;
 
 -- Whatever changes an order, also a statement typed by hand, waits for the batches of its source and keeps new ones
 -- waiting until it has committed. It runs with its owner's rights, so that nobody needs rights on the fence for it.
@@ -145,6 +154,8 @@ GRANT SELECT, INSERT, UPDATE ON retentiond.hold TO {{role}};
 GRANT SELECT, INSERT, DELETE ON retentiond.pending TO {{role}};
 -- DELETE: once the files are gone.
 GRANT SELECT, INSERT, DELETE ON retentiond.leaving TO {{role}};
+-- DELETE: the answers are forgotten once they were acted upon.
+GRANT SELECT, INSERT, DELETE ON retentiond.elsewhere TO {{role}};
 
 -- The mapped tables: reading, and the right to change only what the data map's masks and dispositions write,
 -- or what locking rows takes.

@@ -75,6 +75,15 @@ CREATE TABLE IF NOT EXISTS retentiond_leaving (
     PRIMARY KEY (source, batch, n)
 );
 
+-- People whom a purpose of another source does not need any more, as it said when it was asked; only while a command works with the answers.
+CREATE TABLE IF NOT EXISTS retentiond_elsewhere (
+    asker      TEXT NOT NULL,
+    purpose    TEXT NOT NULL,
+    person     TEXT NOT NULL,
+    asked_on   TEXT NOT NULL,
+    PRIMARY KEY (asker, purpose, person)
+);
+
 -- The slots of this source: existing ones keep their epoch and token, surplus ones of an earlier run stay unused.
 INSERT INTO retentiond_fence (source, slot, epoch, token, server_id) VALUES
 {{fence_rows}}
