@@ -79,7 +79,8 @@ impl Bucket {
             (Ok(_), Err(e)) => return Err(e),
         };
         match self.head(&key, FileError::Unwritten).await? {
-            Some((seen, _)) if seen.etag == etag => Ok(seen.stamp()),
+            // Quoted in a header; in a document some services leave the quotes out.
+            Some((seen, _)) if seen.etag.trim_matches('"') == etag.trim_matches('"') => Ok(seen.stamp()),
             _ => Err(FileError::Changed.into()),
         }
     }
