@@ -3,7 +3,7 @@
 //!
 //! `RETENTIOND_CASES` sets how many cases run on each engine, `RETENTIOND_SEED` the first seed. From the seed 1,000,000 on the cases are tangled: tables
 //! have further foreign keys and references to themselves, and records read each other in circles; from 2,000,000 on purposes keep in archives, which
-//! must hold exactly what the model says, and from 3,000,000 on data sets have recovery windows as well. Without either variable some of each kind run.
+//! must hold exactly what the model says, and from 3,000,000 on data sets have recovery windows as well; from 4,000,000 on a second source, which is asked, keeps some of their fields. Without either variable some of each kind run.
 //!
 //! Each seed that differs is told apart: one that leaves a knot, which is rows due and masked that only keep each other, or one that differs otherwise.
 
@@ -24,12 +24,12 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{TimeZone as _, Utc};
-use enforcement::{Fixture, IDENTITY, rules, unlimited};
-use retentiond::enforce::{Expecting, Prepared, Silent, take_census, take_due_census};
+use enforcement::{Fixture, IDENTITY, Rules, rules, unlimited};
+use retentiond::enforce::{AskedOf, Expecting, Prepared, Questions, Silent, run_documents, take_census, take_due_census};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::map::DataMap;
 use retentiond::policy::recovery;
-use retentiond::reference::{Archived, TableId, Value, World, masking};
+use retentiond::reference::{Archived, Reference, TableId, Value, World, masking};
 use support::database;
 use support_random::Case;
 
@@ -104,12 +104,14 @@ fn masked(map: &DataMap, world: &World, id: &str, key: &[Value]) -> bool {
     personal.into_iter().all(|c| world.value(id, key, &c.name).is_some_and(|v| masking::is_done(v, &c.mask)))
 }
 
-/// Values in archives, those of them whose end is not known yet, and those in recovery windows.
+/// What was met: values in archives, those of them whose end is not known yet, and those in recovery windows.
 #[derive(Default)]
 struct Moved {
     all: AtomicUsize,
     open: AtomicUsize,
     windows: AtomicUsize,
+    /// Values that stayed, or rows, because a second source needs them.
+    elsewhere: AtomicUsize,
 }
 
 /// What lies in archives must be what the model says, each value once.
@@ -155,16 +157,34 @@ async fn archives_differ(
 }
 
 /// One case on one engine; the differences, if any.
-async fn differs(fixture: &Fixture<'_>, case: &Case, moved: &Moved) -> Option<String> {
+async fn differs(fixture: &mut Fixture<'_>, case: &Case, moved: &Moved) -> Option<String> {
     let engine = fixture.engine;
     fixture.database.run_sql(&case.load(engine)).await;
-    let rules = rules(&case.map, &[&case.policy]);
-    let policy = rules.policies.first()?;
+    let both = case.read_both();
+    let rules = match &both {
+        None => rules(&case.map, &[&case.policy]),
+        Some(([map, _], policies)) => {
+            let mut texts = [("random", case.policy.as_str()), ("other", case.second.as_ref()?.policy.as_str())];
+            Rules { map: map.clone(), policies: policies.to_vec(), documents: run_documents(&case.map, &mut texts) }
+        }
+    };
+    let other = database(Engine::Sqlite).await?;
+    if let (Some(([_, map], policies)), Some(second)) = (&both, &case.second) {
+        other.run_sql(&second.load()).await;
+        let there = Fixture::new(Engine::Sqlite, &other, "other", case.now).await;
+        let rules = Rules { map: map.clone(), policies: policies.to_vec(), documents: rules.documents.clone() };
+        let prepared = there.prepare_at(&rules, case.now).await;
+        for asked in AskedOf::all(&case.read().0, policies).into_values() {
+            fixture.elsewhere.add(&there.source, Questions::new(&prepared, &rules.map, &rules.policies, &asked).unwrap());
+        }
+    }
+    let fixture = &*fixture;
     let prepared = fixture.prepare_at(&rules, case.now).await;
     for order in &case.orders {
         fixture.place(&rules, &prepared, order).await;
     }
     let prepared = fixture.prepare_at(&rules, case.now).await;
+    fixture.elsewhere.ask(&fixture.source, &prepared.plan).await.unwrap();
     let mut report = too_long(&prepared) + &censuses_differ(fixture, &prepared).await;
     let outcome = match fixture.run_prepared(&prepared, unlimited(), &Silent).await {
         Ok(outcome) => outcome,
@@ -179,8 +199,12 @@ async fn differs(fixture: &Fixture<'_>, case: &Case, moved: &Moved) -> Option<St
         answers.push(session.rows(&case.select(table, engine)).await.unwrap());
     }
     session.done().await.unwrap();
-    let (reference, before) = (case.reference(&rules.map, policy), case.world());
+    let (reference, before) = (case.reference(&rules.map, &rules.policies), case.world());
     let (mut expected, archived) = reference.run_with_archives(&before);
+    if case.second.is_some() {
+        let alone = Reference { needed: &[], ..reference.clone() };
+        moved.elsewhere.fetch_add(alone.run(&before).differences(&expected).len(), Ordering::Relaxed);
+    }
     report += &archives_differ(fixture, case, &rules.map, archived, moved).await;
     if !prepared.plan.pseudonyms.is_empty() {
         expected = pseudonym_key::read(engine, fixture.database).await.stored_world(expected);
@@ -222,6 +246,9 @@ const ARCHIVES: u64 = 2_000_000;
 /// The first seed of cases with recovery windows.
 const WINDOWS: u64 = 3_000_000;
 
+/// The first seed of cases with purposes of a second source.
+const ELSEWHERE: u64 = 4_000_000;
+
 fn seeds() -> Vec<u64> {
     let asked = ["RETENTIOND_SEED", "RETENTIOND_CASES"].iter().any(|v| std::env::var(v).is_ok());
     let (first, cases) = (number("RETENTIOND_SEED", 0), number("RETENTIOND_CASES", 60));
@@ -229,7 +256,8 @@ fn seeds() -> Vec<u64> {
     match asked {
         true => (first..first + cases).chain(found).collect(),
         false => {
-            (0..40).chain(found).chain(TANGLED..TANGLED + 30).chain(ARCHIVES..ARCHIVES + 20).chain(WINDOWS..WINDOWS + 5).collect()
+            let plain = (0..40).chain(found).chain(TANGLED..TANGLED + 30).chain(ARCHIVES..ARCHIVES + 20);
+            plain.chain(WINDOWS..WINDOWS + 5).chain(ELSEWHERE..ELSEWHERE + 12).collect()
         }
     }
 }
@@ -239,7 +267,8 @@ fn case_of(seed: u64) -> Case {
         ..TANGLED => Case::new(seed),
         TANGLED..ARCHIVES => Case::tangled(seed),
         ARCHIVES..WINDOWS => Case::archiving(seed),
-        WINDOWS.. => Case::windowed(seed),
+        WINDOWS..ELSEWHERE => Case::windowed(seed),
+        ELSEWHERE.. => Case::kept_elsewhere(seed),
     }
 }
 
@@ -252,11 +281,12 @@ async fn all(engine: Engine) {
         // Every other case has pseudonyms for its tokens, where the engine can make them.
         let pseudonyms = engine != Engine::Sqlite && seed % 2 == 1;
         let case = if pseudonyms { case_of(*seed).with_pseudonyms() } else { case_of(*seed) };
-        let fixture = Fixture::new(engine, &db, &case.read().0.source, Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap()).await;
+        let mut fixture =
+            Fixture::new(engine, &db, &case.read().0.source, Utc.with_ymd_and_hms(2026, 1, 1, 0, 0, 0).unwrap()).await;
         if pseudonyms {
             pseudonym_key::draw(engine, &db, &case.read().0.source).await;
         }
-        if let Some(report) = differs(&fixture, &case, &moved).await {
+        if let Some(report) = differs(&mut fixture, &case, &moved).await {
             eprintln!("seed {seed} on {}:\n{report}", engine.name());
             if seeds.len() == 1 {
                 eprintln!("{}\n{}\n{}\nnow {}\norders {:?}", case.map, case.policy, case.load(engine), case.now, case.orders);
@@ -265,9 +295,9 @@ async fn all(engine: Engine) {
         }
     }
     let (moved_all, open) = (moved.all.into_inner(), moved.open.into_inner());
-    let windows = moved.windows.into_inner();
+    let (windows, elsewhere) = (moved.windows.into_inner(), moved.elsewhere.into_inner());
     eprintln!(
-        "{moved_all} values in archives on {}, {open} of them without an end, {windows} in recovery windows",
+        "{moved_all} values in archives on {}, {open} of them without an end, {windows} in recovery windows; {elsewhere} kept elsewhere",
         engine.name()
     );
     assert!(
@@ -276,8 +306,13 @@ async fn all(engine: Engine) {
         engine.name()
     );
     assert!(
-        windows > 0 || seeds.iter().filter(|seed| **seed >= WINDOWS).count() < 5,
+        windows > 0 || seeds.iter().filter(|seed| (WINDOWS..ELSEWHERE).contains(*seed)).count() < 5,
         "nothing lay in a window on {}",
+        engine.name()
+    );
+    assert!(
+        elsewhere > 0 || seeds.iter().filter(|seed| **seed >= ELSEWHERE).count() < 10,
+        "nothing was kept by a second source on {}",
         engine.name()
     );
     assert!(wrong.is_empty(), "{} of {} cases differ on {}: seeds {wrong:?}", wrong.len(), seeds.len(), engine.name());

@@ -8,7 +8,7 @@ use super::output;
 use super::words::{self, count, pick};
 use super::{Format, faults, tenants};
 use crate::config::{Lang, SourceRules, Workspace, family_of, open_files};
-use crate::enforce::check;
+use crate::enforce::{AskedOf, check};
 use crate::plan::own_tables::OwnTable;
 use crate::plan::schema::Engine;
 use crate::policy::located::Faults;
@@ -114,7 +114,33 @@ async fn one(
         own_tables(&source, rules, found).await?;
     }
     source.close().await;
-    copies(cx, workspace, rules, found).await
+    copies(cx, workspace, rules, found).await?;
+    elsewhere(cx, workspace, rules, found).await;
+    Ok(())
+}
+
+/// Whether the sources whose purposes keep something of this one can be asked.
+async fn elsewhere(cx: &Cx, workspace: &Workspace, rules: &SourceRules, found: &mut Faults) {
+    for (id, asked) in AskedOf::all(&rules.map, &rules.policies) {
+        let purposes = rules.policies.iter().flat_map(|p| &p.purposes).filter(|p| p.data.source == id);
+        let at = |name: &str| purposes.clone().find(|p| name.starts_with(&format!("{}:", p.full_name()))).map(|p| &p.needs.at);
+        match cx.questions(workspace, &id, &asked, cx.clock.now()).await {
+            Ok((source, questions)) => {
+                for name in questions.unindexed() {
+                    let Some(at) = at(name) else { continue };
+                    found
+                        .warning(at, format!("no index of the data set in `{id}` begins with the column that names the person"))
+                        .help("each question reads that whole table, once for each batch while its rows are locked");
+                }
+                source.close().await;
+            }
+            Err(failure) => {
+                for at in asked.iter().filter_map(|of| at(&of.name)) {
+                    found.error(at, format!("`{id}` cannot be asked whom its purposes need: {}", failure.message));
+                }
+            }
+        }
+    }
 }
 
 /// Whether each archive can be written, read back and cleared now.

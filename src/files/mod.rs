@@ -5,6 +5,7 @@
 //! that are kept of it. Nothing here knows a database.
 
 mod bucket;
+mod erase;
 mod fetch;
 mod path;
 mod put;

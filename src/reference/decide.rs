@@ -9,6 +9,7 @@ use super::state::State;
 use super::value::Value;
 use super::view::{RowId, View};
 use super::world::Key;
+use crate::policy::elsewhere::There;
 use crate::policy::map::{DataSet, Disposition};
 use crate::policy::purpose::{Needs, OrderKind, Purpose};
 
@@ -242,15 +243,26 @@ impl<'w> View<'w> {
                 _ => Fate::Clear(ids(&|_| true)),
             }
         };
-        let fields: Vec<Field<'w>> =
-            unmasked.into_iter().map(|(f, never_stored)| Field { fate: fate(&f, never_stored), ..f }).collect();
+        // What other sources need stays, as it is; they cover nothing.
+        let elsewhere = self.needing_elsewhere(root, data);
+        let stays = |field: &Field<'w>, fate: Fate<'w>| {
+            let needs = |p: &&&'w Purpose| p.needs_elsewhere().any(|n| self.is_there(n, data) && n.category == field.category);
+            let keeping: Vec<&str> = elsewhere.iter().filter(needs).map(|p| p.id.as_str()).collect();
+            if fate.clears() && fate != Fate::NeverStored && field.row == root && !keeping.is_empty() {
+                Fate::Keep(keeping)
+            } else {
+                fate
+            }
+        };
+        let decided = |(f, never_stored): (Field<'w>, bool)| Field { fate: stays(&f, fate(&f, never_stored)), ..f };
+        let fields: Vec<Field<'w>> = unmasked.into_iter().map(decided).collect();
 
         let active_keeps = states.iter().any(|s| s.purpose.is_active() && s.state.keeps());
         // What archives alone cover is a finding: it never moves, and its row stays with it.
         let archives_alone = covered && !covered_here;
         // Also one without a field left waits for its copy.
         let waits = states.iter().any(|s| s.copied == Some(false) && s.state.keeps());
-        let kept = archives_alone || active_keeps || waits || fields.iter().any(|f| !f.fate.clears());
+        let kept = archives_alone || active_keeps || waits || !elsewhere.is_empty() || fields.iter().any(|f| !f.fate.clears());
         let disposition = match data.disposition {
             Disposition::Anonymise if !then_delete => Outcome::Anonymise,
             _ => Outcome::Delete,
@@ -265,6 +277,24 @@ impl<'w> View<'w> {
             disposition
         };
         Decision { outcome, states, fields }
+    }
+
+    /// Whether a need names a category of this data set.
+    fn is_there(&self, need: There<'_>, data: &DataSet) -> bool {
+        need.source == self.reference.map.source.value && need.data_set == data.id.value
+    }
+
+    /// The purposes of other sources that need something of the person whom a record is about.
+    fn needing_elsewhere(&self, root: RowId, data: &'w DataSet) -> Vec<&'w Purpose> {
+        let person = data.subjects.first().and_then(|s| self.value(root, &s.column)?.join_form());
+        let needed = |purpose: &&Purpose| {
+            let name = format!("{}.{}", purpose.data.source, purpose.id);
+            let same = |n: &super::Needed| n.purpose == name && n.person.join_form() == person;
+            person.is_some()
+                && purpose.needs_elsewhere().any(|n| self.is_there(n, data))
+                && self.reference.needed.iter().any(same)
+        };
+        self.reference.policies.iter().flat_map(|p| &p.purposes).filter(needed).collect()
     }
 
     /// Whether everything of the record was masked already and its row stays in the end.

@@ -67,6 +67,15 @@ pub struct Order {
     pub lifted: bool,
 }
 
+/// Somebody whom a purpose of another source still needs.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Needed {
+    /// The purpose, `source.purpose`.
+    pub purpose: String,
+    /// The person's identifier.
+    pub person: Value,
+}
+
 /// What decides: the map, the policies, the instant of the run and the orders.
 #[derive(Debug, Clone)]
 pub struct Reference<'a> {
@@ -78,6 +87,8 @@ pub struct Reference<'a> {
     pub now: DateTime<Utc>,
     /// All orders, lifted ones too.
     pub orders: &'a [Order],
+    /// Whom purposes of other sources still need.
+    pub needed: &'a [Needed],
 }
 
 impl Reference<'_> {

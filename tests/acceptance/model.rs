@@ -25,7 +25,7 @@ async fn the_reference_model_agrees_with_every_case() {
             let map = &scene.stage.map;
             let before = world(&scene, &shipped(&case.organisation, "schema.postgres.sql"));
             let orders: Vec<Order> = scene.orders().iter().flat_map(|o| on_records(&scene, o)).collect();
-            let model = Reference { map, policies: vec![&policy], now: run.now, orders: &orders };
+            let model = Reference { map, policies: vec![&policy], now: run.now, orders: &orders, needed: &[] };
             let (after, sealed) = model.run_with_archives(&before);
             assert_eq!(in_model(&sealed), in_case(&scene), "{} at {}: archives", case.statement, run.now);
             for record in scene.records() {

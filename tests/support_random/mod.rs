@@ -7,6 +7,7 @@
 
 mod chance;
 mod declare;
+mod elsewhere;
 mod purposes;
 mod rows;
 mod shape;
@@ -38,6 +39,8 @@ pub struct Case {
     /// For each table its rows, values in the order of [`Case::columns`].
     pub rows: Vec<Vec<Vec<Value>>>,
     pub orders: Vec<Order>,
+    /// A source whose purposes keep something of this one.
+    pub second: Option<elsewhere::Second>,
     /// The instant of the run, whole seconds.
     pub now: DateTime<Utc>,
 }
@@ -77,7 +80,7 @@ impl Case {
             tangle_rows::fill(t, &shapes, &mut rows);
         }
         let orders = rows::orders(&mut c, &shapes, &rows, now);
-        let mut case = Self { seed, map: declared.map, policy: declared.policy, shapes, rows, orders, now };
+        let mut case = Self { seed, map: declared.map, policy: declared.policy, shapes, rows, orders, second: None, now };
         case.mask_some(&mut c);
         case
     }
@@ -191,8 +194,9 @@ impl Case {
         world
     }
 
-    /// The reference model of this case.
-    pub fn reference<'a>(&'a self, map: &'a DataMap, policy: &'a Policy) -> Reference<'a> {
-        Reference { map, policies: vec![policy], now: self.now, orders: &self.orders }
+    /// The reference model of this case, by all policies that say something of it.
+    pub fn reference<'a>(&'a self, map: &'a DataMap, policies: &'a [Policy]) -> Reference<'a> {
+        let needed = self.second.as_ref().map_or(&[][..], |second| &second.needed);
+        Reference { map, policies: policies.iter().collect(), now: self.now, orders: &self.orders, needed }
     }
 }
