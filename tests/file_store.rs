@@ -387,3 +387,22 @@ async fn a_connection_that_is_lost_on_the_way_is_taken_up_again() {
     assert_eq!(remove(&behind, &["one"]).await.0.unwrap(), [true]);
     assert_eq!(fresh.left(&["one", "two"]).await, ["two"]);
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_service_that_was_not_reached_is_not_tried_again_for_each_file() {
+    let Some(fresh) = Fresh::new(Kind::Plain, None, "").await else { return };
+    let count = Arc::new(AtomicUsize::new(0));
+    let counted = Arc::clone(&count);
+    let (settings, _gate) = fresh
+        .behind(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            Turned::Cut
+        })
+        .await;
+    let behind = store(&settings);
+    assert!(matches!(behind.look(vec![path("one")]).await, Err(FileError::Bucket { .. })));
+    let tries = count.load(Ordering::SeqCst);
+    assert!(tries > 1, "it is tried several times");
+    assert!(matches!(behind.look(vec![path("two")]).await, Err(FileError::Bucket { .. })));
+    assert_eq!(count.load(Ordering::SeqCst), tries);
+}
