@@ -1,7 +1,4 @@
 //! Stores of objects: a bucket of a real S3 API, and a directory under a hostile umask.
-//!
-//! `RETENTIOND_TEST_S3` holds the URL of a service that takes any key (`tests/support/s3.sh`). Without it these tests are skipped,
-//! loudly; under `CI` they fail.
 
 #![expect(clippy::unwrap_used, reason = "a test's own failure is a panic")]
 
@@ -11,8 +8,14 @@ use std::sync::Arc;
 
 use chrono::NaiveDate;
 use retentiond::archive::pipe::{Outlet, pipe};
-use retentiond::archive::{Bucket, BucketSettings, Directory, LockMode, ObjectName, Secret, Store, StoreError};
+use retentiond::archive::{Bucket, BucketSettings, Directory, LockMode, ObjectName, Store, StoreError};
 use sha2::{Digest as _, Sha256};
+
+#[expect(dead_code, reason = "what stores of files are tested with")]
+#[path = "support/bucket.rs"]
+mod bucket;
+
+use bucket::{Fresh, Kind};
 
 fn name(text: &str) -> ObjectName {
     ObjectName::new(text).unwrap()
@@ -22,85 +25,15 @@ fn far() -> NaiveDate {
     "2099-12-31".parse().unwrap()
 }
 
-/// A fresh bucket of its own.
-struct Fresh {
-    url: String,
-    settings: BucketSettings,
-    http: reqwest::Client,
-}
-
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Plain,
-    Versions,
-    ObjectLock,
-}
-
-impl Fresh {
-    /// Makes a bucket; `None` where there is no service, loudly.
-    async fn new(kind: Kind, object_lock: Option<LockMode>, prefix: &str) -> Option<Self> {
-        let Ok(endpoint) = std::env::var("RETENTIOND_TEST_S3") else {
-            assert!(std::env::var_os("CI").is_none(), "RETENTIOND_TEST_S3 must be set in CI");
-            eprintln!("SKIPPED: RETENTIOND_TEST_S3 is not set, no bucket was tested");
-            return None;
-        };
-        let mut random = [0; 8];
-        getrandom::fill(&mut random).unwrap();
-        let settings = BucketSettings {
-            bucket: format!("b{}", hex::encode(random)),
-            endpoint: Some(endpoint.clone()),
-            region: "us-east-1".to_owned(),
-            prefix: prefix.to_owned(),
-            access_key_id: "key".to_owned(),
-            secret: Secret::new("hidden".to_owned()),
-            object_lock,
-            allow_http: true,
-        };
-        // Also prepares TLS, which the client of the tests asks for.
-        Bucket::new(settings.clone()).unwrap();
-        // The service takes any signature, but wants one.
-        let authorised = [(
-            reqwest::header::AUTHORIZATION,
-            "AWS4-HMAC-SHA256 Credential=key/20260101/us-east-1/s3/aws4_request".parse().unwrap(),
-        )];
-        let http = reqwest::Client::builder().default_headers(authorised.into_iter().collect()).build().unwrap();
-        let url = format!("{endpoint}/{}", settings.bucket);
-        let made = http.put(&url).header("x-amz-bucket-object-lock-enabled", (kind == Kind::ObjectLock).to_string());
-        assert!(made.send().await.unwrap().status().is_success());
-        let fresh = Self { url, settings, http };
-        if kind == Kind::Versions {
-            let on = "<VersioningConfiguration><Status>Enabled</Status></VersioningConfiguration>";
-            assert!(fresh.http.put(format!("{}?versioning", fresh.url)).body(on).send().await.unwrap().status().is_success());
-        }
-        Some(fresh)
-    }
-
-    fn store(&self) -> Store {
-        Store::Bucket(Arc::new(Bucket::new(self.settings.clone()).unwrap()))
-    }
-
-    /// The bucket's own list of versions and markers.
-    async fn versions(&self) -> String {
-        self.http.get(format!("{}?versions", self.url)).send().await.unwrap().text().await.unwrap()
-    }
-
-    /// How many versions with data and how many markers there are.
-    async fn counts(&self) -> (usize, usize) {
-        let list = self.versions().await;
-        (list.matches("<Version>").count(), list.matches("<DeleteMarker>").count())
-    }
-
-    /// Deletes as somebody would who does not think of versions.
-    async fn hide(&self, key: &str) {
-        assert!(self.http.delete(format!("{}/{key}", self.url)).send().await.unwrap().status().is_success());
-    }
+fn store(fresh: &Fresh) -> Store {
+    Store::Bucket(Arc::new(Bucket::new(fresh.settings.clone()).unwrap()))
 }
 
 #[tokio::test]
 async fn an_object_is_put_once_read_listed_and_removed() {
     for (kind, prefix) in [(Kind::Plain, ""), (Kind::Plain, "some/where"), (Kind::Versions, "w"), (Kind::ObjectLock, "")] {
         let Some(fresh) = Fresh::new(kind, None, prefix).await else { return };
-        let store = fresh.store();
+        let store = store(&fresh);
         store.probe().await.unwrap();
         let object = name("crm/00ff/2031-12-31-1.jsonl.zst.age");
         assert!(!store.exists(&object).await.unwrap());
@@ -155,7 +88,7 @@ async fn what_comes_in_pieces_is_put_whole_or_not_at_all_and_read_back_in_pieces
     let folder = tempfile::tempdir().unwrap();
     let mut stores = vec![Store::Directory(Directory::new(&folder.path().join("objects")).unwrap())];
     for (kind, lock) in [(Kind::Plain, None), (Kind::Versions, None), (Kind::ObjectLock, Some(LockMode::Governance))] {
-        stores.extend(Fresh::new(kind, lock, "w").await.map(|fresh| fresh.store()));
+        stores.extend(Fresh::new(kind, lock, "w").await.map(|fresh| store(&fresh)));
     }
     for store in stores {
         // Nothing, less than a piece, exactly one, and more.
@@ -190,7 +123,7 @@ async fn what_comes_in_pieces_is_put_whole_or_not_at_all_and_read_back_in_pieces
 #[tokio::test]
 async fn removal_takes_every_version_and_every_marker_of_one_object_only() {
     let Some(fresh) = Fresh::new(Kind::Versions, None, "").await else { return };
-    let store = fresh.store();
+    let store = store(&fresh);
     let (object, neighbour) = (name("crm/1"), name("crm/10"));
     store.put(&neighbour, b"stays".to_vec(), None).await.unwrap();
     for round in 0..3_u8 {
@@ -211,7 +144,7 @@ async fn more_versions_than_a_page_holds_all_go() {
         let put = fresh.http.put(format!("{}/crm/1", fresh.url)).body(round.to_string());
         assert!(put.send().await.unwrap().status().is_success());
     }
-    fresh.store().remove(&name("crm/1")).await.unwrap();
+    store(&fresh).remove(&name("crm/1")).await.unwrap();
     assert_eq!(fresh.counts().await, (0, 0));
 }
 
@@ -219,7 +152,7 @@ async fn more_versions_than_a_page_holds_all_go() {
 async fn a_locked_object_is_not_removed_and_stays_whole() {
     for mode in [LockMode::Compliance, LockMode::Governance] {
         let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(mode), "kept").await else { return };
-        let store = fresh.store();
+        let store = store(&fresh);
         store.probe().await.unwrap();
         let object = name("crm/1");
         store.put(&object, b"sealed".to_vec(), Some(far())).await.unwrap();
@@ -252,7 +185,7 @@ async fn a_locked_object_is_not_removed_and_stays_whole() {
 async fn an_object_whose_end_is_known_later_is_locked_to_it_then() {
     for mode in [LockMode::Compliance, LockMode::Governance] {
         let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(mode), "kept").await else { return };
-        let (store, object) = (fresh.store(), name("crm/b/open-0.jsonl.zst.age"));
+        let (store, object) = (store(&fresh), name("crm/b/open-0.jsonl.zst.age"));
         store.put(&object, b"sealed".to_vec(), None).await.unwrap();
         // Once more is no matter, nor an earlier day; a later one counts.
         for (day, until) in [
@@ -274,16 +207,16 @@ async fn an_object_whose_end_is_known_later_is_locked_to_it_then() {
     }
     // Nothing was asked for, and nothing is locked.
     let Some(fresh) = Fresh::new(Kind::ObjectLock, None, "kept").await else { return };
-    fresh.store().put(&name("crm/1"), b"sealed".to_vec(), None).await.unwrap();
-    fresh.store().keep(&name("crm/1"), far()).await.unwrap();
-    fresh.store().remove(&name("crm/1")).await.unwrap();
+    store(&fresh).put(&name("crm/1"), b"sealed".to_vec(), None).await.unwrap();
+    store(&fresh).keep(&name("crm/1"), far()).await.unwrap();
+    store(&fresh).remove(&name("crm/1")).await.unwrap();
     assert_eq!(fresh.counts().await, (0, 0));
 }
 
 #[tokio::test]
 async fn objects_of_different_days_are_locked_each_to_its_own() {
     let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(LockMode::Compliance), "").await else { return };
-    let store = fresh.store();
+    let store = store(&fresh);
     for day in ["2090-01-01", "2091-02-28", "2090-01-01"] {
         store.put(&name(day), day.into(), Some(day.parse().unwrap())).await.unwrap();
         let head = fresh.http.head(format!("{}/{day}", fresh.url)).send().await.unwrap();
@@ -297,10 +230,10 @@ async fn objects_of_different_days_are_locked_each_to_its_own() {
 #[tokio::test]
 async fn a_bucket_without_object_lock_is_noticed_where_it_is_configured() {
     let Some(fresh) = Fresh::new(Kind::Versions, Some(LockMode::Compliance), "").await else { return };
-    let error = fresh.store().probe().await.unwrap_err();
+    let error = store(&fresh).probe().await.unwrap_err();
     assert!(matches!(error, StoreError::Bucket { .. }), "{error}");
     assert_eq!(fresh.counts().await, (0, 0));
-    let put = fresh.store().put(&name("crm/1"), vec![1], Some(far())).await;
+    let put = store(&fresh).put(&name("crm/1"), vec![1], Some(far())).await;
     assert!(put.is_err(), "{put:?}");
 }
 
@@ -308,7 +241,7 @@ async fn a_bucket_without_object_lock_is_noticed_where_it_is_configured() {
 async fn what_a_bucket_refuses_is_told_without_the_secret() {
     let Some(mut fresh) = Fresh::new(Kind::Plain, None, "").await else { return };
     fresh.settings.bucket.push_str("missing");
-    let store = fresh.store();
+    let store = store(&fresh);
     let mut shown = format!("{store:?}");
     for result in [
         store.probe().await,

@@ -16,9 +16,8 @@ use sha2::{Digest as _, Sha256};
 pub use super::lock::LockMode;
 use super::lock::{self, Lock};
 use super::pipe::Outlet;
-use super::service::{Service, about, code_of, failed, reason_of};
+use super::service::{Service, Versions, about, code_of, failed, reason_of};
 use super::store::{Listed, Stored};
-use super::versions::Page;
 use super::{ObjectName, StoreError};
 
 /// For how many different days clients are kept.
@@ -93,9 +92,6 @@ impl Bucket {
             "" => None,
             prefix => Some(ObjectName::new(prefix).map_err(|_| invalid("the prefix is not made of an object name's segments"))?),
         };
-        if settings.endpoint.as_ref().is_some_and(|url| url.starts_with("http:")) && !settings.allow_http {
-            return Err(invalid("the endpoint has no TLS, and that is not allowed"));
-        }
         Ok(Self { service: Service::new(settings)?, prefix, locking: Mutex::default() })
     }
 
@@ -273,8 +269,8 @@ impl Bucket {
         if versions.is_empty() {
             return Ok(());
         }
-        for version in versions {
-            self.remove_version(name, &version).await?;
+        for version in versions.to_remove() {
+            self.remove_version(name, version).await?;
         }
         match self.versions(name).await? {
             Some(left) if left.is_empty() => Ok(()),
@@ -282,33 +278,9 @@ impl Bucket {
         }
     }
 
-    /// Every version of an object, those with data first; `None` from a service that has no versions.
-    async fn versions(&self, name: &ObjectName) -> Result<Option<Vec<String>>, StoreError> {
-        const DOING: &str = "listing the versions of";
-        let key = self.key(name);
-        let (mut found, mut from): (Vec<String>, Option<(String, String)>) = (Vec::new(), None);
-        loop {
-            let mut query = vec![("versions", ""), ("prefix", key.as_ref())];
-            if let Some((key, version)) = &from {
-                query.extend([("key-marker", key.as_str()), ("version-id-marker", version.as_str())]);
-            }
-            let answer = self.service.signed(DOING, Some(name), Method::GET, &Path::default(), &query).await?;
-            let status = answer.status();
-            if status == StatusCode::NOT_IMPLEMENTED {
-                return Ok(None);
-            }
-            let body = answer.text().await.map_err(|error| about(DOING, Some(name), reason_of(&error.without_url())))?;
-            if !status.is_success() {
-                return Err(about(DOING, Some(name), format!("{status} {}", code_of(&body))));
-            }
-            let page = Page::read(&body, key.as_ref())
-                .ok_or_else(|| about(DOING, Some(name), "the answer is no such list".to_owned()))?;
-            found.extend(page.versions);
-            if page.next.is_none() || page.next == from {
-                return Ok(Some(found));
-            }
-            from = page.next;
-        }
+    async fn versions(&self, name: &ObjectName) -> Result<Option<Versions>, StoreError> {
+        let found = self.service.versions(&self.key(name)).await;
+        found.map_err(|e| about("listing the versions of", Some(name), e.reason))
     }
 
     async fn remove_version(&self, name: &ObjectName, version: &str) -> Result<(), StoreError> {

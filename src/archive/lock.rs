@@ -53,7 +53,7 @@ pub(super) fn retention(mode: LockMode, keep_until: NaiveDate) -> Option<String>
 
 /// What a bucket says of an object's lock.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Lock {
+pub(crate) struct Lock {
     compliance: bool,
     /// When it ends.
     pub(super) until: Option<DateTime<Utc>>,
@@ -64,7 +64,7 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Reads the headers of an answer about an object.
-    pub(super) fn read(headers: &HeaderMap) -> Self {
+    pub(crate) fn read(headers: &HeaderMap) -> Self {
         let text = |name: HeaderName| headers.get(name).and_then(|value| value.to_str().ok());
         Self {
             compliance: text(MODE) == Some(LockMode::Compliance.name()),
@@ -81,7 +81,7 @@ impl Lock {
     }
 
     /// Whether it holds the object now, by the bucket's own clock.
-    pub(super) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         self.hold || self.until.is_some_and(|until| self.now.is_none_or(|now| now < until))
     }
 }

@@ -12,7 +12,7 @@ mod directory;
 mod error;
 mod file;
 mod identity;
-mod lock;
+pub(crate) mod lock;
 mod name;
 mod object;
 mod open;
@@ -20,7 +20,7 @@ pub mod pipe;
 mod place;
 mod recipient;
 mod seal;
-mod service;
+pub(crate) mod service;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use tokio::sync::mpsc;
 
 /// The size of a piece in bytes: what a part of an upload must have at least, and more.
-pub(super) const PIECE: usize = 8 * 1024 * 1024;
+pub(crate) const PIECE: usize = 8 * 1024 * 1024;
 
 enum Sent {
     Bytes(Vec<u8>),
@@ -90,7 +90,7 @@ impl Outlet {
 
 /// Pieces that asynchronous code fetches, read in a thread that may wait.
 #[derive(Debug)]
-pub(super) struct Fetched {
+pub struct Fetched {
     from: mpsc::Receiver<io::Result<Vec<u8>>>,
     piece: Vec<u8>,
     /// How many bytes of it were read.
@@ -98,7 +98,7 @@ pub(super) struct Fetched {
 }
 
 impl Fetched {
-    pub(super) fn new(from: mpsc::Receiver<io::Result<Vec<u8>>>) -> Self {
+    pub(crate) fn new(from: mpsc::Receiver<io::Result<Vec<u8>>>) -> Self {
         Self { from, piece: Vec::new(), read: 0 }
     }
 }

@@ -10,11 +10,12 @@ use object_store::aws::{AmazonS3, AmazonS3Builder, Checksum};
 use object_store::client::{ClientOptions, HttpClient, HttpConnector};
 use object_store::path::Path;
 use object_store::signer::{SignedUrlOptions, Signer as _};
-use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue, RANGE};
 use reqwest::{Method, Response, StatusCode};
 use sha2::{Digest as _, Sha256};
 
 use super::bucket::BucketSettings;
+use super::versions::Page;
 use super::{ObjectName, StoreError};
 
 /// The sum of a request's body.
@@ -23,6 +24,9 @@ const SUM: HeaderName = HeaderName::from_static("x-amz-checksum-sha256");
 /// The longest time for one request with its answer.
 const REQUEST: Duration = Duration::from_secs(600);
 
+/// The same for one that carries no content either way.
+const SHORT: Duration = Duration::from_secs(60);
+
 /// How long a signed request may be sent after it was signed.
 const SIGNED: Duration = Duration::from_secs(900);
 
@@ -30,11 +34,67 @@ const SIGNED: Duration = Duration::from_secs(900);
 const ATTEMPTS: u32 = 4;
 
 /// A bucket's service.
-pub(super) struct Service {
-    pub(super) settings: BucketSettings,
+pub(crate) struct Service {
+    pub(crate) settings: BucketSettings,
     http: reqwest::Client,
     /// Requests without headers of their own.
     pub(super) plain: AmazonS3,
+}
+
+/// A request that object_store can sign but not send.
+pub(crate) struct Request<'a> {
+    pub method: Method,
+    /// The object; the bucket itself with the empty one.
+    pub key: &'a Path,
+    pub query: &'a [(&'a str, &'a str)],
+    /// Headers; those of Amazon's own, `x-amz-…`, are signed.
+    pub headers: HeaderMap,
+    /// Its sum is signed, too.
+    pub body: Vec<u8>,
+}
+
+impl<'a> Request<'a> {
+    pub(crate) fn new(method: Method, key: &'a Path, query: &'a [(&'a str, &'a str)]) -> Self {
+        Self { method, key, query, headers: HeaderMap::new(), body: Vec::new() }
+    }
+
+    pub(crate) fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.insert(name, value);
+        self
+    }
+
+    pub(crate) fn body(mut self, body: Vec<u8>) -> Self {
+        self.body = body;
+        self
+    }
+}
+
+/// Why the versions of an object were not listed, without its key.
+pub(crate) struct Unlisted {
+    /// Whether the service said no; otherwise it was not reached, or cannot say anything.
+    pub refused: bool,
+    pub reason: String,
+}
+
+/// Every version of one object, the newest first.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct Versions {
+    /// Those that hold data.
+    pub data: Vec<String>,
+    /// Markers that hide them.
+    pub markers: Vec<String>,
+}
+
+impl Versions {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.data.is_empty() && self.markers.is_empty()
+    }
+
+    /// In the order in which they can be removed: whatever stops that leaves no older version in the place of a newer one, and none in sight that was
+    /// hidden.
+    pub(crate) fn to_remove(&self) -> impl Iterator<Item = &str> {
+        self.data.iter().rev().chain(self.markers.iter().rev()).map(String::as_str)
+    }
 }
 
 /// Gives all clients the same connections.
@@ -63,14 +123,18 @@ pub(super) fn reason_of(error: &dyn std::error::Error) -> String {
 }
 
 /// The code in the body of a refusal.
-pub(super) fn code_of(body: &str) -> &str {
+pub(crate) fn code_of(body: &str) -> &str {
     let code = body.split_once("Code>").and_then(|(_, rest)| rest.split_once('<')).map_or("", |(code, _)| code);
     if code.len() <= 64 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'.') { code } else { "" }
 }
 
 impl Service {
     /// Prepares requests. Sends none.
-    pub(super) fn new(settings: BucketSettings) -> Result<Self, StoreError> {
+    pub(crate) fn new(settings: BucketSettings) -> Result<Self, StoreError> {
+        let invalid = |what: &str| StoreError::Settings(what.to_owned());
+        if settings.endpoint.as_ref().is_some_and(|url| url.starts_with("http:")) && !settings.allow_http {
+            return Err(invalid("the endpoint has no TLS, and that is not allowed"));
+        }
         // One provider for the whole process; sqlx brings its own and needs none here.
         if rustls::crypto::CryptoProvider::get_default().is_none() {
             // Fails only when another thread was faster.
@@ -114,21 +178,32 @@ impl Service {
         query: &[(&str, &str)],
         body: String,
     ) -> Result<Response, StoreError> {
-        let mut options = SignedUrlOptions::new().with_query(query.iter().copied());
-        let mut headers = HeaderMap::new();
-        if !body.is_empty() {
-            let sum = HeaderValue::from_str(&BASE64_STANDARD.encode(Sha256::digest(body.as_bytes())))
-                .map_err(|_| about(doing, name, "no sum".to_owned()))?;
-            options = options.with_signed_header(SUM, sum.clone());
-            headers.insert(SUM, sum);
+        let request = Request::new(method, key, query).body(body.into_bytes());
+        self.send(&request).await.map_err(|reason| about(doing, name, reason))
+    }
+
+    /// Sends a request; again when the service was not reached or is busy.
+    ///
+    /// # Errors
+    /// What went wrong, without the object's key.
+    pub(crate) async fn send(&self, request: &Request<'_>) -> Result<Response, String> {
+        let mut headers = request.headers.clone();
+        if !request.body.is_empty() {
+            let sum = BASE64_STANDARD.encode(Sha256::digest(&request.body));
+            headers.insert(SUM, HeaderValue::from_str(&sum).map_err(|_| "no sum".to_owned())?);
         }
+        let mut options = SignedUrlOptions::new().with_query(request.query.iter().copied());
+        for (name, value) in headers.iter().filter(|(name, _)| name.as_str().starts_with("x-amz-")) {
+            options = options.with_signed_header(name.clone(), value.clone());
+        }
+        let long = !request.body.is_empty() || headers.contains_key(RANGE);
         let mut attempt = 0;
         loop {
             attempt += 1;
-            let url = self.plain.signed_url_opts(method.clone(), key, SIGNED, &options).await;
-            let url = url.map_err(|error| about(doing, name, reason_of(&error)))?;
-            let request = self.http.request(method.clone(), url).headers(headers.clone()).body(body.clone());
-            let answer = request.send().await.map_err(reqwest::Error::without_url);
+            let url = self.plain.signed_url_opts(request.method.clone(), request.key, SIGNED, &options).await;
+            let url = url.map_err(|_| "the request cannot be signed".to_owned())?;
+            let sent = self.http.request(request.method.clone(), url).headers(headers.clone()).body(request.body.clone());
+            let answer = sent.timeout(if long { REQUEST } else { SHORT }).send().await.map_err(reqwest::Error::without_url);
             let busy = match &answer {
                 Ok(answer) => {
                     answer.status() == StatusCode::TOO_MANY_REQUESTS
@@ -137,9 +212,40 @@ impl Service {
                 Err(_) => true,
             };
             if !busy || attempt >= ATTEMPTS {
-                return answer.map_err(|error| about(doing, name, reason_of(&error)));
+                return answer.map_err(|error| reason_of(&error));
             }
             tokio::time::sleep(Duration::from_millis(200) * 2u32.pow(attempt)).await;
+        }
+    }
+
+    /// Every version of an object; `None` from a service that has no versions.
+    ///
+    /// # Errors
+    /// [`Unlisted`].
+    pub(crate) async fn versions(&self, key: &Path) -> Result<Option<Versions>, Unlisted> {
+        let away = |reason| Unlisted { refused: false, reason };
+        let (mut found, mut from): (Versions, Option<(String, String)>) = (Versions::default(), None);
+        loop {
+            let mut query = vec![("versions", ""), ("prefix", key.as_ref())];
+            if let Some((key, version)) = &from {
+                query.extend([("key-marker", key.as_str()), ("version-id-marker", version.as_str())]);
+            }
+            let answer = self.send(&Request::new(Method::GET, &Path::default(), &query)).await.map_err(away)?;
+            let status = answer.status();
+            if status == StatusCode::NOT_IMPLEMENTED {
+                return Ok(None);
+            }
+            let body = answer.text().await.map_err(|error| away(reason_of(&error.without_url())))?;
+            if !status.is_success() {
+                return Err(Unlisted { refused: !status.is_server_error(), reason: format!("{status} {}", code_of(&body)) });
+            }
+            let page = Page::read(&body, key.as_ref()).ok_or_else(|| away("the answer is no such list".to_owned()))?;
+            found.data.extend(page.versions.data);
+            found.markers.extend(page.versions.markers);
+            if page.next.is_none() || page.next == from {
+                return Ok(Some(found));
+            }
+            from = page.next;
         }
     }
 }

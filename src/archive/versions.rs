@@ -2,11 +2,13 @@
 
 use serde::Deserialize;
 
+use super::service::Versions;
+
 /// One page of a bucket's list of versions.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Page {
-    /// The versions of the object that was asked for: first those that hold data, then the markers that hide them.
-    pub(super) versions: Vec<String>,
+    /// The versions of the object that was asked for.
+    pub(super) versions: Versions,
     /// Where the next page begins, if there is one that may hold more of them: key and version.
     pub(super) next: Option<(String, String)>,
 }
@@ -52,10 +54,9 @@ impl Page {
                 _ => {}
             }
         }
-        data.append(&mut markers);
         // Keys come in order: a page that ends with another key is the last that concerns this one.
         let next = (truncated? && next_key == key).then_some((next_key, next_version));
-        Some(Self { versions: data, next })
+        Some(Self { versions: Versions { data, markers }, next })
     }
 }
 
@@ -74,9 +75,15 @@ mod tests {
 </ListVersionsResult>"#;
 
     #[test]
-    fn the_versions_of_one_key_come_before_their_markers_and_no_other_key_is_among_them() {
+    fn the_versions_of_one_key_are_told_from_their_markers_and_no_other_key_is_among_them() {
         let page = Page::read(LIST, "a/x-1").unwrap();
-        assert_eq!(page, Page { versions: ["v2", "null", "m1", "m0"].map(str::to_owned).to_vec(), next: None });
+        let all = |of: [&str; 2]| of.map(str::to_owned).to_vec();
+        assert_eq!(page, Page { versions: Versions { data: all(["v2", "null"]), markers: all(["m1", "m0"]) }, next: None });
+        assert_eq!(
+            page.versions.to_remove().collect::<Vec<_>>(),
+            ["null", "v2", "m0", "m1"],
+            "the one in force is the last of its kind"
+        );
     }
 
     #[test]

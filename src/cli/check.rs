@@ -38,9 +38,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     if !args.offline && !lists[0].1.any_error() {
         cx.ask_for_tenants(&mut workspace).await;
         archives(cx, &workspace, &mut lists[0].1).await?;
-        if let Err((name, e)) = open_files(&workspace.settings.files, &workspace.base) {
-            lists[0].1.unplaced(format!("store of files `{name}` cannot be used: {e}"));
-        }
+        stores(&workspace, &mut lists[0].1).await;
         for family in tenants::families(&workspace, args.source.as_deref()) {
             for what in &workspace.families[family].unusable {
                 lists[0].1.unplaced(format!("family `{family}`: {what}"));
@@ -153,6 +151,22 @@ async fn archives(cx: &Cx, workspace: &Workspace, found: &mut Faults) -> Result<
         }
     }
     Ok(())
+}
+
+/// Whether each store of files can be used now.
+async fn stores(workspace: &Workspace, found: &mut Faults) {
+    match open_files(&workspace.settings.files, &workspace.settings.archives, &workspace.base) {
+        Ok(files) => {
+            for (name, store) in files.iter() {
+                if let Err(e) = store.probe().await {
+                    found.unplaced(format!("store of files `{name}` cannot be used: {e}"));
+                }
+            }
+        }
+        Err((name, e)) => {
+            found.unplaced(format!("store of files `{name}` cannot be used: {e}"));
+        }
+    }
 }
 
 /// Whether the data sets that hold copies of a source's records can be asked for them.

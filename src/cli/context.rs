@@ -267,7 +267,7 @@ impl Cx {
     /// # Errors
     /// [`Exit::Config`].
     pub fn files(&self, workspace: &Workspace) -> Result<Arc<Files>, Failure> {
-        open_files(&workspace.settings.files, &workspace.base)
+        open_files(&workspace.settings.files, &workspace.settings.archives, &workspace.base)
             .map(Arc::new)
             .map_err(|(name, e)| Failure::new(Exit::Config, format!("files {name}: {e}")))
     }

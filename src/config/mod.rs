@@ -4,6 +4,7 @@
 //! policies are documents of their own, because their hashes enter the journal; no secret may stand in them.
 
 mod archives;
+mod buckets;
 mod control;
 mod family;
 mod family_shape;
@@ -15,6 +16,7 @@ mod shape;
 mod workspace;
 
 pub use archives::{ArchiveError, ArchiveSettings, open as open_archives};
+pub use buckets::{BucketError, BucketTable, LockWord};
 pub use control::{Controlled, Named};
 pub use family::{Family, FamilySettings, family_of};
 pub use files::{FileSettings, FilesError, open as open_files};

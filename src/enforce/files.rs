@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use super::along::{Along, Rows};
 use super::batch::{Failure, Transaction};
 use super::error::EnforceError;
-use crate::files::{FileError, FilePath, Root};
+use crate::files::{FileError, FilePath, Store};
 use crate::journal::{FileCount, Name};
 use crate::plan::key::RecordKey;
 use crate::plan::own_statements::LeavingRow;
@@ -26,9 +26,7 @@ pub const UNREAD: &str = "file_unread";
 /// The code of a record whose file is written while it is sealed.
 pub const CHANGED: &str = "file_changed";
 
-/// After how long a server is told that its transaction is still alive.
-const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
-/// How many files are removed between two looks at the clock.
+/// How many files are removed at once.
 const PAGE: usize = 64;
 /// How many values are asked for at once.
 const VALUES: usize = 500;
@@ -42,6 +40,7 @@ pub(super) struct Going<'t> {
 pub(super) fn failure(e: &FileError) -> Failure {
     tracing::warn!(error = %e, "a file stays, and its row with it");
     Failure::File(match e {
+        FileError::Outside => OUTSIDE,
         FileError::Foreign => FOREIGN,
         FileError::Kept(_) => KEPT,
         FileError::Unread(_) => UNREAD,
@@ -50,17 +49,8 @@ pub(super) fn failure(e: &FileError) -> Failure {
     })
 }
 
-pub(super) async fn blocking<T: Send + 'static>(
-    work: impl FnOnce() -> Result<T, FileError> + Send + 'static,
-) -> Result<T, Failure> {
-    match tokio::task::spawn_blocking(work).await {
-        Ok(done) => done.map_err(|e| failure(&e)),
-        Err(_) => Err(Failure::Fatal(EnforceError::Unknown("end of a file operation"))),
-    }
-}
-
 impl<'t> Transaction<'t, '_> {
-    pub(super) fn root(&self, store: &str) -> Result<Root, Failure> {
+    pub(super) fn store(&self, store: &str) -> Result<Store, Failure> {
         self.cx.files.get(store).cloned().ok_or_else(|| EnforceError::NoFiles(store.to_owned()).into())
     }
 
@@ -73,9 +63,9 @@ impl<'t> Transaction<'t, '_> {
             for value in rows.iter().filter_map(|row| row.get(at)?.as_deref()).filter(|v| !v.is_empty()) {
                 paths.insert(FilePath::new(value).map_err(|_| Failure::File(OUTSIDE))?);
             }
-            let root = self.root(&pointer.store)?;
+            let store = self.store(&pointer.store)?;
             let looked: Vec<FilePath> = paths.iter().filter(|p| !self.cx.files.was_ours(&pointer.store, p)).cloned().collect();
-            blocking(move || looked.iter().try_for_each(|path| root.look(path).map(drop))).await?;
+            self.alive(async { store.look(looked).await.map_err(|e| failure(&e)) }).await?;
             if !paths.is_empty() {
                 self.going.push(Going { pointer, paths });
             }
@@ -104,7 +94,6 @@ impl<'t> Transaction<'t, '_> {
             self.session.rows(now).await?;
         }
         let mut done: BTreeSet<(String, FilePath)> = BTreeSet::new();
-        let mut heard = std::time::Instant::now();
         for Going { pointer, paths } in going {
             let store = pointer.store.clone();
             let paths: Vec<FilePath> = paths.into_iter().filter(|p| done.insert((store.clone(), p.clone()))).collect();
@@ -116,17 +105,14 @@ impl<'t> Transaction<'t, '_> {
             let (gone, go): (Vec<_>, Vec<_>) = go.into_iter().partition(|p| self.cx.files.was_ours(&store, p));
             count.removed += gone.len() as u64;
             for page in go.chunks(PAGE) {
-                let (root, page) = (self.root(&store)?, page.to_vec());
+                let (from, page) = (self.store(&store)?, page.to_vec());
                 let noted = std::sync::Arc::clone(&self.cx.files);
                 let of = store.clone();
-                let found = blocking(move || root.remove(&page, |path| noted.note(&of, path))).await?;
+                let work = async { from.remove(page, move |path| noted.note(&of, path)).await.map_err(|e| failure(&e)) };
+                let found = self.alive(work).await?;
                 let removed = found.iter().filter(|f| **f).count() as u64;
                 count.removed += removed;
                 count.missing += found.len() as u64 - removed;
-                if heard.elapsed() > HEARTBEAT {
-                    self.session.rows("SELECT 1").await?;
-                    heard = std::time::Instant::now();
-                }
             }
             self.removed.extend(gone.into_iter().chain(go).map(|p| (store.clone(), p)));
             match self.files.iter_mut().find(|c| c.store == count.store) {

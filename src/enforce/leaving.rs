@@ -3,16 +3,20 @@
 
 use std::collections::BTreeMap;
 
+use futures_util::{StreamExt as _, stream};
+
 use super::dating::end;
 use super::error::EnforceError;
 use super::outcome::FileOutcome;
-use crate::files::{FileError, FilePath, Files, Gone, Root, Stamp};
+use crate::files::{FileError, FilePath, Files, Gone, Stamp, Store};
 use crate::journal::{Event, FileCount, Id128, Journal, Name};
 use crate::plan::compile::Plan;
 use crate::source::{Row, Session};
 
 /// How many files are looked at, and removed between two entries, at once.
 const PAGE: u32 = 200;
+/// How many are removed at the same time.
+const AT_ONCE: usize = 8;
 
 /// What lets files go.
 pub(super) struct Leaving<'a> {
@@ -94,7 +98,7 @@ impl Leaving<'_> {
             let tried = files.len();
             let before = left.len();
             // Who points to them, only a map that knows the store can say.
-            if let (Some(pointing), Some(root)) = (self.plan.pointing.get(&store), self.files.get(&store)) {
+            if let (Some(pointing), Some(from)) = (self.plan.pointing.get(&store), self.files.get(&store)) {
                 let mut shared = std::collections::HashSet::new();
                 let values: Vec<&str> = files.iter().map(|f| f.path.as_str()).collect();
                 for sql in pointing.still(self.plan.dialect, &values) {
@@ -104,7 +108,7 @@ impl Leaving<'_> {
                 let (stay, go): (Vec<One>, Vec<One>) = files.into_iter().partition(|f| shared.contains(f.path.as_str()));
                 count.shared = stay.len() as u64;
                 left.extend(stay.iter().map(|f| f.n));
-                for (n, gone) in remove(root.clone(), go).await? {
+                for (n, gone) in remove(from, go).await {
                     match gone {
                         Ok(Gone::Removed) => count.removed += 1,
                         Ok(Gone::Missing) => count.missing += 1,
@@ -145,7 +149,7 @@ impl Leaving<'_> {
     }
 }
 
-async fn remove(root: Root, files: Vec<One>) -> Result<Vec<(u32, Result<Gone, FileError>)>, EnforceError> {
-    let work = move || files.iter().map(|f| (f.n, root.remove_same(&f.path, &f.stamp))).collect();
-    tokio::task::spawn_blocking(work).await.map_err(|_| EnforceError::Unknown("end of a file operation"))
+async fn remove(from: &Store, files: Vec<One>) -> Vec<(u32, Result<Gone, FileError>)> {
+    let one = |f: One| async move { (f.n, from.remove_same(&f.path, &f.stamp).await) };
+    stream::iter(files).map(one).buffered(AT_ONCE).collect().await
 }

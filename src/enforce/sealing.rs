@@ -9,9 +9,9 @@ use chrono::NaiveDate;
 
 use super::batch::{Failure, Transaction};
 use super::error::EnforceError;
-use super::files::{self, blocking, failure};
+use super::files::{self, failure};
 use crate::archive::{Archive, FileLine, ObjectName, Plain, Recipients, SealError, pipe, seal_file};
-use crate::files::{FileError, FilePath, Root, Stamp};
+use crate::files::{Content, FileError, FilePath, Stamp};
 use crate::journal::{Hash, SealedFile};
 
 /// After how long a server is told that its transaction is still alive.
@@ -27,13 +27,9 @@ pub(super) struct Files {
 }
 
 /// A file is read, compressed, encrypted and sent on its way; if it stayed what it was meanwhile.
-fn make(recipients: &Recipients, root: &Root, path: &FilePath, stamp: &Stamp, inlet: pipe::Inlet) -> Result<Plain, Made> {
-    let (mut file, found) = root.open_file(path).map_err(Made::File)?.ok_or(Made::File(FileError::Changed))?;
-    if found != *stamp {
-        return Err(Made::File(FileError::Changed));
-    }
+fn make(recipients: &Recipients, mut file: Content, stamp: &Stamp, inlet: pipe::Inlet) -> Result<Plain, Made> {
     let (plain, inlet) = seal_file(recipients, &mut file, inlet).map_err(Made::Seal)?;
-    if !stamp.is_of(&file).map_err(Made::File)? {
+    if !file.stayed(stamp).map_err(Made::File)? {
         return Err(Made::File(FileError::Changed));
     }
     inlet.end().map_err(|e| Made::Seal(e.into()))?;
@@ -57,8 +53,8 @@ impl Transaction<'_, '_> {
     ) -> Result<Files, Failure> {
         let mut all = Files::default();
         for (store, path) in paths {
-            let (root, of) = (self.root(&store)?, path.clone());
-            let found = blocking(move || Ok(root.open_file(&of)?.map(|(_, stamp)| stamp))).await?;
+            let from = self.store(&store)?;
+            let found = self.alive(async { from.stamp(&path).await.map_err(|e| failure(&e)) }).await?;
             let known = self.archived.insert((store.clone(), path.clone()), found.clone());
             // Several archives take the same.
             if known.is_some_and(|known| known != found) {
@@ -81,18 +77,20 @@ impl Transaction<'_, '_> {
         until: Option<NaiveDate>,
         (store, path, stamp): (&str, &FilePath, Stamp),
     ) -> Result<(Plain, Plain), Failure> {
-        let (root, path, recipients) = (self.root(store)?, path.clone(), to.recipients.clone());
+        let (from, recipients) = (self.store(store)?, to.recipients.clone());
         self.sealing = true;
-        let (inlet, outlet) = pipe::pipe();
-        let maker = tokio::task::spawn_blocking(move || make(&recipients, &root, &path, &stamp, inlet));
         let work = async {
+            let opened = from.open(path).await.map_err(|e| failure(&e))?;
+            let (file, _) = opened.filter(|(_, found)| *found == stamp).ok_or_else(|| failure(&FileError::Changed))?;
+            let (inlet, outlet) = pipe::pipe();
+            let maker = tokio::task::spawn_blocking(move || make(&recipients, file, &stamp, inlet));
             let stored = to.store.put_from(name, outlet, until).await;
             let made = maker.await.map_err(|_| EnforceError::Unknown("end of a file operation"))?;
             let plain = match (made, &stored) {
                 (Ok(plain), _) => plain,
                 // It was not taken from us: the store says why.
                 (Err(Made::Seal(SealError::Io(e))), Err(_)) if e.kind() == ErrorKind::BrokenPipe => Plain::default(),
-                (Err(Made::Seal(SealError::Io(e))), _) => return Err(failure(&FileError::Unread(e))),
+                (Err(Made::Seal(SealError::Io(e))), _) => return Err(failure(&FileError::of_reading(e))),
                 (Err(Made::Seal(e)), _) => return Err(Failure::Fatal(e.into())),
                 (Err(Made::File(e)), _) => return Err(failure(&e)),
             };
@@ -105,7 +103,7 @@ impl Transaction<'_, '_> {
 
     /// Waits for something that may take long, and tells the server meanwhile that its transaction is alive. It is waited for in any case: what was
     /// begun in an archive ends before anybody looks what is there.
-    async fn alive<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
+    pub(super) async fn alive<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
         tokio::pin!(work);
         let mut lost = None;
         loop {

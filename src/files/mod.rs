@@ -1,24 +1,32 @@
 //! Files that columns of customers' databases point to: a root for each store, and nothing outside it.
 //!
-//! A value is a [`FilePath`], plain names with slashes between. A [`Root`] enters directories one by one and follows no symbolic link below the root, so that
-//! nothing can be put in the way between a look and a removal. Nothing here knows a database.
+//! A value is a [`FilePath`], plain names with slashes between. A [`Store`] is a directory or an S3 bucket. A [`Root`] enters directories one by one and
+//! follows no symbolic link below the root, so that nothing can be put in the way between a look and a removal. A [`Bucket`] removes a file with all versions
+//! that are kept of it. Nothing here knows a database.
 
+mod bucket;
+mod erase;
+mod fetch;
 mod path;
 mod put;
 mod root;
 mod stamp;
+mod store;
+mod upload;
 
 use std::collections::{BTreeMap, HashSet};
 use std::sync::{Mutex, PoisonError};
 
+pub use bucket::Bucket;
 pub use path::{FilePath, OutsideRoot};
 pub use root::{FileError, Root};
 pub use stamp::{Gone, Stamp};
+pub use store::{Content, Store};
 
 /// The stores of the settings.
 #[derive(Debug, Default)]
 pub struct Files {
-    stores: BTreeMap<String, Root>,
+    stores: BTreeMap<String, Store>,
     /// Held by a batch that removes files, from its beginning to its end: two that each remove one of two rows with one file would each leave it to
     /// the other.
     pub turn: tokio::sync::Mutex<()>,
@@ -28,14 +36,19 @@ pub struct Files {
 
 impl Files {
     /// Adds a store.
-    pub fn insert(&mut self, name: String, root: Root) {
-        self.stores.insert(name, root);
+    pub fn insert(&mut self, name: String, store: impl Into<Store>) {
+        self.stores.insert(name, store.into());
     }
 
     /// The store of that name.
     #[must_use]
-    pub fn get(&self, name: &str) -> Option<&Root> {
+    pub fn get(&self, name: &str) -> Option<&Store> {
         self.stores.get(name)
+    }
+
+    /// All stores, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&String, &Store)> {
+        self.stores.iter()
     }
 
     /// Notes that a file was removed before the batch that removes its row is committed.

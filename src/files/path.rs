@@ -32,6 +32,11 @@ impl FilePath {
         if text.len() <= LONGEST && text.split('/').all(name) { Ok(Self(text.to_owned())) } else { Err(OutsideRoot) }
     }
 
+    /// One that is asked for to see whether a store answers.
+    pub(super) fn probe() -> Self {
+        Self("~retentiond-probe".to_owned())
+    }
+
     /// The path as a text.
     #[must_use]
     pub fn as_str(&self) -> &str {

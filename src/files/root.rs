@@ -20,8 +20,17 @@ pub enum FileError {
         /// The operating system's reason.
         source: std::io::Error,
     },
+    /// The bucket cannot be used: no file of it can be judged.
+    Bucket {
+        /// The bucket.
+        place: String,
+        /// Why.
+        reason: String,
+    },
     /// The root is empty: what is missing from it was perhaps never looked at.
     Empty(PathBuf),
+    /// No file of the store can have this path.
+    Outside,
     /// What stands there is a symbolic link, a directory, or something else that is no file, or the way to it leads through such.
     Foreign,
     /// The file cannot be removed.
@@ -41,8 +50,10 @@ impl std::fmt::Display for FileError {
         match self {
             Self::Root { path, source } => write!(f, "{}: {source}", path.display()),
             Self::Empty(path) => {
-                write!(f, "{} is empty: is it mounted? (a file of any name in it says that it is)", path.display())
+                write!(f, "{} is empty: is it mounted, or the right one? (a file of any name in it says so)", path.display())
             }
+            Self::Bucket { place, reason } => write!(f, "{place}: {reason}"),
+            Self::Outside => f.write_str("no file of the store can have this path"),
             Self::Foreign => f.write_str("no file, or not reached by directories alone"),
             Self::Kept(source) => write!(f, "a file cannot be removed: {source}"),
             Self::Unread(source) => write!(f, "a file cannot be read: {source}"),
@@ -50,6 +61,14 @@ impl std::fmt::Display for FileError {
             Self::Unwritten(source) => write!(f, "a file cannot be written: {source}"),
             Self::Exists => f.write_str("a file of other content is there"),
         }
+    }
+}
+
+impl FileError {
+    /// Why a file that was read could not be.
+    #[must_use]
+    pub fn of_reading(e: std::io::Error) -> Self {
+        e.downcast().unwrap_or_else(Self::Unread)
     }
 }
 

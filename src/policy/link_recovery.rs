@@ -41,7 +41,7 @@ pub(super) fn check(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) 
         if let Some((map, data)) =
             maps.iter().find(|m| m.source.value == name.source).and_then(|m| Some((m, m.data_set(&name.data_set)?)))
         {
-            check_data_set(map, data, window, policies, faults);
+            check_data_set(map, data, policies, faults);
         }
         if window.days.value > ERASED_WITHIN {
             faults
@@ -54,12 +54,7 @@ pub(super) fn check(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) 
     }
 }
 
-fn check_data_set(map: &DataMap, data: &DataSet, window: &RecoveryWindow, policies: &[Policy], faults: &mut Faults) {
-    if let Some(with) = map.record_of(data).into_iter().find(|d| !d.files.is_empty()) {
-        faults
-            .error(&window.data.at, format!("rows of data set `{}` point to files, which no recovery window keeps", with.id))
-            .expected("a data set without files: they would be gone at once, and no `undo` brings them back");
-    }
+fn check_data_set(map: &DataMap, data: &DataSet, policies: &[Policy], faults: &mut Faults) {
     let children = map.children_of(data).map(|c| c.id.value.clone()).collect::<Vec<_>>();
     let prefix = format!("{}.", data.id);
     for purpose in policies.iter().flat_map(|p| &p.purposes).filter(|p| p.data.source == map.source.value && !p.is_window()) {
@@ -288,13 +283,5 @@ kept_in = "archive:undo"
             .replace("data = \"crm.person\"\ndays", "data = \"crm.visit\"\ndays");
         let all = found(MAP, &policy);
         assert!(all.iter().any(|(_, m)| m.contains("needs `person.identity`, which is another record's")), "{all:#?}");
-    }
-
-    #[test]
-    fn rows_with_files_have_no_window() {
-        let files = "\n[data.person.files.photo]\ncolumn = \"name\"\nstore = \"photos\"\n";
-        let map = MAP.replacen("[data.visit]", &format!("{files}[data.visit]"), 1);
-        let all = found(&map, POLICY);
-        assert!(all.iter().any(|(_, m)| m.contains("point to files, which no recovery window keeps")), "{all:#?}");
     }
 }

@@ -22,9 +22,9 @@ starts = "created"
 keeps = "30 years"
 "#;
 
-const WHY: [&str; 6] = ["--actor", "dpo", "--reason", "data_subject_access", "--reference", "SAR/1"];
+pub const WHY: [&str; 6] = ["--actor", "dpo", "--reason", "data_subject_access", "--reference", "SAR/1"];
 
-fn site(engine: Engine) -> Option<Site> {
+pub fn site(engine: Engine) -> Option<Site> {
     let site = Site::new(engine)?;
     let policy = std::fs::read_to_string(site.path("policy.toml")).expect("the policy");
     site.write("policy.toml", &format!("{policy}{EVIDENCE}"));

@@ -1,6 +1,14 @@
 //! The commands as users meet them: what they print, what they refuse, what they exit with, and that no personal value leaves the database.
 
 mod archives;
+#[expect(
+    dead_code,
+    clippy::unwrap_used,
+    reason = "what stores of objects are tested with; a test that cannot go on should say where"
+)]
+#[path = "../support/bucket.rs"]
+mod bucket;
+mod buckets;
 mod canary;
 mod certificate;
 mod codes;

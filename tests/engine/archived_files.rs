@@ -17,7 +17,7 @@ use crate::enforcement::{Fixture, IDENTITY, Rules, rules, unlimited};
 use crate::scene::{ENGINES, consistent, entries, now, number, own, read, run_clean};
 use crate::support::{TestDatabase, database};
 
-const MAP: &str = r#"
+pub const MAP: &str = r#"
 [source]
 id = "crm"
 time_zone = "Europe/Paris"
@@ -89,7 +89,7 @@ keeps = "10 years"
 "#;
 
 /// Contract 1: both archives are over or not there any more; 2 goes into both; 3 stays. Contract 2 shares a recording with 3.
-async fn contracts(engine: Engine) -> Option<TestDatabase> {
+pub async fn contracts(engine: Engine) -> Option<TestDatabase> {
     let db = database(engine).await?;
     let date = if engine == Engine::Sqlite { "TEXT" } else { "date" };
     db.run_sql(&format!(
@@ -102,16 +102,16 @@ async fn contracts(engine: Engine) -> Option<TestDatabase> {
     Some(db)
 }
 
-const SCANS: [&str; 3] = ["scan/1.pdf", "scan/2.pdf", "scan/3.pdf"];
-const CALLS: [&str; 3] = ["a/11.wav", "a/21.wav", "both.wav"];
+pub const SCANS: [&str; 3] = ["scan/1.pdf", "scan/2.pdf", "scan/3.pdf"];
+pub const CALLS: [&str; 3] = ["a/11.wav", "a/21.wav", "both.wav"];
 
-fn put(root: &Path, file: &str, content: &[u8]) {
+pub fn put(root: &Path, file: &str, content: &[u8]) {
     std::fs::create_dir_all(root.join(file).parent().unwrap()).unwrap();
     std::fs::write(root.join(file), content).unwrap();
 }
 
 /// What a file holds: more than a block of age and of zstd, and no two alike.
-fn content(file: &str) -> Vec<u8> {
+pub fn content(file: &str) -> Vec<u8> {
     file.bytes().cycle().take(200_000).collect()
 }
 
@@ -123,7 +123,7 @@ fn stores(folder: &Path) -> Arc<Files> {
     Arc::new(files)
 }
 
-async fn fixture(engine: Engine, db: &TestDatabase) -> Fixture<'_> {
+pub async fn fixture(engine: Engine, db: &TestDatabase) -> Fixture<'_> {
     let mut fixture = Fixture::new(engine, db, "crm", now()).await;
     let folder = fixture._folder.path().to_owned();
     for (store, files) in [("scans", SCANS), ("recordings", CALLS)] {
@@ -135,12 +135,12 @@ async fn fixture(engine: Engine, db: &TestDatabase) -> Fixture<'_> {
     fixture
 }
 
-fn crm() -> Rules {
+pub fn crm() -> Rules {
     rules(MAP, &[POLICY])
 }
 
 /// What is left in the stores.
-fn left(fixture: &Fixture<'_>) -> Vec<&'static str> {
+pub fn left(fixture: &Fixture<'_>) -> Vec<&'static str> {
     let folder = fixture._folder.path();
     let there =
         |store: &'static str, files: [&'static str; 3]| files.into_iter().filter(move |f| folder.join(store).join(f).exists());
@@ -148,7 +148,7 @@ fn left(fixture: &Fixture<'_>) -> Vec<&'static str> {
 }
 
 /// The files that an archive holds, opened: path and content, by purpose. Every object of a file is named by its rows' object, and by nothing else.
-async fn sealed(fixture: &Fixture<'_>, archive: &str) -> BTreeMap<String, Vec<u8>> {
+pub async fn sealed(fixture: &Fixture<'_>, archive: &str) -> BTreeMap<String, Vec<u8>> {
     let identity = fixture._folder.path().join("identity");
     if !identity.exists() {
         retentiond::state::write_private(&identity, IDENTITY.as_bytes()).unwrap();
@@ -176,22 +176,22 @@ async fn sealed(fixture: &Fixture<'_>, archive: &str) -> BTreeMap<String, Vec<u8
     all
 }
 
-fn expected(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
+pub fn expected(files: &[(&str, &str)]) -> BTreeMap<String, Vec<u8>> {
     files.iter().map(|(store, file)| (format!("{store}: {file}"), content(file))).collect()
 }
 
-const OF_EVIDENCE: [(&str, &str); 3] = [("scans", "scan/2.pdf"), ("recordings", "a/21.wav"), ("recordings", "both.wav")];
+pub const OF_EVIDENCE: [(&str, &str); 3] = [("scans", "scan/2.pdf"), ("recordings", "a/21.wav"), ("recordings", "both.wav")];
 
-fn set(fixture: &Fixture<'_>, now: DateTime<Utc>) {
+pub fn set(fixture: &Fixture<'_>, now: DateTime<Utc>) {
     *fixture.clock.0.lock().unwrap() = now;
 }
 
-fn day(year: i32, month: u32, day: u32) -> DateTime<Utc> {
+pub fn day(year: i32, month: u32, day: u32) -> DateTime<Utc> {
     Utc.with_ymd_and_hms(year, month, day, 6, 0, 0).unwrap()
 }
 
 /// What files there still are to leave, by the database.
-async fn to_leave(fixture: &Fixture<'_>) -> String {
+pub async fn to_leave(fixture: &Fixture<'_>) -> String {
     number(fixture, &format!("FROM {}", own(fixture.engine, "leaving"))).await.to_string()
 }
 
@@ -231,7 +231,7 @@ async fn files_of_archived_rows_are_sealed_beside_them_leave_their_store_and_end
 }
 
 /// Stops for ever at a point, as a process that was killed does.
-struct DeadAt(Point, tokio::sync::Notify);
+pub struct DeadAt(pub Point, pub tokio::sync::Notify);
 
 impl Watch for DeadAt {
     fn at<'a>(&'a self, point: Point, action: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {
@@ -273,7 +273,7 @@ async fn a_run_that_dies_anywhere_leaves_each_file_in_its_store_or_in_the_archiv
 }
 
 /// Does something to a file once it is sealed.
-struct Meddles<'f>(Point, &'f (dyn Fn() + Sync));
+pub struct Meddles<'f>(pub Point, pub &'f (dyn Fn() + Sync));
 
 impl Watch for Meddles<'_> {
     fn at<'a>(&'a self, point: Point, _: &'a str) -> Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

@@ -93,7 +93,7 @@ keeps = "5 years"
 "#;
 
 /// Calls 1 to 3 are due and 4 to 6 are not (the run is of 2026-11-21); contract 1 is due and 2 is not.
-async fn organisation(engine: Engine) -> Option<TestDatabase> {
+pub async fn organisation(engine: Engine) -> Option<TestDatabase> {
     let db = database(engine).await?;
     let date = if engine == Engine::Sqlite { "TEXT" } else { "date" };
     let call = if engine.is_mysql_family() { "`call`" } else { "call" };
@@ -110,14 +110,14 @@ async fn organisation(engine: Engine) -> Option<TestDatabase> {
     Some(db)
 }
 
-const ALL: [&str; 9] =
+pub const ALL: [&str; 9] =
     ["a/1.wav", "shared.wav", "a/4.wav", "a/6.wav", "scan/1.pdf", "scan/2.pdf", "a/11.wav", "a/12.wav", "a/21.wav"];
 
-fn call(engine: Engine) -> &'static str {
+pub fn call(engine: Engine) -> &'static str {
     if engine.is_mysql_family() { "`call`" } else { "call" }
 }
 
-fn crm() -> Rules {
+pub fn crm() -> Rules {
     rules(MAP, &[POLICY])
 }
 
@@ -140,19 +140,19 @@ fn left(fixture: &Fixture<'_>) -> BTreeSet<&'static str> {
     ALL.into_iter().filter(|file| root.join(file).exists()).collect()
 }
 
-fn without(gone: &[&str]) -> BTreeSet<&'static str> {
+pub fn without(gone: &[&str]) -> BTreeSet<&'static str> {
     ALL.into_iter().filter(|file| !gone.contains(file)).collect()
 }
 
-fn of<'o>(outcome: &'o RunOutcome, action: &str) -> &'o ActionOutcome {
+pub fn of<'o>(outcome: &'o RunOutcome, action: &str) -> &'o ActionOutcome {
     outcome.actions.iter().find(|a| a.action == action).unwrap()
 }
 
-fn counted(removed: u64, missing: u64, shared: u64) -> FileOutcome {
+pub fn counted(removed: u64, missing: u64, shared: u64) -> FileOutcome {
     FileOutcome { removed, missing, shared, ..FileOutcome::default() }
 }
 
-const GONE: [&str; 4] = ["a/1.wav", "scan/1.pdf", "a/11.wav", "a/12.wav"];
+pub const GONE: [&str; 4] = ["a/1.wav", "scan/1.pdf", "a/11.wav", "a/12.wav"];
 
 #[tokio::test]
 async fn files_of_due_rows_go_with_them_and_all_others_stay() {
@@ -239,7 +239,7 @@ async fn what_is_missing_is_counted_and_an_empty_root_is_not_believed() {
 }
 
 /// Never goes on once files are removed and nothing is committed.
-struct Stops;
+pub struct Stops;
 
 impl Watch for Stops {
     fn at<'a>(&'a self, point: Point, _: &'a str) -> std::pin::Pin<Box<dyn Future<Output = ()> + Send + 'a>> {

@@ -5,6 +5,7 @@
 mod archived_files;
 mod archived_types;
 mod archives;
+mod bucket_files;
 mod ceilings;
 mod circles;
 mod collations;
@@ -22,6 +23,7 @@ mod open_ends;
 mod put_back;
 mod races;
 mod recovery;
+mod recovery_files;
 mod refusals;
 mod restore;
 mod rivals;
@@ -36,6 +38,9 @@ mod together;
 mod undo;
 mod workers;
 
+#[expect(dead_code, reason = "what stores of objects are tested with")]
+#[path = "../support/bucket.rs"]
+mod bucket;
 #[expect(dead_code, reason = "orders of the reference model are placed by other tests")]
 #[path = "../support/enforcement.rs"]
 mod enforcement;

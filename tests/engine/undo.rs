@@ -21,7 +21,7 @@ use crate::scene::{ENGINES, consistent, entries, number, own, read, run_clean};
 use crate::support::{TestDatabase, database};
 
 /// What undoing needs of a fixture, and what is asked of it.
-struct Scene<'s, 'd> {
+pub struct Scene<'s, 'd> {
     fixture: &'s Fixture<'d>,
     rules: &'s Rules,
     source: Name,
@@ -29,7 +29,7 @@ struct Scene<'s, 'd> {
 }
 
 impl<'s, 'd> Scene<'s, 'd> {
-    fn of(fixture: &'s Fixture<'d>, rules: &'s Rules, run: Id128) -> Self {
+    pub fn of(fixture: &'s Fixture<'d>, rules: &'s Rules, run: Id128) -> Self {
         Self { fixture, rules, source: Name::parse("crm").unwrap(), run }
     }
 
@@ -44,11 +44,11 @@ impl<'s, 'd> Scene<'s, 'd> {
         }
     }
 
-    async fn preview(&self) -> Account {
+    pub async fn preview(&self) -> Account {
         preview(&self.fixture.journal.reader(), self.asked()).await.unwrap()
     }
 
-    async fn undo(&self, plan: Hash, watch: &dyn Watch) -> Result<Back, EnforceError> {
+    pub async fn undo(&self, plan: Hash, watch: &dyn Watch) -> Result<Back, EnforceError> {
         let (fixture, rules) = (self.fixture, self.rules);
         lies(fixture).await;
         let identities = Arc::new(Identities::read(&fixture._folder.path().join("identity")).unwrap());
@@ -80,7 +80,7 @@ impl<'s, 'd> Scene<'s, 'd> {
     }
 
     /// Undoes what the preview shows.
-    async fn undo_all(&self) -> Back {
+    pub async fn undo_all(&self) -> Back {
         let plan = self.preview().await.plan;
         self.undo(plan, &Silent).await.unwrap()
     }
@@ -102,7 +102,7 @@ fn group(data_set: &str, action: Action, records: u64) -> Group {
 }
 
 /// Lifts every hold that an undoing placed.
-async fn lift_all(fixture: &Fixture<'_>) -> usize {
+pub async fn lift_all(fixture: &Fixture<'_>) -> usize {
     let mut lifted = 0;
     for entry in fixture.journal.reader().open_orders().await.unwrap() {
         if let Event::OrderPlaced { order, undo: Some(_), reason: OrderReason::ErrorCorrection, .. } = entry.event {

@@ -181,6 +181,9 @@ fn tables() -> Vec<Described> {
             let archive = format!("{{ {RECIPIENTS}, bucket = {{ {keys} }} }}");
             settings(&format!("archives = {{ a = {archive} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
         }),
+        (Settings, "files_bucket", LEAST_BUCKET, |keys| {
+            settings(&format!("files = {{ a = {{ bucket = {{ {keys} }} }} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
+        }),
         (Settings, "ceilings", "rows = 1", |keys| {
             settings(&format!("ceilings = {{ {keys} }}\nsources = {{ c = {{ {SOURCE} }} }}"))
         }),

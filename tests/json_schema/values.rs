@@ -173,7 +173,14 @@ fn reader_and_schemas_agree_on_values() {
         bucket("secret_file = \"f\", object_lock = \"compliance\""),
         bucket("secret_file = \"f\", object_lock = \"governance\", allow_http = true"),
     ]);
+    let store = |keys: &str| general(&format!("files = {{ scans = {{ {keys} }} }}"));
+    let held = |more: &str| store(&format!("bucket = {{ {BUCKET}, {more} }}"));
+    right.extend([store("directory = \"d\""), held("secret_file = \"f\", prefix = \"p\", allow_http = true")]);
     let wrong = wrong.into_iter().chain([
+        store(""),
+        store(&format!("directory = \"d\", bucket = {{ {BUCKET}, secret_file = \"f\" }}")),
+        held("prefix = \"p\""),
+        held("secret_file = \"f\", object_lock = \"governance\""),
         archive("directory = \"d\""),
         archive("directory = \"d\", recipients = []"),
         archive("directory = \"d\", recipients = [\"AGE-SECRET-KEY-1TQVDDM\"]"),

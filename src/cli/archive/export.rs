@@ -12,7 +12,7 @@ use crate::cli::output;
 use crate::enforce::EnforceError;
 use crate::enforce::unseal::{Unsealed, UnsealedFile, Why, unseal};
 use crate::enforce::unseal_files::write_file;
-use crate::files::{FilePath, Root};
+use crate::files::{FilePath, Root, Store};
 use crate::journal::{Access as Opening, Name, Reference};
 use crate::plan::dialect::{Dialect, is_number};
 use crate::plan::resolve::Resolved;
@@ -113,11 +113,11 @@ async fn write_files(
 ) -> Result<(), Failure> {
     let refused = |e: std::io::Error| Failure::new(Exit::Failed, format!("{}: {e}", beside.display()));
     std::fs::DirBuilder::new().mode(0o700).create(beside).map_err(refused)?;
-    let root = Root::new(beside).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
+    let into = Store::from(Root::new(beside).map_err(|e| Failure::new(Exit::Failed, e.to_string()))?);
     for (n, object) in objects.iter().enumerate() {
         for file in &object.files {
             let to = FilePath::new(&place_of(n, file)).map_err(|_| EnforceError::Unknown("form of a file's path"))?;
-            write_file(archives, identities, file, &root, &to).await?;
+            write_file(archives, identities, file, &into, &to).await?;
         }
     }
     Ok(())

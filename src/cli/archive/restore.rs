@@ -11,7 +11,7 @@ use crate::cli::output;
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::enforce::put_back::put_back;
 use crate::enforce::unseal::{Unsealed, Why, unseal};
-use crate::enforce::unseal_files::put_files;
+use crate::enforce::unseal_files::{pointed, put_files};
 use crate::journal::{Access as Opening, Name, OrderReason, Reference};
 use crate::plan::compile;
 use crate::policy::purpose::OrderKind;
@@ -70,7 +70,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let all: Vec<&Unsealed> = objects.iter().collect();
     // Files stand before the rows that point to them can be seen.
     let done = match put_back(&mut session, &records, &objects).await {
-        Ok(rows) => put_files(&archives, &stores, &all, &identities).await.map(|files| (rows, files)),
+        Ok(rows) => match pointed(&mut session, &prepared.plan, &all).await {
+            Ok(pointed) => put_files(&archives, &stores, &all, &pointed, &identities).await.map(|files| (rows, files)),
+            Err(e) => Err(e),
+        },
         Err(e) => Err(e),
     };
     let (done, files) = match done {
@@ -85,7 +88,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     if let Err(e) = session.rows(resolved.dialect.commit()).await {
         // Whether it came about, nobody can say then: files without their rows are worse off than rows without their files.
         if e.class() != Class::Lost {
-            files.take_back();
+            files.take_back().await;
         }
         return Err(e.into());
     }

@@ -79,12 +79,12 @@ pub async fn all(
     }
     session.done().await?;
     source.close().await;
-    let files = files(cx, workspace, &rules.map, &before, &expected, &mut differences)?;
+    let files = files(cx, workspace, &rules.map, &before, &expected, &mut differences).await?;
     Ok(Compared { rows, files, differences, archived })
 }
 
 /// Every file that a row pointed to: it is there if a row that stays points to it, and otherwise gone. Returns how many they are.
-fn files(
+async fn files(
     cx: &Cx,
     workspace: &Workspace,
     map: &DataMap,
@@ -100,7 +100,7 @@ fn files(
             for path in pointed(before, &data.id.value, &file.column.value) {
                 all += 1;
                 let path = FilePath::new(&path).map_err(|_| Failure::new(Exit::Failed, "a path outside its store"))?;
-                let there = root.look(&path).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
+                let there = root.stamp(&path).await.map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?.is_some();
                 if there != stay.contains(path.as_str()) {
                     let what = if there { "that should be gone is there" } else { "that should be kept is gone" };
                     differences.push(format!("{}.{}: a file {what}", data.id.value, file.name.value));

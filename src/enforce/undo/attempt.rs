@@ -9,13 +9,14 @@ use crate::enforce::error::EnforceError;
 use crate::enforce::fence::Fence;
 use crate::enforce::put_back::{Unmasked, Whole, unmask, whole};
 use crate::enforce::unseal::{Unsealed, Why};
-use crate::enforce::unseal_files::{FilesBack, put_files};
+use crate::enforce::unseal_files::{FilesBack, pointed, put_files};
 use crate::enforce::watch::{Point, Watch};
 use crate::files::Files;
 use crate::journal::{
     Append, Code, Event, Hash, Id128, Journal, JournalError, KeyId, Mac, Macs, Name, OrderKind, OrderReason, OrderScope,
 };
 use crate::plan::action::ROW;
+use crate::plan::compile::Plan;
 use crate::plan::dialect::Dialect;
 use crate::plan::own_statements::{LedgerRow, OrderRow};
 use crate::plan::record::Records;
@@ -32,6 +33,8 @@ pub(super) struct Common<'a> {
     pub(super) files: &'a Files,
     pub(super) identities: &'a std::sync::Arc<Identities>,
     pub(super) records: &'a Records<'a>,
+    /// The plan of now, which knows who points to files.
+    pub(super) prepared: &'a Plan,
     pub(super) fence: &'a Fence,
     pub(super) plan: Hash,
     pub(super) why: &'a Why,
@@ -148,7 +151,7 @@ impl Common<'_> {
             }
             Err(Failed::Undone(e)) => {
                 session.discard().await;
-                files.take_back();
+                files.take_back().await;
                 let (class, code) = match &e {
                     EnforceError::Source(e) => (e.class(), e.code().unwrap_or("connection").to_owned()),
                     EnforceError::File(_) => (Class::Row, "file".to_owned()),
@@ -207,7 +210,8 @@ impl Common<'_> {
         // Files stand before the rows that point to them can be seen.
         let objects: Vec<&Unsealed> = held.iter().flat_map(|h| &h.lost.objects).filter(|o| !o.files.is_empty()).collect();
         if !objects.is_empty() {
-            *files = put_files(self.archives, self.files, &objects, self.identities).await?;
+            let pointed = pointed(session, self.prepared, &objects).await?;
+            *files = put_files(self.archives, self.files, &objects, &pointed, self.identities).await?;
             counts.files = files.written();
         }
         let macs: Macs = held.iter().map(|h| h.lost.mac).collect();

@@ -132,6 +132,7 @@ pub async fn undo(request: UndoRequest<'_>) -> Result<Back, EnforceError> {
         files,
         identities,
         records,
+        prepared: &prepared.plan,
         fence: &fence,
         plan,
         why: &why,
