@@ -82,14 +82,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             }
             let lang = cx.lang(&workspace);
             if !wrong {
-                let purposes: usize = workspace
-                    .sources
-                    .as_read()
-                    .flat_map(|(_, s)| &s.policies)
-                    .flat_map(|p| &p.purposes)
-                    .filter(|p| !p.is_window())
-                    .count();
-                let purposes = count(purposes as u64, lang, ("finalité", "finalités"), ("purpose", "purposes"));
+                let purposes = count(workspace.purposes() as u64, lang, ("finalité", "finalités"), ("purpose", "purposes"));
                 let sources = count(workspace.sources.len() as u64, lang, ("source", "sources"), ("source", "sources"));
                 let (colon, none) = (words::colon(lang), pick(lang, "aucune erreur", "no error"));
                 output::line(format!("{sources}, {purposes}{colon} {none}."))?;

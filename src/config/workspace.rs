@@ -1,6 +1,6 @@
 //! Settings, data maps and policies, read together so that all faults of all files appear in one go.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -117,11 +117,27 @@ impl Workspace {
             let map_text = map_texts.get(&id).map_or("", |n| files[*n].text.as_str());
             let documents = run_documents(map_text, &mut texts);
             let mut policies: Vec<Policy> = mine.iter().map(|(p, _)| p.clone()).collect();
-            policies.sort_by(|a, b| a.id.value.cmp(&b.id.value));
+            // The first one's zone is that of the source: those that only keep something of it come last.
+            let foreign = |p: &Policy| p.purposes.iter().all(|purpose| purpose.data.source != id);
+            policies.sort_by_cached_key(|p| (foreign(p), p.id.value.clone()));
             sources.insert(id, Arc::new(SourceRules { map, policies, documents }), Vec::new());
         }
         let (families, controlled) = family::expand(&mut settings, &mut sources, &base);
         Ok(Self { base, settings, files: files.clone(), sources, families, controlled })
+    }
+
+    /// How many purposes are declared, each once for a whole family.
+    #[must_use]
+    pub fn purposes(&self) -> usize {
+        let of = |rules: &SourceRules| {
+            let own = rules
+                .policies
+                .iter()
+                .flat_map(|p| &p.purposes)
+                .filter(|p| p.data.source == rules.map.source.value && !p.is_window());
+            own.map(|p| p.full_name()).collect::<Vec<_>>()
+        };
+        self.sources.as_read().flat_map(|(_, rules)| of(rules)).collect::<BTreeSet<String>>().len()
     }
 }
 

@@ -29,6 +29,9 @@ use crate::source::{Session, Source, SourceError};
 /// Of how many people is asked at once.
 const PAGE: usize = 1_000;
 
+/// How many records are looked for at once: to find the next ones, a planner may sort all of them again.
+const FOUND: usize = 20_000;
+
 /// How long an answer may take while nothing is locked.
 const UNHURRIED: Duration = Duration::from_secs(60);
 
@@ -146,14 +149,16 @@ impl Elsewhere {
         for asking in &plan.asking {
             let mut after: Option<RecordKey> = None;
             loop {
-                let found = session.rows(&asking.action.find(d, Path::Planned, after.as_ref(), PAGE as u64)).await?;
+                let found = session.rows(&asking.action.find(d, Path::Planned, after.as_ref(), FOUND as u64)).await?;
                 let keys = Keys::answered(d, &asking.action.key, found)?.all();
                 let Some(last) = keys.last() else { break };
                 after = Some(last.clone());
-                let persons = of(&mut session, d, &asking.people, &keys).await?;
-                end_reading(&mut session, d).await?;
-                self.note(&mut session, plan, &asking.people, &persons).await?;
-                if keys.len() < PAGE {
+                for page in keys.chunks(PAGE) {
+                    let persons = of(&mut session, d, &asking.people, page).await?;
+                    end_reading(&mut session, d).await?;
+                    self.note(&mut session, plan, &asking.people, &persons).await?;
+                }
+                if keys.len() < FOUND {
                     break;
                 }
             }

@@ -60,9 +60,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let state = State::create(&args.dir.join("state")).await?;
     let journal = Journal::create(&state, clock, random_origin()?).await?;
     let key = journal.verifier_key().await;
-    let purposes: usize =
-        workspace.sources.as_read().flat_map(|(_, s)| &s.policies).flat_map(|p| &p.purposes).filter(|p| !p.is_window()).count();
-    output::line(format!("   {} sources, {purposes} purposes, no error\n", workspace.sources.len()))?;
+    output::line(format!("   {} sources, {} purposes, no error\n", workspace.sources.len(), workspace.purposes()))?;
 
     output::line("3. Plan and enforce\n")?;
     let mut differences = 0;
