@@ -11,7 +11,7 @@ use super::table::Table;
 use super::words::{self, count, number, pick};
 use super::{Format, ceiling, plan, tenants};
 use crate::config::{Lang, PaceWord, Settings, family_of};
-use crate::enforce::{ArchiveOutcome, FileOutcome, RunOutcome, RunRequest, Stopped, run as enforce, take_census};
+use crate::enforce::{ArchiveOutcome, FileOutcome, RunOutcome, RunRequest, Stopped, UnaskedPurpose, run as enforce, take_census};
 use crate::journal::Trigger;
 
 /// Arguments.
@@ -156,13 +156,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
 
 /// Of a purpose of another source that could not be asked.
 #[must_use]
-pub fn unasked(name: &str, why: &str, lang: Lang) -> String {
+pub fn unasked(of: &UnaskedPurpose, lang: Lang) -> String {
     let (fr, en) = (
         "n'a pas pu être interrogée\u{a0}: tout ce dont elle peut avoir besoin reste",
         "could not be asked: everything that it may need stays",
     );
-    let purpose = name.split(':').next().unwrap_or(name);
-    format!("{purpose}{} {} ({why})", words::colon(lang), pick(lang, fr, en))
+    let people = count(of.people, lang, ("personne", "personnes"), ("person", "persons"));
+    format!("{}{} {}, {people} ({})", of.purpose, words::colon(lang), pick(lang, fr, en), of.why)
 }
 
 /// What became of what an archive purpose keeps no longer.
@@ -362,8 +362,8 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
         let said = say("les copies n'ont pas pu être cherchées", "copies could not be looked for");
         out.push_str(&format!("  {name}{} {said} ({why})\n", words::colon(lang)));
     }
-    for (name, why) in &outcome.unasked_elsewhere {
-        out.push_str(&format!("  {}\n", unasked(name, why, lang)));
+    for unanswered in &outcome.unasked_elsewhere {
+        out.push_str(&format!("  {}\n", unasked(unanswered, lang)));
     }
     out.push_str(&files(outcome, lang));
     for a in outcome.archives.iter().filter(|a| a.due > 0) {

@@ -105,7 +105,7 @@ async fn one(cx: &Cx, workspace: &Workspace, id: &str, rules: &SourceRules, args
         (Format::Text, false) => {
             let end = if tenant { "\n" } else { "" };
             let lang = cx.lang(workspace);
-            let unasked = unasked.iter().map(|(name, why)| super::enforce::unasked(name, why, lang) + "\n");
+            let unasked = unasked.iter().map(|of| super::enforce::unasked(of, lang) + "\n");
             text(&prepared, rules, &counts, &workspace.settings, lang) + &unasked.collect::<String>() + end
         }
     })

@@ -5,7 +5,8 @@
 //! not be, is kept. What was seen is not locked: a purpose that begins to need somebody between the answer and the commit, fractions of a second later, comes too
 //! late.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -13,12 +14,13 @@ use super::batch::{Failure, Transaction};
 use super::copies::PATIENCE;
 use super::error::EnforceError;
 use super::keys::Keys;
+use super::outcome::UnaskedPurpose;
 use super::prepare::Prepared;
 use crate::plan::action::Path;
 use crate::plan::compile;
 use crate::plan::compile::Plan;
 use crate::plan::dialect::Dialect;
-use crate::plan::elsewhere::{Needed, People, noted};
+use crate::plan::elsewhere::{Needed, People, noted, purpose_of};
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
 use crate::plan::schema::Engine;
 use crate::policy::elsewhere::{needing, person};
@@ -44,6 +46,8 @@ struct Asked {
     base: Option<(Source, Needed)>,
     /// Why it cannot be asked any more. Until the end of the run it keeps everybody.
     unasked: Mutex<Option<String>>,
+    /// Those of whom it could not be asked since the last count began, by a sum of their identifiers.
+    unknown: Mutex<HashSet<u64>>,
 }
 
 /// People by their identifiers, as the database of the records spells them.
@@ -126,13 +130,13 @@ impl Elsewhere {
     /// Adds the purposes of a source that can be asked.
     pub fn add(&mut self, source: &Source, questions: Questions) {
         for (name, needed) in questions.0 {
-            self.0.insert(name, Asked { base: Some((source.clone(), needed)), unasked: Mutex::new(None) });
+            self.0.insert(name, Asked::new(Some((source.clone(), needed)), None));
         }
     }
 
     /// Adds a purpose that cannot be asked, with the reason.
     pub fn add_unasked(&mut self, name: String, why: String) {
-        self.0.insert(name, Asked { base: None, unasked: Mutex::new(Some(why)) });
+        self.0.insert(name, Asked::new(None, Some(why)));
     }
 
     /// Asks of everybody whose records would go if nobody elsewhere needed them, and notes whom nobody does, in place of what was noted before.
@@ -146,6 +150,7 @@ impl Elsewhere {
         let d = plan.dialect;
         let mut session = source.session().await?;
         write(&mut session, &[d.forget_old(), d.forget_asker(&plan.asker)]).await?;
+        self.0.values().for_each(|asked| asked.unknown.lock().unwrap_or_else(PoisonError::into_inner).clear());
         for asking in &plan.asking {
             let mut after: Option<RecordKey> = None;
             loop {
@@ -190,7 +195,12 @@ impl Elsewhere {
         let d = plan.dialect;
         let mut notes = Vec::new();
         for purpose in &people.purposes {
-            let Ok(needed) = self.needed(purpose, persons, UNHURRIED).await else { continue };
+            let Ok(needed) = self.needed(purpose, persons, UNHURRIED).await else {
+                if let Some(asked) = self.0.get(purpose) {
+                    asked.unknown.lock().unwrap_or_else(PoisonError::into_inner).extend(persons.keys().map(sum));
+                }
+                continue;
+            };
             let unneeded: Vec<&str> = persons.keys().filter(|p| !needed.contains(*p)).map(String::as_str).collect();
             notes.extend(d.note_unneeded(&plan.asker, purpose, &unneeded));
         }
@@ -248,10 +258,14 @@ impl Elsewhere {
         self.0.get(purpose).is_some_and(|asked| asked.base.is_some() && asked.why().is_none())
     }
 
-    /// Those that could not be asked, each with the reason.
+    /// Those that could not be asked.
     #[must_use]
-    pub fn unasked(&self) -> Vec<(String, String)> {
-        self.0.iter().filter_map(|(name, asked)| Some((name.clone(), asked.why()?))).collect()
+    pub fn unasked(&self) -> Vec<UnaskedPurpose> {
+        let one = |(name, asked): (&String, &Asked)| {
+            let people = asked.unknown.lock().unwrap_or_else(PoisonError::into_inner).len() as u64;
+            Some(UnaskedPurpose { purpose: purpose_of(name).to_owned(), why: asked.why()?, people })
+        };
+        self.0.iter().filter_map(one).collect()
     }
 
     /// Closes all connections.
@@ -266,7 +280,17 @@ impl Elsewhere {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Unasked;
 
+fn sum(identifier: &String) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    identifier.hash(&mut hasher);
+    hasher.finish()
+}
+
 impl Asked {
+    fn new(base: Option<(Source, Needed)>, unasked: Option<String>) -> Self {
+        Self { base, unasked: Mutex::new(unasked), unknown: Mutex::default() }
+    }
+
     fn why(&self) -> Option<String> {
         self.unasked.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }

@@ -73,6 +73,10 @@ pub fn end(
                 append.event(finding(run, source, Some(&data_set), FindingKind::Busy, Some(Name::parse(&action.id)?), out.busy));
         }
     }
+    for unasked in &outcome.unasked_elsewhere {
+        let purpose = Some(Name::parse(&unasked.purpose)?);
+        append = append.event(finding(run, source, None, FindingKind::NotAsked, purpose, unasked.people));
+    }
     append = append.events(schema_findings(prepared, run, source)?);
     for (data_set, counts) in &outcome.after {
         append = append.events(deadlines(prepared, run, source, data_set, counts)?);

@@ -69,7 +69,7 @@ pub use explain::{explain, explain_asking};
 pub use grants::grants;
 pub use guard::would_stop;
 pub use leftover::{Leftover, leftover};
-pub use outcome::{ActionOutcome, ArchiveOutcome, FileOutcome, RunOutcome, Stopped};
+pub use outcome::{ActionOutcome, ArchiveOutcome, FileOutcome, RunOutcome, Stopped, UnaskedPurpose};
 pub use prepare::{Documents, Prepared, run_documents};
 pub use run::{RunRequest, Scope, run};
 pub use settings::{Ceilings, Pace, Settings};

@@ -21,6 +21,17 @@ fn as_word<S: serde::Serializer>(ceiling: &Ceiling, s: S) -> Result<S::Ok, S::Er
     s.serialize_str(ceiling.as_str())
 }
 
+/// A purpose of another source that could not be asked.
+#[derive(Debug, Clone, PartialEq, Eq, serde::Serialize)]
+pub struct UnaskedPurpose {
+    /// Its name, `source.purpose`.
+    pub purpose: String,
+    /// Why not.
+    pub why: String,
+    /// People whose records would go, as far as is known here, if it did not need them.
+    pub people: u64,
+}
+
 /// What became of files that rows pointed to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, serde::Serialize)]
 pub struct FileOutcome {
@@ -193,8 +204,9 @@ pub struct RunOutcome {
     /// Data sets with copies that could not be asked, each with the reason.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub unasked: Vec<(String, String)>,
-    /// Purposes of other sources that could not be asked, each with the reason: they keep everybody.
-    pub unasked_elsewhere: Vec<(String, String)>,
+    /// Purposes of other sources that could not be asked: they keep everybody.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unasked_elsewhere: Vec<UnaskedPurpose>,
     /// Whether somebody asked it to stop.
     pub interrupted: bool,
     /// Whether values that were replaced may still lie in SQLite's file or its write-ahead log, because somebody was reading: until the next checkpoint.

@@ -178,6 +178,8 @@ words!(
         Busy = "busy",
         /// Records that are due while no copy of them was seen where the policy wants one.
         WaitsForCopy = "waits_for_copy",
+        /// People whom a purpose of another source may need, which could not be asked: what it may need of them stays.
+        NotAsked = "not_asked",
         /// Files that rows pointed to and that were not there when these went.
         FilesMissing = "files_missing",
         /// A purpose whose deadline (`done_within`) has passed.

@@ -241,7 +241,7 @@ impl Archiving {
             let until = if is_set(row, p.takes) {
                 let (_, at) = *self.ends.states.iter().find(|(i, _)| *i == p.index)?;
                 let timed = Timed { purpose: &p.purpose, run: p.run };
-                End::Day(reader.story(timed, at, Vec::new(), &[]).ends?.day_before().min(LAST_DAY))
+                End::Day(reader.end(timed, at)?.day_before().min(LAST_DAY))
             } else if let Some(opens) = p.opens.as_ref().filter(|o| is_set(row, o.at)) {
                 p.end_by(opens.link(d, row))?
             } else if is_set(row, p.owed) {

@@ -57,6 +57,12 @@ pub fn noted(purpose: &Purpose, subject: &str) -> String {
     format!("{}:{subject}", purpose.full_name())
 }
 
+/// The full name of the purpose whose answers are noted so.
+#[must_use]
+pub fn purpose_of(noted: &str) -> &str {
+    noted.split(':').next().unwrap_or(noted)
+}
+
 /// What is known of the answers of other sources.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Answered<'a> {

@@ -3,8 +3,10 @@
 
 use std::collections::BTreeSet;
 
-use retentiond::enforce::{AskedOf, Elsewhere, Point, Questions, RunOutcome, Silent, explain_asking, take_census};
-use retentiond::journal::Event;
+use retentiond::enforce::{
+    AskedOf, Elsewhere, Point, Questions, RunOutcome, Silent, UnaskedPurpose, explain_asking, take_census,
+};
+use retentiond::journal::{Entry, Event};
 use retentiond::plan::explain::Outcome;
 use retentiond::plan::schema::Engine;
 use retentiond::policy::located::Faults;
@@ -329,7 +331,16 @@ async fn whoever_nobody_can_be_asked_about_is_kept_and_everything_else_goes_on()
         silent.add_unasked("base.contracts:person".to_owned(), "it is away".to_owned());
         fixture.elsewhere = silent;
         let outcome = run(&fixture, &both.crm, 0).await;
-        assert_eq!((left(&fixture).await, outcome.unasked_elsewhere.len()), (everybody.clone(), 1));
+        // Everybody who is somebody elsewhere, but the one whose record is not due: twelve records of eleven people.
+        let told = UnaskedPurpose { purpose: "base.contracts".to_owned(), why: "it is away".to_owned(), people: 10 };
+        assert_eq!((left(&fixture).await, outcome.unasked_elsewhere), (everybody.clone(), vec![told]));
+        let found = |e: &Entry| match &e.event {
+            Event::Finding { finding, subject, count, .. } if finding.as_str() == "not_asked" => {
+                Some((subject.as_ref()?.to_string(), *count))
+            }
+            _ => None,
+        };
+        assert_eq!(entries(&fixture).await.iter().filter_map(found).collect::<Vec<_>>(), [("base.contracts".to_owned(), 10)]);
         // It answers no more once it was asked.
         ask(&mut fixture, &other, &both).await;
         base_db.run_sql("ALTER TABLE contract RENAME TO gone").await;

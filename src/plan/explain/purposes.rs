@@ -36,23 +36,9 @@ impl<'a> PurposeReader<'a> {
         let purpose = timed.purpose;
         let state = State::of(cell(self.row, at).unwrap_or_default());
         let started = purpose.starts.as_ref().map(|s| self.started(s, timed));
-        let mut limits: Vec<(Stamp, Option<Title>)> = Vec::new();
-        if let (Some(start), Some(keeps), Some(known)) = (&purpose.starts, &purpose.keeps, &started)
-            && let Some((date, _)) = known.date
-            && (known.is_complete(start.combine) || state == State::EndedByTime)
-            && let Some(end) = over(date, keeps.value, start.end_of)
-        {
-            limits.push((end, None));
-        }
         let caps: Vec<CapStory> = purpose.at_most.iter().filter_map(|cap| self.cap(cap, timed)).collect();
-        limits.extend(caps.iter().filter_map(|c| Some((c.ends?, Some(c.title.clone())))));
-        if state == State::EndedByCap {
-            // The period may be over as well; what ended the purpose first is told.
-            limits.retain(|(_, title)| title.is_some());
-        }
-        // What a recovery window keeps sealed, the active base keeps no longer.
+        let end = limit(purpose, state, started.as_ref(), &caps);
         let days = purpose.days_before();
-        let end = limits.into_iter().min_by_key(|(stamp, _)| *stamp).map(|(stamp, title)| (stamp.days_before(days), title));
         let start_title = started.as_ref().and_then(|s| match state {
             State::StartToCome => s.running,
             State::Undated => s.undated,
@@ -86,7 +72,7 @@ impl<'a> PurposeReader<'a> {
             starts: purpose.starts.iter().flat_map(|s| &s.events).filter_map(|n| self.event(n, purpose, timed)).collect(),
             started: started.and_then(|s| s.date.map(|(date, _)| date)),
             start_title,
-            ends_by_cap: end.as_ref().and_then(|(_, title)| title.clone()),
+            ends_by_cap: end.and_then(|(_, title)| title.cloned()),
             ends: end.map(|(stamp, _)| stamp),
             caps,
             covers: purpose.when.as_ref().map(|w| condition(&w.value, self.data)),
@@ -100,6 +86,15 @@ impl<'a> PurposeReader<'a> {
                 _ => Vec::new(),
             },
         }
+    }
+
+    /// From when on the purpose keeps no longer whose state stands in column `at`, where that is known: what [`Self::story`] says, and nothing else of it.
+    pub fn end(&self, timed: Timed<'_>, at: usize) -> Option<Stamp> {
+        let purpose = timed.purpose;
+        let state = State::of(cell(self.row, at).unwrap_or_default());
+        let started = purpose.starts.as_ref().map(|s| self.started(s, timed));
+        let caps: Vec<CapStory> = purpose.at_most.iter().filter_map(|cap| self.cap(cap, timed)).collect();
+        limit(purpose, state, started.as_ref(), &caps).map(|(stamp, _)| stamp)
     }
 
     /// Where the period of a purpose ends whose start is known.
@@ -196,6 +191,31 @@ impl<'a> PurposeReader<'a> {
             }
         }
     }
+}
+
+/// From when on a purpose keeps no longer: its period's end, or the first of its caps, which is named then.
+fn limit<'c>(
+    purpose: &Purpose,
+    state: State,
+    started: Option<&Started<'_>>,
+    caps: &'c [CapStory],
+) -> Option<(Stamp, Option<&'c Title>)> {
+    let mut first: Option<(Stamp, Option<&Title>)> = None;
+    if let (Some(start), Some(keeps), Some(known)) = (&purpose.starts, &purpose.keeps, started)
+        // The period may be over as well when a cap has ended the purpose; what ended it first is told.
+        && state != State::EndedByCap
+        && let Some((date, _)) = known.date
+        && (known.is_complete(start.combine) || state == State::EndedByTime)
+    {
+        first = over(date, keeps.value, start.end_of).map(|end| (end, None));
+    }
+    for cap in caps {
+        if let Some(end) = cap.ends.filter(|end| first.is_none_or(|(known, _)| *end < known)) {
+            first = Some((end, Some(&cap.title)));
+        }
+    }
+    // What a recovery window keeps sealed, the active base keeps no longer.
+    first.map(|(stamp, title)| (stamp.days_before(purpose.days_before()), title))
 }
 
 /// The story of a purpose of another source: what it said is all that is known of it here.
