@@ -11,7 +11,7 @@ use super::table::Table;
 use super::words::{self, count, number, pick};
 use super::{Format, ceiling, plan, tenants};
 use crate::config::{Lang, PaceWord, Settings, family_of};
-use crate::enforce::{ArchiveOutcome, FileOutcome, RunOutcome, RunRequest, Stopped, UnaskedPurpose, run as enforce, take_census};
+use crate::enforce::{ArchiveOutcome, FileOutcome, RunOutcome, RunRequest, Stopped, UnaskedPurpose, run as enforce};
 use crate::journal::Trigger;
 
 /// Arguments.
@@ -92,11 +92,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                     ));
                 }
                 let elsewhere = cx.elsewhere(&workspace, &rules, prepared.plan.now).await;
-                elsewhere.ask(&source, &prepared.plan).await?;
-                let mut session = source.session().await?;
-                let counts = take_census(&mut session, &prepared.plan).await?;
-                session.done().await?;
-                elsewhere.forget(&source, &prepared.plan).await?;
+                let counts = elsewhere.census(&source, &prepared.plan).await?;
                 elsewhere.close().await;
                 let shown = plan::text(&prepared, &rules, &counts, &workspace.settings, lang);
                 match cx.format {

@@ -9,7 +9,7 @@ use super::table::Table;
 use super::words::{self, count, number, pick};
 use super::{Format, ceiling, tenants};
 use crate::config::{Lang, Settings, SourceRules, Workspace, family_of};
-use crate::enforce::{Prepared, take_census};
+use crate::enforce::Prepared;
 use crate::plan::action::ActionKind;
 use crate::plan::archiving::{ArchivePurpose, Keeping};
 use crate::plan::census::{Counts, Note};
@@ -30,7 +30,7 @@ pub struct Args {
     sql: bool,
 }
 
-/// Shows what a run would do. Reads only.
+/// Shows what a run would do. Changes no record; what other sources say of people stands in our own table meanwhile.
 pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let workspace = cx.workspace_with_tenants().await?;
     let (mut all, mut worst) = (Vec::<Box<str>>::new(), Exit::Ok);
@@ -75,11 +75,7 @@ async fn one(cx: &Cx, workspace: &Workspace, id: &str, rules: &SourceRules, args
             return Ok::<_, Failure>((prepared, Vec::new(), Vec::new()));
         }
         let elsewhere = cx.elsewhere(workspace, rules, now).await;
-        elsewhere.ask(&source, &prepared.plan).await?;
-        let mut session = source.session().await?;
-        let counts = take_census(&mut session, &prepared.plan).await?;
-        session.done().await?;
-        elsewhere.forget(&source, &prepared.plan).await?;
+        let counts = elsewhere.census(&source, &prepared.plan).await?;
         let unasked = elsewhere.unasked();
         elsewhere.close().await;
         Ok((prepared, counts, unasked))

@@ -11,12 +11,14 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use super::batch::{Failure, Transaction};
+use super::census;
 use super::copies::PATIENCE;
 use super::error::EnforceError;
 use super::keys::Keys;
 use super::outcome::UnaskedPurpose;
 use super::prepare::Prepared;
 use crate::plan::action::Path;
+use crate::plan::census::Counts;
 use crate::plan::compile;
 use crate::plan::compile::Plan;
 use crate::plan::dialect::Dialect;
@@ -207,6 +209,23 @@ impl Elsewhere {
         if notes.is_empty() { Ok(()) } else { write(session, &notes).await }
     }
 
+    /// The full census of a plan, for which others are asked; nothing of what they said is left.
+    ///
+    /// # Errors
+    /// Of the database of the records.
+    pub async fn census(&self, source: &Source, plan: &Plan) -> Result<Vec<(String, Counts)>, EnforceError> {
+        let counted = async {
+            self.ask(source, plan).await?;
+            let mut session = source.session().await?;
+            let counts = census::take(&mut session, plan).await?;
+            session.done().await?;
+            Ok(counts)
+        };
+        let counts = counted.await;
+        self.forget(source, plan).await?;
+        counts
+    }
+
     /// Forgets all that was noted.
     ///
     /// # Errors
@@ -306,12 +325,14 @@ async fn of(session: &mut Session, d: Dialect, people: &People, keys: &[RecordKe
 /// Whom a purpose needs. An answer that is spelled otherwise than anybody who was asked for is some of them nevertheless, as the database there compares:
 /// then it is asked of fewer, until it is known of whom.
 async fn ask(source: &Source, question: &Needed, persons: &Persons) -> Result<BTreeSet<String>, String> {
-    let mut typed: Vec<Person<'_>> = Vec::new();
+    let (mut typed, mut found) = (Vec::<Person<'_>>::new(), BTreeSet::new());
     for (text, part) in persons {
-        let key = question.typed(part).map_err(|_| "identifiers there are of another kind than here".to_owned())?;
-        typed.extend(key.map(|key| (text, part, key)));
+        match question.typed(part).map_err(|_| "identifiers there are of another kind than here".to_owned())? {
+            Some(key) => typed.push((text, part, key)),
+            // Of whom it cannot be asked, nobody knows that there is nobody.
+            None => drop(found.insert(text.clone())),
+        }
     }
-    let mut found = BTreeSet::new();
     if typed.is_empty() {
         return Ok(found);
     }
@@ -336,10 +357,7 @@ async fn ask(source: &Source, question: &Needed, persons: &Persons) -> Result<BT
             _ => {}
         }
     }
-    if source.engine().is_mysql_family() {
-        // What was read opened a transaction.
-        session.rows("COMMIT").await.map_err(words)?;
-    }
+    end_reading(&mut session, Dialect { engine: source.engine() }).await.map_err(words)?;
     session.done().await.map_err(words)?;
     Ok(found)
 }
@@ -368,6 +386,7 @@ fn apart(people: Vec<Person<'_>>) -> Vec<Vec<Person<'_>>> {
     layers
 }
 
+/// On MariaDB and MySQL, what was read opened a transaction.
 async fn end_reading(session: &mut Session, d: Dialect) -> Result<(), SourceError> {
     if d.engine.is_mysql_family() {
         session.rows("COMMIT").await?;

@@ -53,18 +53,25 @@ pub async fn explain_asking(
     let mut session = source.session().await?;
     let key = stored_key(&mut session, &resolved, asked, &typed).await?.ok_or(EnforceError::NoSuchRecord)?;
     let (data, key) = root(&mut session, &resolved, asked, key).await?;
-    elsewhere.ask_about(&mut session, &prepared.plan, &data.id, std::slice::from_ref(&key)).await?;
-    let fate = circles::fate(&mut session, &prepared.plan, &data.id, &key).await?;
-    let question = Question::new(&records, data, &prepared.plan.actions, &fate.beside).ok_or(EnforceError::Unknown("table"))?;
-    let mut answers = ask(&mut session, &question, &key).await?;
-    if fate.goes {
-        question.say_gone(&mut answers);
-    }
-    if !fate.beside.is_empty() {
-        question.say_acted(&mut answers);
-    }
-    session.done().await?;
+    let asked_and_answered = async {
+        elsewhere.ask_about(&mut session, &prepared.plan, &data.id, std::slice::from_ref(&key)).await?;
+        let fate = circles::fate(&mut session, &prepared.plan, &data.id, &key).await?;
+        let question = Question::new(&records, data, &prepared.plan.actions, &fate.beside);
+        let question = question.ok_or(EnforceError::Unknown("table"))?;
+        let mut answers = ask(&mut session, &question, &key).await?;
+        if fate.goes {
+            question.say_gone(&mut answers);
+        }
+        if !fate.beside.is_empty() {
+            question.say_acted(&mut answers);
+        }
+        session.done().await?;
+        Ok::<_, EnforceError>((question, answers))
+    };
+    let told = asked_and_answered.await;
+    // Also where the story could not be read.
     elsewhere.forget(source, &prepared.plan).await?;
+    let (question, answers) = told?;
     let mut explanation = tell(&question, &records, data, typed_key, &answers);
     for of in records.elsewhere_of(data).into_iter().map(|i| &records.elsewhere[i]).filter(|of| !elsewhere.answers(&of.name)) {
         let same = |story: &&mut PurposeStory| {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use chrono::{DateTime, NaiveDate, Utc};
 use sha2::{Digest as _, Sha256};
 
-use super::action::{Action, ActionKind};
+use super::action::{Action, ActionKind, ROW};
 use super::archiving::Archiving;
+use super::boolean::B;
 use super::census::Census;
 use super::check::{unmapped_columns, unmapped_tables};
 use super::dialect::Dialect;
@@ -303,8 +304,14 @@ impl<'a> Compiler<'a> {
         let of_keys = self.records(self.moment.now, Reading { of_keys: true, ..reading });
         let mut all = Vec::new();
         for data in self.roots().into_iter().filter(|d| self.elsewhere.iter().any(|e| e.data_set == d.id.value)) {
-            let actions = self.writer(data, [&records, &of_keys, &records, &records]).all();
-            all.extend(actions.into_iter().filter_map(|action| Some(Asking { people: action.people.clone()?, action })));
+            let mut actions = self.writer(data, [&records, &of_keys, &records, &records]).all();
+            // Rows that are due for deletion, whoever else keeps them and whatever is left to mask: some keep nobody but each other.
+            let whole = |action: &Action| matches!(action.kind, ActionKind::Delete | ActionKind::Empty);
+            let due = B::and([records.row_due(data, ROW, &[&data.id]), records.delete_says(data, ROW)]);
+            let first = actions.iter().position(whole);
+            actions.iter_mut().filter(|a| whole(a)).for_each(|action| action.candidates = due.clone());
+            let asked = actions.into_iter().enumerate().filter(|(n, action)| !whole(action) || Some(*n) == first);
+            all.extend(asked.filter_map(|(_, action)| Some(Asking { people: action.people.clone()?, action })));
         }
         all
     }

@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::action::{Action, ActionKind, ROW, key_columns};
+use super::action::{Action, ActionKind, ROW};
 use super::boolean::B;
 use super::dialect::Dialect;
 use super::dialect::keys::kind_of;
@@ -104,7 +104,7 @@ impl Records<'_> {
         let Answered::To(asker) = self.answered else { return B::True };
         let (resolved, d) = (self.resolved(), self.resolved().dialect);
         let Some((_, column)) = resolved.subjects(data).next() else { return B::False };
-        let (nobody, who) = (d.column(alias, &column.name), d.person_text(alias, column));
+        let (nobody, who) = (d.column(alias, &column.name), d.exact(&d.key_text(alias, column)));
         B::sql(format!(
             "({nobody} IS NULL OR EXISTS (SELECT 1 FROM {} AS e WHERE e.asker = {} AND e.purpose = {} AND e.person = {who}))",
             d.own(OwnTable::Elsewhere),
@@ -146,13 +146,12 @@ impl Records<'_> {
 }
 
 impl People {
-    /// Asks whom these records are about: their keys, and the person's identifier. Those about nobody are left out.
+    /// Asks whom these records are about. Those about nobody are left out.
     #[must_use]
     pub fn of(&self, d: Dialect, keys: &[RecordKey]) -> String {
         format!(
-            "SELECT {}, {} FROM {} AS {ROW} WHERE {} AND {} IS NOT NULL",
+            "SELECT {} FROM {} AS {ROW} WHERE {} AND {} IS NOT NULL",
             d.key_text(ROW, &self.column),
-            key_columns(d, &self.key, ROW),
             d.table(&self.table),
             d.key_in(ROW, &self.key, keys),
             d.column(ROW, &self.column.name)
@@ -163,12 +162,6 @@ impl People {
     #[must_use]
     pub fn column(&self) -> &Column {
         &self.column
-    }
-
-    /// The key of the records.
-    #[must_use]
-    pub fn key(&self) -> &[Column] {
-        &self.key
     }
 }
 
@@ -255,12 +248,6 @@ impl Needed {
 pub struct OtherKind;
 
 impl Dialect {
-    /// The text by which a person is noted.
-    fn person_text(self, alias: &str, column: &Column) -> String {
-        let text = self.key_text(alias, column);
-        if self.engine.is_mysql_family() { format!("CAST({text} AS BINARY)") } else { text }
-    }
-
     fn person_literal(self, person: &str) -> String {
         if self.engine.is_mysql_family() { format!("x'{}'", hex::encode(person)) } else { self.text(person) }
     }

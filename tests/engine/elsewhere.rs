@@ -397,6 +397,33 @@ async fn who_is_needed_again_after_the_answer_is_found_under_the_locks_of_the_ba
     }
 }
 
+/// Two who recommended each other were masked while a third kept them; InnoDB deletes no such circle.
+#[tokio::test(flavor = "multi_thread")]
+async fn people_are_asked_about_whose_masked_records_only_keep_each_other() {
+    for engine in [Engine::Postgres, Engine::Sqlite] {
+        let (Some(db), Some(base_db)) = (crm(engine).await, base(engine).await) else { continue };
+        db.run_sql("DELETE FROM person WHERE id NOT IN (1, 2, 3, 6)").await;
+        db.run_sql("ALTER TABLE person ADD COLUMN sponsor integer REFERENCES person (id)").await;
+        db.run_sql("UPDATE person SET name = '', email = NULL").await;
+        for (id, sponsor) in [(3, 6), (6, 3), (1, 2), (2, 1)] {
+            db.run_sql(&format!("UPDATE person SET sponsor = {sponsor} WHERE id = {id}")).await;
+        }
+        let mut both = both();
+        both.crm = {
+            let map = MAP.replace("plain = [\"code\"]", "plain = [\"code\", \"sponsor\"]");
+            let mut faults = Faults::default();
+            Rules { map: read_map::read(&map, 0, &mut faults).unwrap(), ..both.crm }
+        };
+        let mut fixture = Fixture::new(engine, &db, "crm", now()).await;
+        let other = Fixture::new(engine, &base_db, "base", now()).await;
+        ask(&mut fixture, &other, &both).await;
+        fixture.run_with(&both.crm, unlimited(), &Silent).await.unwrap();
+        // `runs` is needed, and keeps who recommended them.
+        assert_eq!(read(&fixture, "SELECT code FROM person ORDER BY id").await, ["runs", "over"], "{}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_told_of_a_record_names_the_purpose_elsewhere_that_keeps_it() {
     for engine in ENGINES {

@@ -182,7 +182,7 @@ impl Dialect {
     }
 
     /// A text as it is compared byte by byte.
-    fn exact(self, text: &str) -> String {
+    pub(in crate::plan) fn exact(self, text: &str) -> String {
         if self.engine.is_mysql_family() { format!("CAST({text} AS BINARY)") } else { text.to_owned() }
     }
 
