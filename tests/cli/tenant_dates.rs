@@ -36,23 +36,24 @@ const ROWS: &str = "INSERT INTO service VALUES (1, 'S', 'CanaryName', 'canary@ex
     INSERT INTO insurance_contract VALUES (1, 1, 'CT-1', '2010-01-01', 'CanaryIban'), (2, 2, 'CT-2', '2010-01-01', NULL);
     INSERT INTO claim VALUES (1, 1, '2010-01-01', 'CanaryName', 'CanaryFacts')";
 
-/// Days before today, as a date in SQL; `None` is NULL.
-fn ago(days: Option<u64>) -> String {
+/// Days before today in the policy's time zone, as a date in SQL; a negative number is a day to come, `None` is NULL.
+fn ago(days: Option<i64>) -> String {
     use retentiond::clock::{Clock as _, SystemClock};
-    let day = |n| SystemClock.now().date_naive().checked_sub_days(chrono::Days::new(n)).expect("a day");
-    days.map_or("NULL".to_owned(), |n| format!("'{}'", day(n)))
+    let today = SystemClock.now().with_timezone(&chrono_tz::Europe::Paris).date_naive();
+    days.map_or("NULL".to_owned(), |n| format!("'{}'", today - chrono::TimeDelta::days(n)))
 }
 
 fn given(engine: Engine) {
     let Some(site) = Site::new(engine) else { return };
     // When the service ended, when erasure was asked for, and whether that is due.
-    let cases: [(&str, Option<u64>, Option<u64>, bool); 6] = [
+    // No case lies on the day that a midnight within the test would move over the edge.
+    let cases: [(&str, Option<i64>, Option<i64>, bool); 6] = [
         ("open", None, None, false),
         ("ended", Some(1_500), None, true),
         ("lately", Some(700), None, false),
         ("asked", Some(700), Some(3), true),
         ("still", None, Some(3), true),
-        ("today", Some(10), Some(0), false),
+        ("tomorrow", Some(10), Some(-1), false),
     ];
     let make = || site.runtime.block_on(database(engine)).expect("a server");
     let (databases, hub): (Vec<TestDatabase>, _) = (cases.iter().map(|_| make()).collect(), make());
