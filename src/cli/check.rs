@@ -107,6 +107,7 @@ async fn one(
         own_tables(&source, rules, found).await?;
     }
     source.close().await;
+    tenants_stores(cx, workspace, rules, found).await;
     copies(cx, workspace, rules, found).await?;
     elsewhere(cx, workspace, rules, found).await;
     Ok(())
@@ -158,6 +159,26 @@ async fn stores(workspace: &Workspace, found: &mut Faults) {
         }
         Err((name, e)) => {
             found.unplaced(format!("store of files `{name}` cannot be used: {e}"));
+        }
+    }
+}
+
+/// Whether each store of files can be used now at a tenant's own root.
+async fn tenants_stores(cx: &Cx, workspace: &Workspace, rules: &SourceRules, found: &mut Faults) {
+    if family_of(&rules.map.source).is_none() {
+        return;
+    }
+    let columns = || rules.map.data_sets.iter().flat_map(|data| &data.files);
+    let files = match cx.files(workspace, &rules.map) {
+        Ok(files) => files,
+        Err(failure) => {
+            found.unplaced(failure.message);
+            return;
+        }
+    };
+    for (name, store) in files.iter() {
+        if let (Err(e), Some(column)) = (store.probe().await, columns().find(|c| c.store.value == *name)) {
+            found.error(&column.store.at, format!("store of files `{name}` cannot be used: {e}"));
         }
     }
 }

@@ -10,7 +10,9 @@ use super::exit::{About, Exit, Failure};
 use super::{Cli, Format, LangArg, faults};
 use crate::archive::Archives;
 use crate::clock::{Clock, SystemClock};
-use crate::config::{Lang, LoadError, Named, SourceRules, Workspace, family_of, open_archives, open_files};
+use crate::config::{
+    Lang, LoadError, Named, SourceRules, Workspace, family_of, open_archives, open_files, open_tenants_files, tenant_of,
+};
 use crate::enforce::{AskedOf, Copies, CopyBase, Elsewhere, Prepared, Questions, Settings};
 use crate::files::Files;
 use crate::journal::{Journal, Name};
@@ -18,7 +20,7 @@ use crate::plan::dialect::Dialect;
 use crate::plan::lookup::tenants_by;
 use crate::plan::schema::Engine;
 use crate::policy::located::{Faults, nearest};
-use crate::policy::map::DataSet;
+use crate::policy::map::{DataMap, DataSet};
 use crate::policy::purpose::DataName;
 use crate::policy::reader::shown;
 use crate::source::{Source, SourceError};
@@ -262,14 +264,20 @@ impl Cx {
         }
     }
 
-    /// Opens the stores of files of the settings.
+    /// Opens the stores of files of the settings for a source: a tenant's own roots for a tenant.
     ///
     /// # Errors
     /// [`Exit::Config`].
-    pub fn files(&self, workspace: &Workspace) -> Result<Arc<Files>, Failure> {
-        open_files(&workspace.settings.files, &workspace.settings.archives, &workspace.base)
-            .map(Arc::new)
-            .map_err(|(name, e)| Failure::new(Exit::Config, format!("files {name}: {e}")))
+    pub fn files(&self, workspace: &Workspace, map: &DataMap) -> Result<Arc<Files>, Failure> {
+        let (stores, archives, base) = (&workspace.settings.files, &workspace.settings.archives, &workspace.base);
+        let files = match tenant_of(&map.source) {
+            Some(tenant) => {
+                let names: BTreeSet<&str> = map.data_sets.iter().flat_map(|d| &d.files).map(|f| f.store.as_str()).collect();
+                open_tenants_files(stores, archives, base, tenant, names)
+            }
+            None => open_files(stores, archives, base),
+        };
+        files.map(Arc::new).map_err(|(name, e)| Failure::new(Exit::Config, format!("files {name}: {e}")))
     }
 
     /// A failure that names what it is about: a source by its id, the state by its file.

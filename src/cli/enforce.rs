@@ -104,7 +104,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 }
             }
         }
-        let (archives, files) = (cx.archives(&workspace)?, cx.files(&workspace)?);
+        let (archives, files) = (cx.archives(&workspace)?, cx.files(&workspace, &rules.map)?);
         let copies = cx.copies(&workspace, &rules).await;
         let elsewhere = cx.elsewhere(&workspace, &rules, prepared.plan.now).await;
         let fence = crate::enforce::run::take_fence(&source, &state, &journal, &prepared).await?;

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::panic::AssertUnwindSafe;
-use std::sync::Arc;
 
 use futures_util::{FutureExt as _, StreamExt as _};
 use serde_json::{Value, json};
@@ -16,7 +15,6 @@ use super::{Format, ceiling, output};
 use crate::archive::Archives;
 use crate::config::{Family, Lang, SourceRules, Workspace, family_of};
 use crate::enforce::{Copies, Elsewhere, EnforceError, Prepared, RunOutcome, RunRequest, Scope, Watch, run, run::take_fence};
-use crate::files::Files;
 use crate::journal::{Journal, Trigger};
 use crate::policy::located::Faults;
 use crate::source::Source;
@@ -38,7 +36,6 @@ struct Shared<'a> {
     journal: &'a Journal,
     args: &'a Args,
     archives: Archives,
-    files: Arc<Files>,
     progress: Progress,
 }
 
@@ -68,8 +65,8 @@ pub async fn enforce(
     let mut worst = say_unusable(workspace, family, lang, Exit::Ok);
     let mut told = Told::default();
     let progress = Progress::listening(true, lang);
-    let (archives, files) = (cx.archives(workspace)?, cx.files(workspace)?);
-    let shared = Shared { cx, workspace, state, journal, args, archives, files, progress };
+    let archives = cx.archives(workspace)?;
+    let shared = Shared { cx, workspace, state, journal, args, archives, progress };
     let work = of.tenants.iter().map(|id| {
         let shared = &shared;
         async move { (id, contained(shared, id).await) }
@@ -175,12 +172,13 @@ async fn tenant(shared: &Shared<'_>, id: &str) -> Result<Option<RunOutcome>, Fai
 }
 
 async fn connected(shared: &Shared<'_>, id: &str, rules: &SourceRules, source: &Source) -> Result<RunOutcome, Failure> {
-    let Shared { cx, workspace, state, journal, args, archives, files, progress } = shared;
+    let Shared { cx, workspace, state, journal, args, archives, progress } = shared;
     let prepared = prepare(cx, source, rules, cx.clock.now()).await?;
     if !args.plan.contains(&prepared.plan.hash) {
         let approved = args.plan.first().cloned().unwrap_or_default();
         return Err(EnforceError::PlanChanged { approved, found: prepared.plan.hash }.into());
     }
+    let files = cx.files(workspace, &rules.map)?;
     let fence = take_fence(source, state, journal, &prepared).await?;
     let now = prepared.plan.now;
     let full_census = args.full_census || census_due(state.last_full_census(id).await?, now, &workspace.settings);
@@ -196,7 +194,7 @@ async fn connected(shared: &Shared<'_>, id: &str, rules: &SourceRules, source: &
         // A family has none: `check` refuses them.
         copies: &Copies::default(),
         elsewhere: &Elsewhere::default(),
-        files: Arc::clone(files),
+        files,
         watch: progress,
         trigger: Trigger::Command,
     })

@@ -110,7 +110,7 @@ async fn carry_out(
         reference: Reference::parse(&said(&args.reference))?,
     };
     let identities = Arc::new(identities(&args.identity.clone().unwrap_or_default())?);
-    let (archives, files) = (cx.archives(workspace)?, cx.files(workspace)?);
+    let (archives, files) = (cx.archives(workspace)?, cx.files(workspace, &rules.map)?);
     let (state, journal) = cx.state(workspace).await?;
     // What cannot be is said before anybody's fence is taken.
     preview(&journal.reader(), asked).await?;

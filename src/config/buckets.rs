@@ -4,8 +4,10 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
+use super::tenant_roots::meet;
+
 use crate::archive::{BucketSettings, LockMode, Secret};
-use crate::policy::located::Faults;
+use crate::policy::located::{Faults, Located};
 use crate::policy::reader::Reader;
 
 /// An S3 bucket.
@@ -65,6 +67,13 @@ impl std::fmt::Display for BucketError {
 }
 
 impl BucketTable {
+    /// Whether a key can begin with the prefixes of both.
+    pub(super) fn overlaps(&self, other: &Self) -> bool {
+        let place = |of: &Self| (of.endpoint.as_ref().map(|url| url.trim_end_matches('/').to_ascii_lowercase()), of.name.clone());
+        let parts = |of: &Self| of.prefix.split('/').filter(|part| !part.is_empty()).map(str::to_owned).collect::<Vec<_>>();
+        place(self) == place(other) && meet(&parts(self), &parts(other))
+    }
+
     /// What a client needs, with the secret. `base` is the directory of the settings file.
     ///
     /// # Errors
@@ -94,14 +103,13 @@ impl BucketTable {
     }
 }
 
-/// Reads the form of a bucket, but how objects are locked: only an archive's are.
-pub(super) fn bucket_shape(r: &Reader<'_, '_>, faults: &mut Faults) {
+/// Reads the form of a bucket, but how objects are locked: only an archive's are. Returns its prefix.
+pub(super) fn bucket_shape(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Located<String>> {
     for key in ["name", "region", "access_key_id"] {
         r.required_text(key, "a text", faults);
     }
-    for key in ["endpoint", "prefix"] {
-        r.text(key, faults);
-    }
+    r.text("endpoint", faults);
+    let prefix = r.text("prefix", faults);
     let secrets = [r.text("secret_file", faults), r.text("secret_credential", faults)];
     if secrets.iter().flatten().count() != 1 {
         faults
@@ -109,4 +117,5 @@ pub(super) fn bucket_shape(r: &Reader<'_, '_>, faults: &mut Faults) {
             .expected("secret_file = \"…\": a file with the secret of the access key that only its owner may read");
     }
     r.flag("allow_http", faults);
+    prefix
 }

@@ -71,14 +71,20 @@ pub fn family_of(source: &str) -> Option<&str> {
     source.split_once(BETWEEN).map(|(family, _)| family)
 }
 
+/// The tenant of a source's id, if it is one's.
+#[must_use]
+pub fn tenant_of(source: &str) -> Option<&str> {
+    source.split_once(BETWEEN).map(|(_, tenant)| tenant)
+}
+
 /// Whether a path can be a glob: one `*`, in its last part.
 pub(super) fn is_glob(pattern: &str) -> bool {
     let (dir, file) = pattern.rsplit_once('/').unwrap_or(("", pattern));
     !dir.contains('*') && file.matches('*').count() == 1
 }
 
-/// What maps say that no tenant can have: files, since who else points to one would have to be asked of all tenants, and copies in a family or of its
-/// records, since nobody says in which tenant's database they are.
+/// What maps say that no tenant can have: files in a store that tenants share, and copies in a family or of its records, since nobody says in which tenant's
+/// database they are.
 pub(super) fn check(settings: &Settings, maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
     let is_family = |id: &str| settings.sources.get(id).is_some_and(|s| s.family.is_some());
     for (id, source) in &settings.sources {
@@ -107,10 +113,8 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], policies: &[Policy], 
                     .expected("single databases: it is not known in which tenant's the person is");
             }
         }
-        for file in data.files.iter().filter(|_| own) {
-            faults
-                .error(&file.store.at, format!("the tenants of the family `{}` would share this store of files", map.source))
-                .expected("no files in the map of a family: who else points to a file is asked of one database");
+        for file in &data.files {
+            super::tenant_roots::check(settings, file, &map.source, own, faults);
         }
         for copy in data.copies.iter().filter(|c| own || is_family(&c.of.source)) {
             faults

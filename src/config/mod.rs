@@ -13,13 +13,14 @@ mod load;
 mod rules;
 mod settings;
 mod shape;
+mod tenant_roots;
 mod workspace;
 
 pub use archives::{ArchiveError, ArchiveSettings, open as open_archives};
 pub use buckets::{BucketError, BucketTable, LockWord};
 pub use control::{Controlled, Named};
-pub use family::{Family, FamilySettings, family_of};
-pub use files::{FileSettings, FilesError, open as open_files};
+pub use family::{Family, FamilySettings, family_of, tenant_of};
+pub use files::{FileSettings, FilesError, open as open_files, open_for_tenant as open_tenants_files};
 pub use load::{LoadError, load};
 pub use rules::{Rules, SourceRules};
 pub use settings::{CeilingSettings, Lang, PaceWord, Settings, SourceSettings, UrlError};

@@ -119,17 +119,6 @@ impl Bucket {
         self.prefix.as_ref().map(|p| format!("{p}/")).unwrap_or_default()
     }
 
-    /// Whether a key can be below the prefix of both: of this store and of something else at an endpoint, in a bucket.
-    #[must_use]
-    pub fn overlaps(&self, endpoint: Option<&str>, bucket: &str, prefix: &str) -> bool {
-        let own = &self.service.settings;
-        let plain = |url: Option<&str>| url.map(|u| u.trim_end_matches('/').to_ascii_lowercase());
-        let (a, b) = (self.below(), format!("{prefix}/"));
-        plain(own.endpoint.as_deref()) == plain(endpoint)
-            && own.bucket == bucket
-            && (prefix.is_empty() || a.starts_with(&b) || b.starts_with(&a))
-    }
-
     pub(super) fn key(&self, path: &FilePath) -> Result<Path, FileError> {
         let key = format!("{}{}", self.below(), path.as_str());
         // As it is: `Path::from` would write some characters in another way.

@@ -83,7 +83,13 @@ impl std::error::Error for FileError {
 
 /// A directory whose files go with rows.
 #[derive(Clone, Debug)]
-pub struct Root(PathBuf);
+pub struct Root {
+    path: PathBuf,
+    /// As much of it as may be reached by links.
+    from: PathBuf,
+    /// The directories below that, which lead to the root and are no links.
+    own: Vec<String>,
+}
 
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY.union(OFlags::DIRECTORY).union(OFlags::NOFOLLOW).union(OFlags::CLOEXEC);
 
@@ -93,19 +99,44 @@ impl Root {
     /// # Errors
     /// [`FileError::Root`].
     pub fn new(path: &Path) -> Result<Self, FileError> {
-        let root = Self(path.to_owned());
-        root.open().map(|_| root)
+        let root = Self { path: path.to_owned(), from: path.to_owned(), own: Vec::new() };
+        root.probe().map(|()| root)
+    }
+
+    /// The root of one tenant: the directories `own` below `from`, of which each is one of its own, since a link could lead to another tenant's files. It
+    /// may be missing: what is asked of it then is refused.
+    #[must_use]
+    pub fn of_tenant(from: &Path, own: Vec<String>) -> Self {
+        Self { path: own.iter().fold(from.to_owned(), |path, name| path.join(name)), from: from.to_owned(), own }
+    }
+
+    /// Whether it is there.
+    ///
+    /// # Errors
+    /// [`FileError::Root`].
+    pub fn probe(&self) -> Result<(), FileError> {
+        self.open().map(drop)
     }
 
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {
-        &self.0
+        &self.path
     }
 
     pub(super) fn open(&self) -> Result<OwnedFd, FileError> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-        rustix::fs::open(&self.0, flags, Mode::empty()).map_err(|e| FileError::Root { path: self.0.clone(), source: e.into() })
+        let failed = |source: std::io::Error| FileError::Root { path: self.path.clone(), source };
+        let mut at = rustix::fs::open(&self.from, flags, Mode::empty()).map_err(|e| failed(e.into()))?;
+        for name in &self.own {
+            at = rustix::fs::openat(&at, name.as_str(), DIRECTORY, Mode::empty()).map_err(|e| match e {
+                Errno::LOOP | Errno::NOTDIR => failed(std::io::Error::other(format!(
+                    "`{name}` is no directory, or a link, which may lead to another tenant's files"
+                ))),
+                e => failed(e.into()),
+            })?;
+        }
+        Ok(at)
     }
 
     /// The directory of a file; `None` when it is missing.
@@ -124,13 +155,13 @@ impl Root {
 
     /// A file is missing: not believed of a root without any entry, as an unmounted disk leaves it.
     pub(super) fn missing(&self) -> Result<(), FileError> {
-        let failed = |e: Errno| FileError::Root { path: self.0.clone(), source: e.into() };
+        let failed = |e: Errno| FileError::Root { path: self.path.clone(), source: e.into() };
         for entry in rustix::fs::Dir::read_from(self.open()?).map_err(failed)? {
             if !matches!(entry.map_err(failed)?.file_name().to_bytes(), b"." | b"..") {
                 return Ok(());
             }
         }
-        Err(FileError::Empty(self.0.clone()))
+        Err(FileError::Empty(self.path.clone()))
     }
 
     /// Whether a file is there and, as far as can be told, could be removed.
@@ -256,6 +287,25 @@ mod tests {
         symlink(folder.path().join("other"), folder.path().join("root/a")).unwrap();
         assert!(matches!(root.remove(&[path("a/one")], |_| {}), Err(FileError::Foreign)));
         assert!(folder.path().join("other/one").exists());
+    }
+
+    #[test]
+    fn no_link_leads_to_the_root_of_a_tenant() {
+        let (folder, _) = place();
+        let below = |own: &[&str]| Root::of_tenant(folder.path(), own.iter().map(|name| (*name).to_owned()).collect());
+        symlink("root", folder.path().join("twin")).unwrap();
+        symlink("a", folder.path().join("root/b")).unwrap();
+        fs::write(folder.path().join("file"), "x").unwrap();
+        assert!(below(&["root", "a"]).look(&path("one")).unwrap());
+        for own in [&["twin"][..], &["twin", "a"], &["root", "b"], &["file"], &["away"]] {
+            let root = below(own);
+            assert!(matches!(root.probe(), Err(FileError::Root { .. })), "{own:?}");
+            assert!(matches!(root.look(&path("one")), Err(FileError::Root { .. })), "{own:?}");
+            assert!(matches!(root.remove(&[path("one"), path("two")], |_| {}), Err(FileError::Root { .. })), "{own:?}");
+        }
+        // What leads to all tenants may be a link.
+        symlink(folder.path(), folder.path().join("mounted")).unwrap();
+        assert!(Root::of_tenant(&folder.path().join("mounted"), vec!["root".to_owned()]).look(&path("two")).unwrap());
     }
 
     #[test]

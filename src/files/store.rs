@@ -172,7 +172,10 @@ impl Store {
     /// [`FileError`].
     pub async fn probe(&self) -> Result<(), FileError> {
         match self {
-            Self::Directory(_) => Ok(()),
+            Self::Directory(root) => {
+                let root = root.clone();
+                blocking(move || root.probe()).await
+            }
             Self::Bucket(bucket) => bucket.probe().await,
         }
     }

@@ -35,6 +35,7 @@ mod subjects;
 #[path = "../support/mod.rs"]
 mod support;
 mod tenant_dates;
+mod tenant_files;
 mod tenant_kills;
 mod tenants;
 mod tour;

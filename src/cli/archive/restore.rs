@@ -37,7 +37,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let (reason, reference) = (reason(&args.access.reason)?, Reference::parse(&args.access.reference)?);
     let identities = Arc::new(export::identities(&args.access.identity)?);
     let id = rules.map.source.value.clone();
-    let (archives, stores) = (cx.archives(&workspace)?, cx.files(&workspace)?);
+    let (archives, stores) = (cx.archives(&workspace)?, cx.files(&workspace, &rules.map)?);
     let (state, journal) = cx.state(&workspace).await?;
     let source = cx.connect_as(&workspace, &id, args.url_file.as_deref()).await?;
     let prepared = cx.prepare(&workspace, &source, &rules, cx.clock.now()).await?;

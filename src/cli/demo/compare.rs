@@ -92,7 +92,7 @@ async fn files(
     after: &World,
     differences: &mut Vec<String>,
 ) -> Result<u64, Failure> {
-    let (stores, mut all) = (cx.files(workspace)?, 0);
+    let (stores, mut all) = (cx.files(workspace, map)?, 0);
     for data in &map.data_sets {
         for file in &data.files {
             let root = stores.get(&file.store.value).ok_or_else(|| Failure::new(Exit::Config, "a store of files is missing"))?;

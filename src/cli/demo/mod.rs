@@ -146,7 +146,8 @@ async fn source(
     let lang = cx.lang(workspace);
     output::say(indent(&plan::text(&prepared, &rules, &counts, &workspace.settings, lang)))?;
     let fence = crate::enforce::run::take_fence(&source, state, journal, &prepared).await?;
-    let (settings, archives, files) = (cx.limits(workspace, id), cx.archives(workspace)?, cx.files(workspace)?);
+    let (settings, archives) = (cx.limits(workspace, id), cx.archives(workspace)?);
+    let files = cx.files(workspace, &rules.map)?;
     let request = RunRequest {
         scope: crate::enforce::Scope::Everything,
         source: &source,
