@@ -409,12 +409,13 @@ pub(super) fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
         let such = family.tenants.first().map_or(String::new(), |t| format!(", such as `{t}`"));
         return Failure::new(Exit::Usage, format!("`{}` is a family: name one of its tenants{such}", shown(id)));
     }
-    if let Some((name, family)) = family_of(id).and_then(|name| Some((name, workspace.families.get(name)?)))
-        && !family.unusable.is_empty()
-    {
+    if let Some((name, family)) = family_of(id).and_then(|name| Some((name, workspace.families.get(name)?))) {
         let why =
             family.unusable.iter().find(|why| why.contains(&format!("`{}`", &id[name.len() + 1..]))).or(family.unusable.first());
-        let why = why.map_or("", String::as_str);
+        let why = match why {
+            Some(why) => why.clone(),
+            None => nearest(id, family.tenants.iter().map(String::as_str)),
+        };
         return Failure::new(Exit::Usage, format!("the family `{name}` has no tenant `{}`: {why}", shown(id)));
     }
     let known = workspace.sources.keys().map(String::as_str);

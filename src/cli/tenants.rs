@@ -14,7 +14,7 @@ use super::words::{self, pick};
 use super::{Format, ceiling, output};
 use crate::archive::Archives;
 use crate::config::{Family, Lang, SourceRules, Workspace, family_of};
-use crate::enforce::{Copies, Elsewhere, EnforceError, Prepared, RunOutcome, RunRequest, Scope, Watch, run, run::take_fence};
+use crate::enforce::{EnforceError, Prepared, RunOutcome, RunRequest, Scope, Watch, run, run::take_fence};
 use crate::journal::{Journal, Trigger};
 use crate::policy::located::Faults;
 use crate::source::Source;
@@ -111,10 +111,11 @@ pub async fn enforce(
 }
 
 /// How many tenants at a time: as the settings say, and no more than have room within [`CONNECTIONS`]. Each has one connection for each of its workers, and
-/// one to count with.
+/// one to count with; and one for each worker to each source that is asked about its records.
 fn at_once(workspace: &Workspace, of: &Family, args: &Args) -> usize {
     let workers = |id: &String| workspace.settings.run(id, args.pace, args.workers).workers.max(1);
-    let each = 1 + of.tenants.iter().map(workers).max().unwrap_or(1);
+    let asked = of.tenants.first().and_then(|id| workspace.sources.get(id)).map_or(0, |rules| rules.asked().len());
+    let each = 1 + of.tenants.iter().map(workers).max().unwrap_or(1) * (1 + asked);
     of.at_once.min(CONNECTIONS / each).max(1)
 }
 
@@ -182,6 +183,8 @@ async fn connected(shared: &Shared<'_>, id: &str, rules: &SourceRules, source: &
     let fence = take_fence(source, state, journal, &prepared).await?;
     let now = prepared.plan.now;
     let full_census = args.full_census || census_due(state.last_full_census(id).await?, now, &workspace.settings);
+    let copies = cx.copies(workspace, rules).await;
+    let elsewhere = cx.elsewhere(workspace, rules, now).await;
     let outcome = run(RunRequest {
         scope: Scope::Everything,
         source,
@@ -191,14 +194,16 @@ async fn connected(shared: &Shared<'_>, id: &str, rules: &SourceRules, source: &
         settings: workspace.settings.run(id, args.pace, args.workers),
         full_census,
         archives,
-        // A family has none: `check` refuses them.
-        copies: &Copies::default(),
-        elsewhere: &Elsewhere::default(),
+        copies: &copies,
+        elsewhere: &elsewhere,
         files,
         watch: progress,
         trigger: Trigger::Command,
     })
-    .await?;
+    .await;
+    copies.close().await;
+    elsewhere.close().await;
+    let outcome = outcome?;
     if outcome.census.is_some() {
         state.full_census_taken(id, now).await?;
     }

@@ -71,6 +71,12 @@ pub fn family_of(source: &str) -> Option<&str> {
     source.split_once(BETWEEN).map(|(family, _)| family)
 }
 
+/// The id of the source of a family's tenant.
+#[must_use]
+pub fn source_of(family: &str, tenant: &str) -> String {
+    format!("{family}{BETWEEN}{tenant}")
+}
+
 /// The tenant of a source's id, if it is one's.
 #[must_use]
 pub fn tenant_of(source: &str) -> Option<&str> {
@@ -83,8 +89,8 @@ pub(super) fn is_glob(pattern: &str) -> bool {
     !dir.contains('*') && file.matches('*').count() == 1
 }
 
-/// What maps say that no tenant can have: files in a store that tenants share, and copies in a family or of its records, since nobody says in which tenant's
-/// database they are.
+/// What maps say that no tenant can have: files in a store that tenants share; copies, and needs, between a family and a single source, since nobody says
+/// which tenant's they are.
 pub(super) fn check(settings: &Settings, maps: &[DataMap], policies: &[Policy], faults: &mut Faults) {
     let is_family = |id: &str| settings.sources.get(id).is_some_and(|s| s.family.is_some());
     for (id, source) in &settings.sources {
@@ -104,22 +110,33 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], policies: &[Policy], 
         }
         let own = is_family(&map.source);
         for need in needing(policies, &map.source, &data.id) {
-            if own || is_family(&need.purpose.data.source) {
+            if own != is_family(&need.purpose.data.source) {
                 faults
                     .error(
                         &need.purpose.needs.at,
-                        format!("purpose `{}` needs something in a family, or for one", need.purpose.id),
+                        format!(
+                            "purpose `{}` needs something in `{}`: of it and `{}`, one is a family and one is not",
+                            need.purpose.id, map.source, need.purpose.data.source
+                        ),
                     )
-                    .expected("single databases: it is not known in which tenant's the person is");
+                    .expected("two families, tenant by tenant, or two single sources: otherwise it is not known in which tenant's the person is");
             }
         }
         for file in &data.files {
             super::tenant_roots::check(settings, file, &map.source, own, faults);
         }
-        for copy in data.copies.iter().filter(|c| own || is_family(&c.of.source)) {
+        for copy in data.copies.iter().filter(|c| own != is_family(&c.of.source)) {
             faults
-                .error(&copy.of.at, format!("`{}` is a copy in a family, or of a family's records", copy.of.value))
-                .expected("copies between single databases: it is not known in which tenant's this one is");
+                .error(
+                    &copy.of.at,
+                    format!(
+                        "copies of `{}` in `{}`: of the two sources, one is a family and one is not",
+                        map.source, copy.of.value
+                    ),
+                )
+                .expected(
+                    "two families, tenant by tenant, or two single sources: otherwise it is not known of which tenant a copy is",
+                );
         }
     }
 }
@@ -129,6 +146,7 @@ pub(super) fn check(settings: &Settings, maps: &[DataMap], policies: &[Policy], 
 pub(super) fn expand(settings: &mut Settings, sources: &mut Rules, base: &Path) -> (BTreeMap<String, Family>, Vec<Controlled>) {
     let ids: Vec<String> = settings.sources.iter().filter(|(_, s)| s.family.is_some()).map(|(id, _)| id.clone()).collect();
     let (mut families, mut controlled) = (BTreeMap::new(), Vec::new());
+    sources.families = ids.iter().cloned().collect();
     for id in ids {
         let Some(mut own) = settings.sources.remove(&id) else { continue };
         let (Some(rules), Some(from)) = (sources.remove(&id), own.family.take()) else { continue };
@@ -158,7 +176,7 @@ pub(super) fn insert(
     sources: &mut Rules,
 ) {
     for (tenant, (url, given)) in tenants {
-        let source = format!("{id}{BETWEEN}{tenant}");
+        let source = source_of(id, &tenant);
         settings.sources.insert(source.clone(), SourceSettings { url: Some(url), ..own.clone() });
         sources.insert(source.clone(), Arc::clone(rules), given);
         family.tenants.push(source);

@@ -1,14 +1,16 @@
 //! The rules of all sources. Those of a family are kept once: a tenant's are made from them when they are asked for, so that a thousand tenants take
 //! hardly more memory than one.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use chrono::NaiveDate;
 
-use crate::enforce::Documents;
+use super::family::{source_of, tenant_of};
+use crate::enforce::{AskedOf, Documents};
+use crate::policy::elsewhere::there;
 use crate::policy::map::DataMap;
-use crate::policy::purpose::Policy;
+use crate::policy::purpose::{Needs, Policy};
 use crate::policy::reader::shown;
 
 /// Everything that applies to one source.
@@ -24,20 +26,45 @@ pub struct SourceRules {
 
 impl SourceRules {
     /// The same rules for the source of one tenant, with the dates that its control database gave. They stand in the map's text: plans and journal
-    /// say by its hash which they were.
-    fn for_tenant(&self, source: &str, given: &Given) -> Self {
+    /// say by its hash which they were. Where they name a family, its own or another, they name the source of that family's tenant of the same name: nothing
+    /// of another tenant is ever a copy of this one's, or asked about its people.
+    fn for_tenant(&self, source: &str, given: &Given, families: &BTreeSet<String>) -> Self {
         let mut rules = self.clone();
+        let tenant = tenant_of(source).unwrap_or_default();
+        let own = |id: &mut String| {
+            if families.contains(id) {
+                *id = source_of(id, tenant);
+            }
+        };
         let date = |column: &str| given.iter().find(|(name, _)| **name == *column).and_then(|(_, day)| *day);
         for column in rules.map.given_columns() {
             let day = date(&column).map_or_else(|| "no date".to_owned(), |day| day.to_string());
             rules.documents.map.push_str(&format!("\n# given to {source}: {} = {day}", shown(&column)));
         }
         rules.map.give(date);
-        let family = std::mem::replace(&mut rules.map.source.value, source.to_owned());
-        for purpose in rules.policies.iter_mut().flat_map(|p| &mut p.purposes).filter(|p| p.data.source == family) {
-            purpose.data.value.source = source.to_owned();
+        own(&mut rules.map.source.value);
+        for copy in rules.map.data_sets.iter_mut().flat_map(|d| &mut d.copies) {
+            own(&mut copy.of.value.source);
+        }
+        for purpose in rules.policies.iter_mut().flat_map(|p| &mut p.purposes) {
+            own(&mut purpose.data.value.source);
+            if let Needs::These(list) = &mut purpose.needs.value {
+                for need in list {
+                    let Some(at) = there(need).map(|of| of.source.len()) else { continue };
+                    let mut of = need[..at].to_owned();
+                    own(&mut of);
+                    need.value.replace_range(..at, &of);
+                }
+            }
         }
         rules
+    }
+
+    /// The other sources that are asked while this one is worked on: for copies, and whether they need somebody.
+    #[must_use]
+    pub fn asked(&self) -> BTreeSet<String> {
+        let copies = self.map.data_sets.iter().flat_map(|d| &d.copies).map(|c| c.of.source.clone());
+        copies.chain(AskedOf::all(&self.map, &self.policies).into_keys()).collect()
     }
 }
 
@@ -45,6 +72,8 @@ impl SourceRules {
 #[derive(Debug, Default)]
 pub struct Rules {
     of: BTreeMap<String, (Arc<SourceRules>, Given)>,
+    /// The ids of the families, also of those whose tenants are not known yet.
+    pub(super) families: BTreeSet<String>,
 }
 
 /// The dates that a control database gave for one tenant, by the columns of its answer.
@@ -55,7 +84,7 @@ impl Rules {
     #[must_use]
     pub fn get(&self, id: &str) -> Option<Arc<SourceRules>> {
         let (of, given) = self.of.get(id)?;
-        Some(if of.map.source.value == id { Arc::clone(of) } else { Arc::new(of.for_tenant(id, given)) })
+        Some(if of.map.source.value == id { Arc::clone(of) } else { Arc::new(of.for_tenant(id, given, &self.families)) })
     }
 
     /// Whether there is such a source.

@@ -74,7 +74,8 @@ pub fn end(
         }
     }
     for unasked in &outcome.unasked_elsewhere {
-        let purpose = Some(Name::parse(&unasked.purpose)?);
+        // With the id of a tenant it may be longer than a name.
+        let purpose = Some(Name::of_identifier(&unasked.purpose));
         append = append.event(finding(run, source, None, FindingKind::NotAsked, purpose, unasked.people));
     }
     append = append.events(schema_findings(prepared, run, source)?);

@@ -60,7 +60,8 @@ pub fn noted(purpose: &Purpose, subject: &str) -> String {
 /// The full name of the purpose whose answers are noted so.
 #[must_use]
 pub fn purpose_of(noted: &str) -> &str {
-    noted.split(':').next().unwrap_or(noted)
+    // Also the id of a tenant's source has a `:`.
+    noted.rsplit_once(':').map_or(noted, |(purpose, _)| purpose)
 }
 
 /// What is known of the answers of other sources.

@@ -37,6 +37,7 @@ mod support;
 mod tenant_dates;
 mod tenant_files;
 mod tenant_kills;
+mod tenant_partners;
 mod tenants;
 mod tour;
 mod undo;

@@ -220,18 +220,6 @@ fn a_broken_tenant_of_a_glob_is_named_and_the_others_are_enforced() {
     sound(&site);
 }
 
-#[test]
-fn the_map_of_a_family_has_no_copies() {
-    let site = site(Engine::Sqlite).expect("SQLite");
-    settings(&site, "list = { north = \"sqlite:n.db\" }");
-    let map = std::fs::read_to_string(site.path("map.toml")).expect("the map");
-    let copy = "[data.person.copies.other]\nin = \"crm.subscriber\"\nmatched_by = { email = \"email\" }\n";
-    site.write("map.toml", &format!("{map}\n{copy}"));
-    site.run(&["check", "--offline"]).refused(78, "is a copy in a family");
-    site.write("map.toml", &map);
-    site.run(&["check", "--offline"]).expect(0);
-}
-
 pub const HUB_MAP: &str = r#"
 [source]
 id = "hub"

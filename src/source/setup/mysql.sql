@@ -82,7 +82,7 @@ CREATE TABLE IF NOT EXISTS {{database}}.retentiond_leaving (
 -- People whom a purpose of another source does not need any more, as it said when it was asked; only while a command works with the answers.
 CREATE TABLE IF NOT EXISTS {{database}}.retentiond_elsewhere (
     asker      varchar(64) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
-    purpose    varchar(255) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
+    purpose    varchar(300) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     person     varbinary(1000) NOT NULL,
     asked_on   varchar(10) CHARACTER SET ascii COLLATE ascii_bin NOT NULL,
     PRIMARY KEY (asker, purpose, person)
