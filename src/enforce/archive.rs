@@ -1,34 +1,49 @@
 //! The part of a batch that moves fields into archives: read under the locks, sealed, written, read back, and only then may anything change.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::pin::Pin;
+use std::time::Instant;
 
-use sha2::{Digest as _, Sha256};
+use futures_util::StreamExt as _;
+use futures_util::stream::FuturesUnordered;
 
 use super::batch::{Failure, Transaction, macs};
 use super::error::EnforceError;
-use super::files::OUTSIDE;
+use super::object::{Making, Object, Of, RowsOf};
 use super::orders::{subject_key, tenant_key};
+use super::sealing::HEARTBEAT;
 use super::watch::Point;
-use crate::archive::{self, Column, FORMAT, Header, Row, SealError, Sealer, Table, VERSION, WITH_FILES, file_name, object_name};
-use crate::files::FilePath;
+use crate::archive::{file_name, object_name};
 use crate::journal::{Day, Hash, JournalError, Mac, MacOf, Macs, Name, Sealed};
-use crate::plan::archiving::{Archiving, Part, PartColumn, PartRow};
-use crate::plan::cell::Cell;
+use crate::plan::archiving::{Archiving, PartRow};
 use crate::plan::key::RecordKey;
 use crate::plan::open_end::End;
 use crate::plan::own_statements::PendingRow;
 use crate::source::SourceError;
 
-/// After how long a server is told that its transaction is still alive.
-const HEARTBEAT: std::time::Duration = std::time::Duration::from_secs(1);
+/// How many objects are written at a time: their syncs wait together.
+const AT_ONCE: usize = 8;
+
+/// Objects that are being written.
+type Writing<'w> = FuturesUnordered<Pin<Box<dyn Future<Output = Result<Sealed, Failure>> + Send + 'w>>>;
+
+/// Waits until no more than so many are being written, and tells of those that are. An error does not keep it from waiting.
+async fn ended(writing: &mut Writing<'_>, left: usize) -> Result<Vec<Sealed>, Failure> {
+    let (mut all, mut failed) = (Vec::new(), None);
+    while writing.len() > left {
+        match writing.next().await {
+            Some(Ok(sealed)) => all.push(sealed),
+            Some(Err(failure)) => failed = failed.or(Some(failure)),
+            None => break,
+        }
+    }
+    failed.map_or(Ok(all), Err)
+}
 
 /// What one object takes: of which records, by their place among the keys.
 type Groups = BTreeMap<(usize, End), Vec<usize>>;
 
-/// The rows of one table of the records, by the place of their record among the keys.
-type RowsOf = HashMap<usize, Vec<Vec<Cell>>>;
-
-impl Transaction<'_, '_> {
+impl<'c> Transaction<'_, 'c> {
     /// Moves what archives keep of these records into them. The records are locked, with what follows them, and due.
     pub(super) async fn archive(&mut self, archiving: &Archiving, keys: &[RecordKey]) -> Result<(), Failure> {
         let d = self.cx.dialect;
@@ -73,28 +88,14 @@ impl Transaction<'_, '_> {
             }
             tables.push(rows);
         }
-        let mut heard = std::time::Instant::now();
-        for ((purpose, until), mut records) in groups {
-            records.sort_unstable();
-            let object = Object { archiving, purpose, until: &until, records: &records };
-            let sealed = self.seal(object, &tables, keys).await?;
-            if let End::Open(link) = &until {
-                self.open.push(PendingRow {
-                    source: sealed.source.to_string(),
-                    batch: self.batch.to_string(),
-                    part: sealed.part,
-                    data_set: sealed.data_set.to_string(),
-                    purpose: sealed.purpose.to_string(),
-                    link: serde_json::to_string(link).map_err(|_| Failure::Unsealable)?,
-                });
-            }
-            self.sealed.push(sealed);
-            // The server ends a transaction of which it hears nothing for some seconds.
-            if heard.elapsed() > HEARTBEAT {
-                self.session.rows("SELECT 1").await?;
-                heard = std::time::Instant::now();
-            }
-        }
+        let mut writing = FuturesUnordered::new();
+        let asked = self.write(archiving, groups, (&tables, keys), &mut writing).await;
+        // What was begun in an archive ends before anybody looks what is there.
+        let ended = self.alive(async { ended(&mut writing, 0).await }).await;
+        let mut sealed = asked?;
+        sealed.extend(ended?);
+        sealed.sort_by_key(|s| s.part);
+        self.sealed.extend(sealed);
         self.cx.watch.at(Point::Sealed, &self.asked.action.id).await;
         Ok(())
     }
@@ -107,81 +108,89 @@ impl Transaction<'_, '_> {
         })
     }
 
-    async fn seal(&mut self, object: Object<'_>, tables: &[RowsOf], keys: &[RecordKey]) -> Result<Sealed, Failure> {
+    /// Begins to write all objects, some at a time, and tells of those that are written.
+    async fn write(
+        &mut self,
+        archiving: &Archiving,
+        groups: Groups,
+        (tables, keys): (&[RowsOf], &[RecordKey]),
+        writing: &mut Writing<'c>,
+    ) -> Result<Vec<Sealed>, Failure> {
+        let (mut all, mut heard) = (Vec::new(), Instant::now());
+        for (part, ((purpose, until), mut records)) in (self.sealed.len() as u32..).zip(groups) {
+            records.sort_unstable();
+            let object = Object { archiving, purpose, until: &until, records: &records };
+            let making = self.describe(object, part, (tables, keys)).await?;
+            let sealed = &making.sealed;
+            if let End::Open(link) = &until {
+                self.open.push(PendingRow {
+                    source: sealed.source.to_string(),
+                    batch: self.batch.to_string(),
+                    part,
+                    data_set: sealed.data_set.to_string(),
+                    purpose: sealed.purpose.to_string(),
+                    link: serde_json::to_string(link).map_err(|_| Failure::Unsealable)?,
+                });
+            }
+            let archives = self.cx.archives;
+            let to = archives.get(making.sealed.archive.as_str()).ok_or(EnforceError::Unknown("archive"))?;
+            self.sealing = true;
+            writing.push(Box::pin(making.write(to)));
+            all.extend(self.alive(async { ended(writing, AT_ONCE - 1).await }).await?);
+            // Many that are soon written take long, too.
+            if heard.elapsed() > HEARTBEAT {
+                self.session.rows("SELECT 1").await?;
+                heard = Instant::now();
+            }
+        }
+        Ok(all)
+    }
+
+    /// Says what an object will be, and seals the files that its rows point to.
+    async fn describe(
+        &mut self,
+        object: Object<'_>,
+        part: u32,
+        (tables, keys): (&[RowsOf], &[RecordKey]),
+    ) -> Result<Making, Failure> {
         let Object { archiving, purpose, until, records } = object;
         let purpose = &archiving.purposes[purpose];
         let archive = purpose.archive().unwrap_or_default();
         let to = self.cx.archives.get(archive).ok_or_else(|| EnforceError::NoArchive(archive.to_owned()))?;
         let data_set = archiving.parts.first().map(|p| p.data_set.as_str()).unwrap_or_default();
-        let (part, batch, day) = (self.sealed.len() as u32, self.batch.to_string(), until.day());
+        let (batch, day) = (self.batch.to_string(), until.day());
         let unnamed = || EnforceError::Unknown("name of an object");
         let name = object_name(self.cx.source.as_str(), &batch, day, part).map_err(|_| unnamed())?;
         let source = self.cx.source.clone();
         let of_file = |n| file_name(source.as_str(), &batch, day, part, n).map_err(|_| Failure::Fatal(unnamed()));
         let files = Box::pin(self.seal_files(to, &of_file, day, object.files(tables)?)).await?;
-        let header = self.header(&object, data_set);
-        let mut sealer = Sealer::new(&to.recipients, &header, Vec::new()).map_err(EnforceError::from)?;
-        for (number, record) in records.iter().enumerate() {
-            // Tables count as the header lists them.
-            for (table, (part, rows)) in archiving.parts.iter().zip(tables).filter(|(part, _)| object.takes(part)).enumerate() {
-                for cells in rows.get(record).into_iter().flatten() {
-                    let columns = part.columns.iter().zip(cells);
-                    let cells = columns.filter(|(c, _)| c.takers.contains(&object.purpose)).map(|(_, cell)| cell.clone());
-                    let row = Row { table: table as u32, record: number as u64, cells: cells.collect() };
-                    sealer.row(&row).map_err(|e| match e {
-                        SealError::TooLong { .. } | SealError::Fit { .. } => Failure::Unsealable,
-                        e => Failure::Fatal(e.into()),
-                    })?;
-                }
-            }
-        }
-        for file in &files.lines {
-            sealer.file(file).map_err(EnforceError::from)?;
-        }
-        let rows = sealer.rows();
-        let bytes = sealer.finish().map_err(EnforceError::from)?;
-        let (size, sha256): (_, [u8; 32]) = (bytes.len() as u64, Sha256::digest(&bytes).into());
-        self.sealing = true;
-        to.store.put(&name, bytes, until.day()).await.map_err(EnforceError::from)?;
-        to.store.check(&name, &sha256).await.map_err(EnforceError::from)?;
         let taken: Vec<RecordKey> = records.iter().map(|n| keys[*n].clone()).collect();
         let root: Vec<_> =
             tables.first().into_iter().flat_map(|rows| records.iter().filter_map(|n| rows.get(n))).flatten().collect();
         let tenants = root.iter().filter_map(|cells| Some(tenant_key(&archiving.tenant(cells)?))).collect();
         let subjects = root.iter().flat_map(|cells| archiving.subjects(cells)).map(|(who, id)| subject_key(who, &id)).collect();
-        Ok(Sealed {
-            source: self.cx.source.clone(),
-            data_set: Name::parse(data_set).map_err(EnforceError::from)?,
-            archive: Name::parse(archive).map_err(EnforceError::from)?,
-            purpose: Name::parse(purpose.id()).map_err(EnforceError::from)?,
-            until: until.day().map(Day::try_from).transpose().map_err(EnforceError::from)?,
-            part,
-            sha256: Hash(sha256),
-            bytes: size,
-            rows,
-            macs: macs(self.cx, data_set, &taken)?,
-            tenants: self.macs_of(MacOf::Tenant, data_set, tenants)?,
-            subjects: self.macs_of(MacOf::Subject, data_set, subjects)?,
-            files: files.sealed,
+        let of = Of { source: &self.cx.source, engine: self.cx.dialect.engine, batch: self.batch, run: self.cx.run };
+        Ok(Making {
+            name,
+            header: object.header(&of, data_set),
+            rows: object.rows(tables),
+            files: files.lines,
+            sealed: Sealed {
+                source: self.cx.source.clone(),
+                data_set: Name::parse(data_set).map_err(EnforceError::from)?,
+                archive: Name::parse(archive).map_err(EnforceError::from)?,
+                purpose: Name::parse(purpose.id()).map_err(EnforceError::from)?,
+                until: day.map(Day::try_from).transpose().map_err(EnforceError::from)?,
+                part,
+                sha256: Hash([0; 32]),
+                bytes: 0,
+                rows: 0,
+                macs: macs(self.cx, data_set, &taken)?,
+                tenants: self.macs_of(MacOf::Tenant, data_set, tenants)?,
+                subjects: self.macs_of(MacOf::Subject, data_set, subjects)?,
+                files: files.sealed,
+            },
         })
-    }
-
-    fn header(&self, object: &Object<'_>, data_set: &str) -> Header {
-        let Object { archiving, purpose, until, .. } = object;
-        let of = &archiving.purposes[*purpose];
-        Header {
-            format: FORMAT.to_owned(),
-            version: if object.has_files() { WITH_FILES } else { VERSION },
-            archive: of.archive().unwrap_or_default().to_owned(),
-            source: self.cx.source.to_string(),
-            engine: archive::Engine::from(self.cx.dialect.engine),
-            data_set: data_set.to_owned(),
-            purpose: of.id().to_owned(),
-            until: until.day(),
-            batch: self.batch.to_string(),
-            run: self.cx.run.to_string(),
-            tables: archiving.parts.iter().filter(|p| object.takes(p)).map(|p| table(p, &archiving.parts, *purpose)).collect(),
-        }
     }
 
     /// The keyed names of tenants or persons, each once.
@@ -195,67 +204,28 @@ impl Transaction<'_, '_> {
     }
 }
 
-/// One object to be sealed.
-#[derive(Clone, Copy)]
-struct Object<'o> {
-    archiving: &'o Archiving,
-    purpose: usize,
-    until: &'o End,
-    records: &'o [usize],
-}
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-impl Object<'_> {
-    /// Whether its purpose takes rows of a part.
-    fn takes(&self, part: &Part) -> bool {
-        part.takers.contains(&self.purpose)
-    }
+    use super::*;
 
-    /// The columns of a part that it takes, and where each stands.
-    fn columns<'p>(&self, part: &'p Part) -> impl Iterator<Item = (usize, &'p PartColumn)> + use<'p> {
-        let purpose = self.purpose;
-        part.columns.iter().enumerate().filter(move |(_, c)| c.takers.contains(&purpose))
-    }
-
-    /// Whether a column that it takes points to files.
-    fn has_files(&self) -> bool {
-        let parts = self.archiving.parts.iter().filter(|part| self.takes(part));
-        parts.flat_map(|part| self.columns(part)).any(|(_, column)| column.files.is_some())
-    }
-
-    /// The files that its rows point to, by store and path.
-    fn files(&self, tables: &[RowsOf]) -> Result<BTreeSet<(String, FilePath)>, Failure> {
-        let mut all = BTreeSet::new();
-        for (part, rows) in self.archiving.parts.iter().zip(tables).filter(|(part, _)| self.takes(part)) {
-            for (at, column) in self.columns(part) {
-                let Some(files) = &column.files else { continue };
-                for cell in self.records.iter().filter_map(|r| rows.get(r)).flatten().filter_map(|cells| cells.get(at)) {
-                    let path = files.path(cell).map_err(|_| Failure::File(OUTSIDE))?;
-                    let Some(path) = path else { continue };
-                    all.insert((files.store.clone(), FilePath::new(&path).map_err(|_| Failure::File(OUTSIDE))?));
+    #[tokio::test]
+    async fn one_object_that_cannot_be_written_waits_for_the_others() {
+        let ended_so_far = AtomicUsize::new(0);
+        let mut writing: Writing<'_> = FuturesUnordered::new();
+        writing.push(Box::pin(async { Err(Failure::Unsealable) }));
+        for turns in [1, 50] {
+            let ended_so_far = &ended_so_far;
+            writing.push(Box::pin(async move {
+                for _ in 0..turns {
+                    tokio::task::yield_now().await;
                 }
-            }
+                ended_so_far.fetch_add(1, Ordering::Relaxed);
+                Err(Failure::Moved)
+            }));
         }
-        Ok(all)
-    }
-}
-
-fn table(part: &Part, parts: &[Part], purpose: usize) -> Table {
-    let above = part.follows.as_ref().and_then(|(above, on)| Some((parts.get(*above)?, on)));
-    let columns = part.columns.iter().filter(|c| c.takers.contains(&purpose));
-    Table {
-        data_set: part.data_set.clone(),
-        schema: Some(part.table.schema.clone()).filter(|s| !s.is_empty()),
-        table: part.table.name.clone(),
-        parent: above.map(|(above, _)| above.data_set.clone()),
-        on: above.map(|(_, on)| on.clone()).unwrap_or_default(),
-        key: part.key.clone(),
-        columns: columns
-            .map(|c| Column {
-                name: c.column.name.clone(),
-                kind: c.column.sql_type.clone(),
-                category: c.category.clone(),
-                files: c.files.as_ref().map(|f| f.store.clone()),
-            })
-            .collect(),
+        assert!(matches!(ended(&mut writing, 0).await, Err(Failure::Unsealable)));
+        assert_eq!((ended_so_far.load(Ordering::Relaxed), writing.len()), (2, 0));
     }
 }

@@ -34,6 +34,7 @@ mod leaving;
 mod leftover;
 pub mod lift;
 mod look;
+mod object;
 pub mod orders;
 mod outcome;
 mod prepare;

@@ -14,8 +14,8 @@ use crate::archive::{Archive, FileLine, ObjectName, Plain, Recipients, SealError
 use crate::files::{Content, FileError, FilePath, Stamp};
 use crate::journal::{Hash, SealedFile};
 
-/// After how long a server is told that its transaction is still alive.
-const HEARTBEAT: Duration = Duration::from_secs(1);
+/// After how long a server is told that its transaction is still alive: it ends one of which it hears nothing for some seconds.
+pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// The files of one object.
 #[derive(Default)]
