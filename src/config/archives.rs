@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde::Deserialize;
 
 use super::buckets::{BucketError, BucketTable, bucket_shape};
+use super::tenant_roots::is_for_tenants;
 use crate::archive::{Archive, Archives, Bucket, Directory, Recipients, Store, StoreError};
 use crate::policy::located::{Faults, Located};
 use crate::policy::read_form::{name, word};
@@ -85,7 +86,7 @@ pub(super) fn shape(root: &Reader<'_, '_>, faults: &mut Faults) -> Vec<Located<S
     for (id, value) in archives.entries() {
         let Some(archive) = Reader::of(value, root.at.file, faults) else { continue };
         let Some(id) = name(id, "the name of an archive", faults) else { continue };
-        archive.text("directory", faults);
+        let mut place = archive.text("directory", faults);
         archive.require("recipients", "[\"age1…\"], public keys that open what is archived", faults);
         let recipients = archive.texts("recipients", faults);
         if archive.get("recipients").is_some()
@@ -95,7 +96,7 @@ pub(super) fn shape(root: &Reader<'_, '_>, faults: &mut Faults) -> Vec<Located<S
             faults.error(at, e.to_string()).expected("a public key of age (age1…) or of SSH (ssh-ed25519 …, ssh-rsa …)");
         }
         if let Some(bucket) = archive.table("bucket", faults) {
-            bucket_shape(&bucket, faults);
+            place = place.or(bucket_shape(&bucket, faults));
             if let Some(mode) = bucket.text("object_lock", faults) {
                 word(&mode, &[("compliance", ()), ("governance", ())], "a mode of Object Lock", faults);
             }
@@ -105,6 +106,11 @@ pub(super) fn shape(root: &Reader<'_, '_>, faults: &mut Faults) -> Vec<Located<S
             faults
                 .error(&id.at, format!("archive `{}` does not have exactly one of `directory` and `bucket`", shown(&id)))
                 .expected("directory = \"/var/lib/retentiond/archive\", or bucket = { … }");
+        }
+        if let Some(place) = place.filter(|place| is_for_tenants(place)) {
+            faults
+                .error(&place.at, format!("archive `{}` cannot have a place for each tenant", shown(&id)))
+                .expected("a place for all: the names of objects begin with the tenant's source");
         }
         archive.finish(faults);
         names.push(id);
