@@ -338,7 +338,7 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
     }
     if outcome.actions.iter().any(|a| a.changed + a.due_after != a.due_before) {
         out.push_str(say(
-            "  « Échus » compte ce qui l'était au début ; ce qui l'est devenu pendant le passage, ou est parti avec d'autres fiches, fait la différence.\n",
+            "  « Échus » compte ce qui l'était au début\u{a0}; ce qui l'est devenu pendant le passage, ou est parti avec d'autres fiches, fait la différence.\n",
             "  “Due” counts what was due at the start; what became due during the run, or went with other records, makes the difference.\n",
         ));
     }
@@ -383,7 +383,7 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
     }
     if outcome.old_pages {
         out.push_str(say(
-            "  Un lecteur a empêché SQLite de vider son journal : d'anciennes valeurs y restent jusqu'à son prochain point de contrôle.\n",
+            "  Un lecteur a empêché SQLite de vider son journal\u{a0}: d'anciennes valeurs y restent jusqu'à son prochain point de contrôle.\n",
             "  A reader kept SQLite from emptying its log: replaced values remain there until its next checkpoint.\n",
         ));
     }

@@ -169,23 +169,8 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
             out.push_str(&format!("  {records}\n"));
         }
         for (note, subject, n) in &c.notes {
-            let what = match note {
-                Note::UncoveredField => pick(lang, "champs qu'aucune finalité ne couvre :", "fields that no purpose covers:"),
-                Note::ArchiveOnly => pick(
-                    lang,
-                    "champs que seules des finalités d'archivage couvrent :",
-                    "fields that archive purposes alone cover:",
-                ),
-                Note::WaitsForDate => {
-                    pick(lang, "champs échus dont l'archivage attend une date :", "fields due whose archive waits for a date:")
-                }
-                Note::InvalidDate => pick(lang, "dates illisibles :", "dates that break their format:"),
-                Note::InvalidPeriod => pick(lang, "durées nulles ou négatives :", "periods that are zero or negative:"),
-                Note::NeverStoredFrozen => {
-                    pick(lang, "INCIDENT, valeurs interdites gelées :", "INCIDENT, frozen values that must never be stored:")
-                }
-            };
-            out.push_str(&format!("  ! {} {what} {subject}\n", number(*n, lang)));
+            let (fr, en) = noted(note);
+            out.push_str(&format!("  ! {}{colon} {subject}\n", count(*n, lang, fr, en)));
         }
         let stops = ceiling::foreseen(settings, source, c);
         for (action, n) in c.actions.iter().filter(|(id, n)| *n > 0 || stops.iter().any(|(stopped, _)| stopped == id)) {
@@ -283,5 +268,34 @@ fn kept(p: &ArchivePurpose) -> serde_json::Value {
     match &p.keeping {
         Keeping::Archive(archive) => serde_json::json!({ "archive": archive, "purpose": p.id() }),
         Keeping::Copy(copy) => serde_json::json!({ "copy": copy.of.value.to_string(), "purpose": p.id() }),
+    }
+}
+
+/// What was counted, one and several of it, in French and in English.
+fn noted(note: &Note) -> ((&'static str, &'static str), (&'static str, &'static str)) {
+    match note {
+        Note::UncoveredField => (
+            ("champ qu'aucune finalité ne couvre", "champs qu'aucune finalité ne couvre"),
+            ("field that no purpose covers", "fields that no purpose covers"),
+        ),
+        Note::ArchiveOnly => (
+            ("champ que seules des finalités d'archivage couvrent", "champs que seules des finalités d'archivage couvrent"),
+            ("field that archive purposes alone cover", "fields that archive purposes alone cover"),
+        ),
+        Note::WaitsForDate => (
+            ("champ échu dont l'archivage attend une date", "champs échus dont l'archivage attend une date"),
+            ("field due whose archive waits for a date", "fields due whose archive waits for a date"),
+        ),
+        Note::InvalidDate => {
+            (("date illisible", "dates illisibles"), ("date that breaks its format", "dates that break their format"))
+        }
+        Note::InvalidPeriod => (
+            ("durée nulle ou négative", "durées nulles ou négatives"),
+            ("period that is zero or negative", "periods that are zero or negative"),
+        ),
+        Note::NeverStoredFrozen => (
+            ("INCIDENT, valeur interdite gelée", "INCIDENT, valeurs interdites gelées"),
+            ("INCIDENT, frozen value that must never be stored", "INCIDENT, frozen values that must never be stored"),
+        ),
     }
 }

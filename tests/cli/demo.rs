@@ -32,3 +32,15 @@ fn the_demonstration_ends_well_and_its_next_commands_work_as_printed() {
     run_in(&here, &["demo", "--dir", "five"], &[])
         .refused(69, "five exists already: delete it, or choose another directory with `--dir`");
 }
+
+#[test]
+fn the_demonstration_speaks_french() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let told = run_in(folder.path(), &["demo", "--records", "300", "--lang", "fr"], &[]).expect(0).out;
+    for words in ["Cinq organisations", "\u{a0}: 0\n", "entrées, journal intègre", "Ensuite, sur les mêmes fichiers\u{a0}:"] {
+        assert!(told.contains(words), "{words}: {told}");
+    }
+    for words in [" rows", " the ", " and ", "entries", "Next", " :", " ;"] {
+        assert!(!told.contains(words), "{words}: {told}");
+    }
+}

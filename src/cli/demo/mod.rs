@@ -11,7 +11,7 @@ use chrono::NaiveDate;
 
 use super::context::Cx;
 use super::exit::{Exit, Failure};
-use super::words::number;
+use super::words::{number, pick};
 use super::{Format, enforce, output, plan};
 use crate::clock::{Clock, FixedClock};
 use crate::config::{Lang, Workspace};
@@ -41,28 +41,50 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let now = cx.clock.now();
     let clock: Arc<dyn Clock> = Arc::new(FixedClock(now));
     let config = build::files(&args.dir)?;
-    let cx = Cx::with(config.clone(), Format::Text, cx.lang_or(Lang::En), clock.clone());
-    output::line(format!("1. Five organisations, invented data, in {}", args.dir.display()))?;
+    let lang = cx.lang_or(Lang::En);
+    let cx = Cx::with(config.clone(), Format::Text, lang, clock.clone());
+    let say = |fr: String, en: String| output::line(if lang == Lang::Fr { fr } else { en });
+    let number = |n: u64| number(n, lang);
+    let dir = args.dir.display();
+    say(
+        format!("1. Cinq organisations, données inventées, dans {dir}"),
+        format!("1. Five organisations, invented data, in {dir}"),
+    )?;
     let mut worlds = Vec::new();
     for org in Organisation::FIVE {
         let world = build::database(&args.dir, org, args.records, args.seed, now.date_naive()).await?;
-        output::line(format!("   {:<16} {:>8} rows", org.name(), number(world.rows, Lang::En)))?;
+        output::line(format!("   {:<16} {:>8} {}", org.name(), number(world.rows), pick(lang, "lignes", "rows")))?;
         worlds.push((org, world));
     }
-    output::line(format!("   in {:.1} s", started.elapsed().as_secs_f64()))?;
-    output::line(format!(
-        "   A new identity in {} opens the archives (mode 0600; the settings have its public key alone)\n",
-        args.dir.join(build::IDENTITY).display()
-    ))?;
+    let seconds = |of: Instant, decimals: usize| {
+        let text = format!("{:.decimals$}", of.elapsed().as_secs_f64());
+        if lang == Lang::Fr { format!("{}\u{a0}s", text.replace('.', ",")) } else { format!("{text} s") }
+    };
+    output::line(format!("   {} {}", pick(lang, "en", "in"), seconds(started, 1)))?;
+    let identity = args.dir.join(build::IDENTITY);
+    let identity = identity.display();
+    say(
+        format!(
+            "   Une nouvelle identité, {identity}, ouvre les archives (mode 0600\u{a0}; les réglages n'ont que sa clé publique)\n"
+        ),
+        format!("   A new identity in {identity} opens the archives (mode 0600; the settings have its public key alone)\n"),
+    )?;
 
-    output::line("2. Check: settings, data maps, policies, live schemas")?;
+    say(
+        "2. Vérification\u{a0}: réglages, cartes des données, politiques, schémas des bases".to_owned(),
+        "2. Check: settings, data maps, policies, live schemas".to_owned(),
+    )?;
     let workspace = cx.workspace()?;
     let state = State::create(&args.dir.join("state")).await?;
     let journal = Journal::create(&state, clock, random_origin()?).await?;
     let key = journal.verifier_key().await;
-    output::line(format!("   {} sources, {} purposes, no error\n", workspace.sources.len(), workspace.purposes()))?;
+    let (sources, purposes) = (workspace.sources.len(), workspace.purposes());
+    say(
+        format!("   {sources} sources, {purposes} finalités, aucune erreur\n"),
+        format!("   {sources} sources, {purposes} purposes, no error\n"),
+    )?;
 
-    output::line("3. Plan and enforce\n")?;
+    say("3. Plan et exécution\n".to_owned(), "3. Plan and enforce\n".to_owned())?;
     let mut differences = 0;
     let (mut compared, mut files) = (0, 0);
     let (mut changed, mut failed) = (0, 0);
@@ -73,16 +95,17 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         let outcome = source(&cx, &workspace, &state, &journal, org.id()).await?;
         changed += outcome.changed();
         failed += outcome.failed();
-        let took = timer.elapsed();
+        let took = seconds(timer, 2);
         let result = compare::all(&cx, &workspace, *org, world, now).await?;
-        output::line(format!(
-            "   plan and run {:.2} s; {} rows compared with the reference model, {} differences\n",
-            took.as_secs_f64(),
-            number(result.rows, Lang::En),
-            result.differences.len()
-        ))?;
+        let (rows, found) = (number(result.rows), result.differences.len());
+        say(
+            format!(
+                "   plan et exécution {took}\u{a0}; {rows} lignes comparées au modèle de référence, différences\u{a0}: {found}\n"
+            ),
+            format!("   plan and run {took}; {rows} rows compared with the reference model, {found} differences\n"),
+        )?;
         for difference in result.differences.iter().take(5) {
-            output::line(format!("   DIFFERENT: {difference}"))?;
+            say(format!("   DIFFÉRENCE\u{a0}: {difference}"), format!("   DIFFERENT: {difference}"))?;
         }
         if *org == Organisation::Secufor {
             let one = result.archived.iter().find(|a| a.data_set == "customer").and_then(|a| a.key.first());
@@ -93,7 +116,10 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         differences += result.differences.len();
     }
 
-    output::line("4. The journal, verified as an auditor would: from an export and the public key alone")?;
+    say(
+        "4. Le journal, vérifié comme le ferait un auditeur\u{a0}: à partir d'un export et de la seule clé publique".to_owned(),
+        "4. The journal, verified as an auditor would: from an export and the public key alone".to_owned(),
+    )?;
     let path = args.dir.join("journal.export");
     let mut file =
         std::fs::File::create_new(&path).map_err(|e| Failure::new(Exit::Unavailable, format!("{}: {e}", path.display())))?;
@@ -102,25 +128,29 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     let report =
         verify(&mut std::io::BufReader::new(file), &key, &[]).map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
     for fault in &report.faults {
-        output::line(format!("   UNSOUND: {fault}"))?;
+        say(format!("   ALTÉRÉ\u{a0}: {fault}"), format!("   UNSOUND: {fault}"))?;
     }
     std::fs::write(args.dir.join("journal.pub"), format!("{key}\n"))
         .map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
-    output::line(format!(
-        "   {} entries, {}\n",
-        number(report.entries, Lang::En),
-        if report.is_sound() { "sound" } else { "NOT SOUND" }
-    ))?;
+    let (entries, sound) = (number(report.entries), report.is_sound());
+    say(
+        format!("   {entries} entrées, journal {}\n", if sound { "intègre" } else { "NON INTÈGRE" }),
+        format!("   {entries} entries, {}\n", if sound { "sound" } else { "NOT SOUND" }),
+    )?;
     state.close().await;
 
-    output::line(format!("5. What happened, in {:.1} s", started.elapsed().as_secs_f64()))?;
-    output::line(format!(
-        "   {} rows deleted or masked, {failed} refused; {} rows and {} files compared, {differences} differences",
-        number(changed, Lang::En),
-        number(compared, Lang::En),
-        number(files, Lang::En)
-    ))?;
-    output::line("\nNext, on the same files:")?;
+    let took = seconds(started, 1);
+    say(format!("5. Ce qui s'est passé, en {took}"), format!("5. What happened, in {took}"))?;
+    let (changed, compared, files) = (number(changed), number(compared), number(files));
+    say(
+        format!(
+            "   Lignes supprimées ou masquées\u{a0}: {changed}, refusées\u{a0}: {failed}\u{a0}; lignes comparées\u{a0}: {compared}, fichiers\u{a0}: {files}, différences\u{a0}: {differences}"
+        ),
+        format!(
+            "   {changed} rows deleted or masked, {failed} refused; {compared} rows and {files} files compared, {differences} differences"
+        ),
+    )?;
+    say("\nEnsuite, sur les mêmes fichiers\u{a0}:".to_owned(), "\nNext, on the same files:".to_owned())?;
     let (person, plan) = after(&cx, &workspace, "sofraco", "SELECT min(id) FROM person").await?;
     for command in next_commands(&args.dir, now.date_naive(), &plan, &person, customer.as_deref()) {
         output::line(format!("   {command}"))?;
