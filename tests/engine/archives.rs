@@ -273,6 +273,36 @@ async fn an_archive_that_cannot_be_written_keeps_everything_where_it_is() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn of_a_batch_with_one_object_that_cannot_be_written_none_is_left() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let second = POLICY.replace("id = \"evidence\"", "id = \"claims\"").replace("archive:evidence", "archive:legal");
+    let (_, second) = second.split_once("[[purpose]]\nid = \"claims\"").unwrap();
+    // The archive that fails comes first: the others are written meanwhile.
+    let policy = POLICY.replacen("[[purpose]]\n", &format!("[[purpose]]\nid = \"claims\"{second}\n[[purpose]]\n"), 1);
+    for engine in ENGINES {
+        let Some(db) = clients(engine).await else { continue };
+        for (id, day) in (40..46).zip(1..) {
+            db.run_sql(&format!("INSERT INTO client VALUES ({id}, 'north', 'R', 'Ida', NULL, '2024-03-0{day}')")).await;
+        }
+        let fixture = Fixture::new(engine, &db, "crm", now()).await;
+        let rules = rules(MAP, &[&policy]);
+        let place = fixture._folder.path().join("archive-legal");
+        let open_to = |mode| std::fs::set_permissions(&place, std::fs::Permissions::from_mode(mode)).unwrap();
+        // An archive that others may write is refused.
+        open_to(0o777);
+        assert!(fixture.run_with(&rules, unlimited(), &Silent).await.is_err(), "{}", engine.name());
+        let left = fixture.archives.get("evidence").unwrap().store.list(None).await.unwrap();
+        assert!(left.is_empty(), "{}: {left:?}", engine.name());
+        assert_eq!(read(&fixture, "SELECT name FROM client ORDER BY id").await.len(), 10, "{}", engine.name());
+        open_to(0o700);
+        run_clean(&fixture, &rules).await;
+        // Seven whom both archives keep.
+        assert_eq!(lies(&fixture).await.len(), 14, "{}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
 /// Whether a story says so, in both languages.
 async fn says(fixture: &Fixture<'_>, rules: &Rules, key: &str, [english, french]: [&str; 2]) {
     let prepared = fixture.prepare(rules).await;
