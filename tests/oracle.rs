@@ -23,9 +23,12 @@ mod support_random;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chrono::{TimeZone as _, Utc};
+use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
 use enforcement::{Fixture, IDENTITY, Rules, rules, unlimited};
-use retentiond::enforce::{AskedOf, Expecting, Prepared, Questions, Silent, run_documents, take_census, take_due_census};
+use retentiond::enforce::{
+    AskedOf, Documents, Expecting, Prepared, Questions, Silent, run_documents, take_census, take_due_census,
+};
+use retentiond::plan::compile::{Moment, compile};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::map::DataMap;
 use retentiond::policy::recovery;
@@ -156,6 +159,23 @@ async fn archives_differ(
     report
 }
 
+/// A plan's hash is the same at every second of its day, whether an order stands, and whoever asks.
+fn hash_differs(prepared: &Prepared, rules: &Rules) -> String {
+    let day = |at: DateTime<Utc>| rules.policies.iter().map(|p| at.with_timezone(&p.time_zone).date_naive()).collect::<Vec<_>>();
+    let now = prepared.moment.now;
+    let others = [now - TimeDelta::seconds(1), now + TimeDelta::seconds(1)].into_iter().filter(|at| day(*at) == day(now));
+    let mut report = String::new();
+    for at in others {
+        let orders = !prepared.moment.orders;
+        let moment = Moment { now: at, orders, asker: "0123456789abcdef".repeat(2), ..prepared.moment.clone() };
+        let Documents { policy, map } = &rules.documents;
+        if compile(&rules.map, &rules.policies, &prepared.schema, &moment, &[policy, map]).hash != prepared.plan.hash {
+            let _ = writeln!(report, "another hash at {at}");
+        }
+    }
+    report
+}
+
 /// One case on one engine; the differences, if any.
 async fn differs(fixture: &mut Fixture<'_>, case: &Case, moved: &Moved) -> Option<String> {
     let engine = fixture.engine;
@@ -185,7 +205,7 @@ async fn differs(fixture: &mut Fixture<'_>, case: &Case, moved: &Moved) -> Optio
     }
     let prepared = fixture.prepare_at(&rules, case.now).await;
     fixture.elsewhere.ask(&fixture.source, &prepared.plan).await.unwrap();
-    let mut report = too_long(&prepared) + &censuses_differ(fixture, &prepared).await;
+    let mut report = too_long(&prepared) + &hash_differs(&prepared, &rules) + &censuses_differ(fixture, &prepared).await;
     let outcome = match fixture.run_prepared(&prepared, unlimited(), &Silent).await {
         Ok(outcome) => outcome,
         Err(e) => return Some(format!("the run failed: {e}")),
