@@ -242,6 +242,9 @@ fn period_of(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Loca
     }
 }
 
+/// What a start looks like.
+const START: &str = "\"event\", { latest_of = [\"…\"] } or { earliest_of = [\"…\"] }; { event = \"…\", end_of = \"calendar_year\" } counts from the end of its cycle";
+
 fn start(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Start> {
     if let DeValue::String(_) = value.get_ref() {
         let event = text_of(value, file, faults)?;
@@ -250,7 +253,7 @@ fn start(value: &Value<'_>, file: usize, faults: &mut Faults) -> Option<Start> {
     if !matches!(value.get_ref(), DeValue::Table(_)) {
         faults
             .error(&Span { file, range: value.span() }, format!("{} where a start belongs", reader::describe(value.get_ref())))
-            .expected("\"event\", { latest_of = [\"…\"] } or { earliest_of = [\"…\"] }");
+            .expected(START);
         return None;
     }
     let r = Reader::of(value, file, faults)?;
@@ -268,9 +271,7 @@ fn start_table(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Start> {
         (None, Some(list), None) => (Combine::Latest, texts_of(list, r.at.file, faults)),
         (None, None, Some(list)) => (Combine::Earliest, texts_of(list, r.at.file, faults)),
         _ => {
-            faults
-                .error(&r.at, "a start is one of three forms")
-                .expected("\"event\", { latest_of = [\"…\"] } or { earliest_of = [\"…\"] }");
+            faults.error(&r.at, "a start names one event, or the latest or earliest of several").expected(START);
             return None;
         }
     };
