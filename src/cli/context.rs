@@ -425,7 +425,7 @@ pub(super) fn unknown_source(workspace: &Workspace, id: &str) -> Failure {
 /// The instant that stands for a day: noon in the policy's zone.
 #[must_use]
 pub fn noon(day: NaiveDate, rules: &SourceRules) -> DateTime<Utc> {
-    let zone = rules.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
+    let zone = rules.zone();
     let noon = day.and_hms_opt(12, 0, 0).unwrap_or_default();
     zone.from_local_datetime(&noon).earliest().map_or_else(|| Utc.from_utc_datetime(&noon), |t| t.with_timezone(&Utc))
 }

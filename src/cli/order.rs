@@ -136,17 +136,24 @@ fn reason(text: &str) -> Result<OrderReason, Failure> {
     })
 }
 
+/// An order ends today or later.
+pub(super) fn not_past(until: Option<NaiveDate>, today: NaiveDate) -> Result<(), Failure> {
+    match until.filter(|until| *until < today) {
+        Some(until) => {
+            Err(Failure::new(Exit::Usage, format!("{until} is past: an order that ends before it begins holds nothing")))
+        }
+        None => Ok(()),
+    }
+}
+
 async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
     let workspace = cx.workspace_with_tenants().await?;
-    let today = cx.clock.now().date_naive();
-    if let Some(until) = args.until.filter(|until| *until < today) {
-        return Err(Failure::new(Exit::Usage, format!("{until} is past: an order that ends before it begins holds nothing")));
-    }
     if let (Some(subject), Some(id)) = (&args.subject, &args.id) {
         return subject::place(cx, &workspace, Person { subject, id }, kind, args.until, &args.why).await;
     }
     let name = args.data.unwrap_or_default();
     let (rules, data) = cx.data_set(&workspace, &name)?;
+    not_past(args.until, rules.today(cx.clock.now()))?;
     let (actor, reason, reference) = args.why.read(cx, &workspace)?;
     let id = rules.map.source.value.clone();
     let (state, journal) = cx.state(&workspace).await?;
@@ -206,7 +213,7 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     }
     let (actor, reason, reference) = args.why.read(cx, &workspace)?;
     if let (Some(id), Some(under)) = (&args.source, &args.placed_under) {
-        let today = cx.clock.now().date_naive();
+        let today = workspace.sources.get(id).ok_or_else(|| unknown_source(&workspace, id))?.today(cx.clock.now());
         let by = Lifting { actor, reason, reference, person_informed: args.person_informed, today };
         return lift_case(cx, &workspace, id, &Reference::parse(under)?, by).await;
     }
@@ -219,8 +226,8 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     if standing.as_ref().is_some_and(|o| o.kind == "restriction") && args.person_informed.is_none() {
         return Err(uninformed());
     }
-    orders::lift(&source, &journal, &id, order, actor, reason, reference, args.person_informed, cx.clock.now().date_naive())
-        .await?;
+    let today = workspace.sources.get(&id).ok_or_else(|| unknown_source(&workspace, &id))?.today(cx.clock.now());
+    orders::lift(&source, &journal, &id, order, actor, reason, reference, args.person_informed, today).await?;
     source.close().await;
     match cx.format {
         Format::Json => output::json(&serde_json::json!({ "order": typed, "lifted": true }))?,
@@ -250,7 +257,6 @@ fn in_words(word: String, lang: Lang) -> String {
 
 /// Lifts all orders of a source that were placed under one reference.
 async fn lift_case(cx: &Cx, workspace: &Workspace, id: &str, under: &Reference, by: Lifting) -> Result<Exit, Failure> {
-    workspace.sources.get(id).ok_or_else(|| unknown_source(workspace, id))?;
     let (state, journal) = cx.state(workspace).await?;
     let standing = placed_under(&journal, id, under).await?;
     if standing.is_empty() {

@@ -6,7 +6,7 @@ use chrono::NaiveDate;
 
 use super::context::{Cx, noon, unknown_source};
 use super::exit::{Exit, Failure};
-use super::order::{Why, uninformed};
+use super::order::{Why, not_past, uninformed};
 use super::table::Table;
 use super::{Format, output};
 use crate::config::{Lang, SourceRules, Workspace};
@@ -102,6 +102,10 @@ pub async fn place(
     let (actor, reason, reference) = why.read(cx, workspace)?;
     let (state, journal) = cx.state(workspace).await?;
     let (ids, mut failed) = sources(workspace, who.subject)?;
+    let now = cx.clock.now();
+    for rules in ids.iter().filter_map(|id| workspace.sources.get(id)) {
+        not_past(until, rules.today(now))?;
+    }
     let freezes = matches!(kind, OrderKind::Hold | OrderKind::Restriction);
     let (mut lines, mut known) = (Vec::new(), 0);
     for id in ids {
@@ -189,10 +193,11 @@ pub async fn lift(
     if standing.is_empty() && failed.is_empty() {
         return Err(Failure::new(Exit::Failed, "no order on this person stands that was placed under this reference"));
     }
-    let (mut lines, today) = (Vec::new(), cx.clock.now().date_naive());
+    let mut lines = Vec::new();
     for (id, order, _, name, records) in standing {
         let (actor, reference) = (actor.clone(), reference.clone());
         let lifted = async {
+            let today = workspace.sources.get(&id).ok_or_else(|| unknown_source(workspace, &id))?.today(cx.clock.now());
             let source = cx.connect(workspace, &id).await?;
             orders::lift(&source, &journal, &id, order, actor, reason, reference, person_informed, today).await?;
             source.close().await;

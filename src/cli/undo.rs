@@ -17,7 +17,6 @@ use crate::enforce::unseal::Why;
 use crate::enforce::{EnforceError, Silent};
 use crate::journal::{Access, Action, Day, Hash, Id128, Name, Reader, Reference};
 use crate::plan::compile;
-use crate::policy::bound::RunTime;
 use crate::policy::reader::shown;
 use crate::source::Class;
 
@@ -88,10 +87,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     }
 }
 
-/// The day in the zone of the source's policy.
+/// The day that it is for the source.
 fn today(cx: &Cx, rules: &SourceRules) -> Result<Day, Failure> {
-    let zone = rules.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone);
-    Ok(Day::try_from(RunTime { now: cx.clock.now(), zone }.today())?)
+    Ok(Day::try_from(rules.today(cx.clock.now()))?)
 }
 
 async fn carry_out(

@@ -4,10 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
+use chrono_tz::Tz;
 
 use super::family::{source_of, tenant_of};
 use crate::enforce::{AskedOf, Documents};
+use crate::policy::bound::RunTime;
 use crate::policy::elsewhere::there;
 use crate::policy::map::DataMap;
 use crate::policy::purpose::{Needs, Policy};
@@ -25,6 +27,25 @@ pub struct SourceRules {
 }
 
 impl SourceRules {
+    /// The zone in which the source's days are counted where no purpose says otherwise: that of its first policy.
+    #[must_use]
+    pub fn zone(&self) -> Tz {
+        self.policies.first().map_or(chrono_tz::Europe::Paris, |p| p.time_zone)
+    }
+
+    /// The day that it is for the source: that of its orders, and of runs.
+    #[must_use]
+    pub fn today(&self, now: DateTime<Utc>) -> NaiveDate {
+        RunTime { now, zone: self.zone() }.today()
+    }
+
+    /// The day that it is for a purpose, in its policy's zone; for one that no policy has any more, the source's.
+    #[must_use]
+    pub fn today_of(&self, purpose: &str, now: DateTime<Utc>) -> NaiveDate {
+        let of = self.policies.iter().find(|policy| policy.purposes.iter().any(|p| p.id.value == purpose));
+        RunTime { now, zone: of.map_or_else(|| self.zone(), |policy| policy.time_zone) }.today()
+    }
+
     /// The same rules for the source of one tenant, with the dates that its control database gave. They stand in the map's text: plans and journal
     /// say by its hash which they were. Where they name a family, its own or another, they name the source of that family's tenant of the same name: nothing
     /// of another tenant is ever a copy of this one's, or asked about its people.

@@ -189,3 +189,36 @@ fn an_order_that_cannot_be_understood_is_not_placed() {
     assert_eq!(site.json(&["order", "list"]), serde_json::json!([]));
     assert!(!site.run(&["journal", "show", "--format", "json"]).expect(0).out.contains("order_placed"));
 }
+
+/// An order ends on a day of its source's policy, wherever the machine's clock stands: at any moment it is another day than UTC's in one of these zones.
+#[test]
+fn an_order_ends_on_a_day_of_the_policys_zone() {
+    use retentiond::clock::{Clock as _, SystemClock};
+    let site = Site::ready(Engine::Sqlite).expect("nothing is missing");
+    let policy = std::fs::read_to_string(site.path("policy.toml")).expect("the policy");
+    let mut apart = 0;
+    for zone in [chrono_tz::Pacific::Kiritimati, chrono_tz::Etc::GMTPlus12] {
+        site.write("policy.toml", &policy.replace("Europe/Paris", zone.name()));
+        let here = || SystemClock.now().with_timezone(&zone).date_naive();
+        let place = |until: chrono::NaiveDate| {
+            let until = until.to_string();
+            let order = ["order", "hold", "--data", "crm.person", "--key", "1", "--until", &until];
+            site.run(&[order.as_slice(), WHY.as_slice()].concat())
+        };
+        // A midnight may come in between; not twice.
+        let day = loop {
+            let day = here();
+            let (last, past) = (place(day), place(day.pred_opt().expect("a day")));
+            if day == here() {
+                last.expect(0);
+                past.refused(64, "is past");
+                break day;
+            }
+        };
+        apart += u32::from(day != SystemClock.now().date_naive());
+        let list = site.json(&["order", "list"]);
+        let placed = list.as_array().and_then(|l| l.iter().find(|o| o["order"]["until"] == day.to_string().as_str()).cloned());
+        assert_eq!(placed.expect("the order")["order"]["placed_on"], day.to_string().as_str());
+    }
+    assert!(apart > 0);
+}
