@@ -84,7 +84,9 @@ impl Case {
                 let mut like = row.clone();
                 let at = usize::try_from(c.between(0, i64::try_from(like.len()).unwrap() - 1)).unwrap();
                 like[at] = if c.percent(30) { c.pick(&exact)[at].clone() } else { alike(c, &like[at]) };
-                copied.rows.push(like);
+                // The database may take it for the copy, and meet it first.
+                let last = i64::try_from(copied.rows.len()).unwrap();
+                copied.rows.insert(usize::try_from(c.between(0, last)).unwrap(), like);
             }
         }
         copied
