@@ -169,7 +169,7 @@ async fn differs(fixture: &mut Fixture<'_>, case: &Case, moved: &Moved) -> Optio
     report += &archives_differ(fixture, case, &rules.map, archived, moved).await;
     if !report.is_empty() {
         for a in &outcome.actions {
-            let _ = writeln!(report, "  {}: {} of {} due", a.action, a.changed, a.due_before);
+            let _ = writeln!(report, "  {}: {} of {} due, {} wait", a.action, a.changed, a.due_before, a.no_copy);
         }
     }
     (!report.is_empty()).then_some(report)
