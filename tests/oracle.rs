@@ -29,7 +29,7 @@ use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use chrono::{TimeZone as _, Utc};
-use differences::{censuses_differ, left_over, shown, too_long, worlds_differ};
+use differences::{censuses_differ, hash_differs, left_over, shown, too_long, worlds_differ};
 use enforcement::{Fixture, IDENTITY, Rules, rules, unlimited};
 use retentiond::enforce::{Silent, run_documents};
 use retentiond::plan::schema::Engine;
@@ -129,7 +129,7 @@ async fn differs(fixture: &mut Fixture<'_>, case: &Case, moved: &Moved) -> Optio
     }
     let prepared = fixture.prepare_at(&rules, case.now).await;
     fixture.elsewhere.ask(&fixture.source, &prepared.plan).await.unwrap();
-    let mut report = too_long(&prepared) + &censuses_differ(fixture, &prepared).await;
+    let mut report = too_long(&prepared) + &hash_differs(&prepared, &rules) + &censuses_differ(fixture, &prepared).await;
     let outcome = match fixture.run_prepared(&prepared, unlimited(), &Silent).await {
         Ok(outcome) => outcome,
         Err(e) => return Some(format!("the run failed: {e}")),

@@ -170,7 +170,7 @@ pub fn archive(source: &str, a: &ArchiveOutcome, settings: &Settings, lang: Lang
             a.archive,
             a.purpose,
             a.data_set,
-            n(a.due),
+            n(a.due + a.ordered),
             n(a.destroyed),
             n(a.held),
             n(a.failed)
@@ -180,7 +180,7 @@ pub fn archive(source: &str, a: &ArchiveOutcome, settings: &Settings, lang: Lang
             a.archive,
             a.purpose,
             a.data_set,
-            n(a.due),
+            n(a.due + a.ordered),
             n(a.destroyed),
             n(a.held),
             n(a.failed)
@@ -240,11 +240,33 @@ fn files(outcome: &RunOutcome, lang: Lang) -> String {
     told.map(|(n, fr, en)| format!("  {}\n", count(n, lang, fr, en))).collect()
 }
 
-/// What an archive purpose keeps until a day that nobody knows yet, or that nobody will tell.
-fn open_ends(a: &ArchiveOutcome, lang: Lang) -> String {
+/// What else is to be said of what an archive purpose keeps: what orders have ended, what is kept until a day that nobody knows yet, or that nobody will tell.
+fn beside_the_due(a: &ArchiveOutcome, lang: Lang) -> String {
     let (place, colon) = (format!("Archive {}, {} ({})", a.archive, a.purpose, a.data_set), words::colon(lang));
     let waits = a.open.saturating_sub(a.astray);
     let mut out = String::new();
+    if a.ordered > 0 {
+        let fr = (
+            "enregistrement auquel une mesure a mis fin avant son terme, compté parmi les échus",
+            "enregistrements auxquels une mesure a mis fin avant leur terme, comptés parmi les échus",
+        );
+        let en = (
+            "record was ended by an order before its day, and counts as over",
+            "records were ended by orders before their day, and count as over",
+        );
+        out.push_str(&format!("  {place}{colon} {}\n", count(a.ordered, lang, fr, en)));
+    }
+    if a.among_others > 0 {
+        let fr = (
+            "enregistrement auquel une mesure a mis fin reste, parmi d’autres qui sont à conserver",
+            "enregistrements auxquels une mesure a mis fin restent, parmi d’autres qui sont à conserver",
+        );
+        let en = (
+            "record that an order has ended stays, among others that are to be kept",
+            "records that orders have ended stay, among others that are to be kept",
+        );
+        out.push_str(&format!("  {place}{colon} {}\n", count(a.among_others, lang, fr, en)));
+    }
     if waits > 0 {
         let fr = ("enregistrement attend que sa fin soit connue", "enregistrements attendent que leur fin soit connue");
         let en = ("record waits for its end to be known", "records wait for their end to be known");
@@ -362,11 +384,11 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
         out.push_str(&format!("  {}\n", unasked(unanswered, lang)));
     }
     out.push_str(&files(outcome, lang));
-    for a in outcome.archives.iter().filter(|a| a.due > 0) {
+    for a in outcome.archives.iter().filter(|a| a.due + a.ordered > 0) {
         out.push_str(&archive(source, a, settings, lang));
     }
     for a in &outcome.archives {
-        out.push_str(&open_ends(a, lang));
+        out.push_str(&beside_the_due(a, lang));
     }
     if outcome.recovered > 0 {
         let fr = ("lot interrompu a été clos", "lots interrompus ont été clos");

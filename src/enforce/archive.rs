@@ -40,8 +40,8 @@ async fn ended(writing: &mut Writing<'_>, left: usize) -> Result<Vec<Sealed>, Fa
     failed.map_or(Ok(all), Err)
 }
 
-/// What one object takes: of which records, by their place among the keys.
-type Groups = BTreeMap<(usize, End), Vec<usize>>;
+/// What one object takes: of which records, by their place among the keys. An object has records of one tenant, so that it can go when that one has gone.
+type Groups = BTreeMap<(usize, Option<String>, End), Vec<usize>>;
 
 impl<'c> Transaction<'_, 'c> {
     /// Moves what archives keep of these records into them. The records are locked, with what follows them, and due.
@@ -60,13 +60,15 @@ impl<'c> Transaction<'_, 'c> {
         for row in answers {
             let (record, taken) = archiving.read(d, &row).ok_or(Failure::Unsealable)?;
             let place = *places.get(&record).ok_or(Failure::Moved)?;
+            let cells = archiving.own_row(d, &row).ok_or(Failure::Unsealable)?;
+            let tenant = archiving.tenant(&cells);
             for one in taken.ok_or(Failure::Moved)? {
                 match one.until {
                     End::Copy(_) => copied.push((place, one)),
-                    _ => groups.entry((one.purpose, one.until)).or_default().push(place),
+                    _ => groups.entry((one.purpose, tenant.clone(), one.until)).or_default().push(place),
                 }
             }
-            let again = own.insert(place, vec![archiving.own_row(d, &row).ok_or(Failure::Unsealable)?]);
+            let again = own.insert(place, vec![cells]);
             if again.is_some() {
                 return Err(Failure::Unsealable);
             }
@@ -117,7 +119,7 @@ impl<'c> Transaction<'_, 'c> {
         writing: &mut Writing<'c>,
     ) -> Result<Vec<Sealed>, Failure> {
         let (mut all, mut heard) = (Vec::new(), Instant::now());
-        for (part, ((purpose, until), mut records)) in (self.sealed.len() as u32..).zip(groups) {
+        for (part, ((purpose, _, until), mut records)) in (self.sealed.len() as u32..).zip(groups) {
             records.sort_unstable();
             let object = Object { archiving, purpose, until: &until, records: &records };
             let making = self.describe(object, part, (tables, keys)).await?;

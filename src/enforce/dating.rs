@@ -86,9 +86,10 @@ impl Destruction<'_> {
             }
             end(session).await?;
             self.write(plan.today, known, &mut open).await?;
-            // Also those of which the journal knew the day already: the database was set back, or a run ended in between.
+            // Also those of which the journal knew the day already: the database was set back, or a run ended in between. And those of objects that
+            // an order has ended meanwhile.
             for way in &ways {
-                if self.day_of(way.object()).await?.is_some() {
+                if !self.waits(way.object()).await? {
                     over.push(d.delete_pending(self.source.as_str(), &way.batch.to_string(), way.part));
                 }
             }
@@ -202,10 +203,10 @@ impl Destruction<'_> {
         Ok(Ok(()))
     }
 
-    /// The last day of an object, if the catalogue has one.
-    async fn day_of(&self, object: ObjectRef) -> Result<Option<String>, EnforceError> {
+    /// Whether an object is there of which nobody knows the last day yet.
+    async fn waits(&self, object: ObjectRef) -> Result<bool, EnforceError> {
         let query = SealedQuery { batch: Some(object.batch.0), ..SealedQuery::default() };
         let rows = self.journal.reader().sealed(query, u32::MAX).await?;
-        Ok(rows.into_iter().find(|row| row.part == object.part).and_then(|row| row.until))
+        Ok(rows.iter().any(|row| row.part == object.part && row.until.is_none()))
     }
 }

@@ -5,19 +5,23 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use chrono::NaiveDate;
+use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::EnforceError;
-use super::frozen::{Frozen, Holds};
 use super::guard::would_stop;
+use super::ordered::{Reached, place, query};
 use super::outcome::{ArchiveOutcome, Stopped};
+use super::prepare::ArchiveTerms;
 use super::settings::Ceilings;
+use super::standing::{Frozen, Holds};
 use crate::archive::{Archives, ObjectName, Store, StoreError, file_name, object_name, objects_of};
 use crate::journal::{Action, Append, Day, DestructionCause, Event, Id128, Journal, Name, ObjectRef, Phase, Reader, Sealed};
+use crate::policy::bound::RunTime;
+use crate::policy::purpose::OrderKind;
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
 
 /// How many objects are looked at, and destroyed under one intent, at once.
-const PAGE: u32 = 100;
+pub(super) const PAGE: u32 = 100;
 
 /// What a run does to the archives of one source.
 pub(super) struct Destruction<'a> {
@@ -29,22 +33,32 @@ pub(super) struct Destruction<'a> {
     pub run: Id128,
     /// The source.
     pub source: &'a Name,
-    /// The day of the run for each purpose, by its policy's zone; of other purposes that of the first.
-    pub today: Today,
+    /// When its purposes end.
+    pub terms: Terms,
 }
 
-/// The day of a run, by purpose.
+/// When archive purposes end, at the time of a run.
 #[derive(Debug, Clone)]
-pub(super) struct Today {
+pub(super) struct Terms {
     /// By purpose.
-    pub of: BTreeMap<String, NaiveDate>,
-    /// Of purposes that no policy has any more.
+    pub of: BTreeMap<String, ArchiveTerms>,
+    /// The instant of the run.
+    pub now: DateTime<Utc>,
+    /// Its day for purposes that no policy has any more.
     pub otherwise: NaiveDate,
 }
 
-impl Today {
-    fn of(&self, purpose: &str) -> NaiveDate {
-        self.of.get(purpose).copied().unwrap_or(self.otherwise)
+impl Terms {
+    /// The day that it is for a purpose.
+    pub fn today(&self, purpose: &str) -> NaiveDate {
+        self.of.get(purpose).map_or(self.otherwise, |terms| RunTime { now: self.now, zone: terms.zone }.today())
+    }
+
+    /// The orders that end a purpose; an instruction ends each.
+    pub fn ended_by(&self, purpose: &str) -> Vec<OrderKind> {
+        let mut kinds = self.of.get(purpose).map(|terms| terms.ended_by.clone()).unwrap_or_default();
+        kinds.push(OrderKind::Instruction);
+        kinds
     }
 }
 
@@ -80,7 +94,7 @@ impl Destruction<'_> {
     ///
     /// # Errors
     /// Of the journal.
-    pub async fn census(&self, phase: Phase) -> Result<Vec<SealedGroup>, EnforceError> {
+    pub async fn census(&self, phase: Phase, reached: &Reached) -> Result<(), EnforceError> {
         let groups = self.groups().await?;
         let mut append = Append::new();
         for group in &groups {
@@ -95,6 +109,7 @@ impl Destruction<'_> {
                 records: group.records,
                 due: group.due,
                 open: group.open,
+                ordered: reached.get(&place(group)).map_or(0, |of| of.all()),
                 next_end: group.next_end.as_deref().map(Day::parse).transpose()?,
                 oldest_overdue: group.oldest_overdue.as_deref().map(Day::parse).transpose()?,
             });
@@ -102,84 +117,118 @@ impl Destruction<'_> {
         if !groups.is_empty() {
             self.journal.append(append).await?;
         }
-        Ok(groups)
+        Ok(())
     }
 
-    async fn groups(&self) -> Result<Vec<SealedGroup>, EnforceError> {
+    /// The archive purposes of the source, each counted on the day that it is for it.
+    pub(super) async fn groups(&self) -> Result<Vec<SealedGroup>, EnforceError> {
         let mut all = Vec::new();
-        let days: BTreeSet<NaiveDate> = self.today.of.values().copied().chain([self.today.otherwise]).collect();
+        let purposes = self.terms.of.keys().map(|purpose| self.terms.today(purpose));
+        let days: BTreeSet<NaiveDate> = purposes.chain([self.terms.otherwise]).collect();
         for day in days {
             let groups = self.journal.reader().sealed_groups(Day::try_from(day)?).await?;
-            all.extend(groups.into_iter().filter(|g| g.source == self.source.as_str() && self.today.of(&g.purpose) == day));
+            all.extend(groups.into_iter().filter(|g| g.source == self.source.as_str() && self.terms.today(&g.purpose) == day));
         }
         all.sort_by(|a, b| (&a.archive, &a.data_set, &a.purpose).cmp(&(&b.archive, &b.data_set, &b.purpose)));
         Ok(all)
     }
 
-    /// Destroys what is due, but what a hold or restriction reaches.
+    /// Destroys what is due, by its day or by an order, but what a hold or restriction reaches.
     ///
     /// # Errors
     /// Of the journal and the source's database. An archive that refuses is in the outcome: the others go on.
-    pub async fn enforce(&self, holds: &Holds<'_>, ceilings: Ceilings) -> Result<Vec<ArchiveOutcome>, EnforceError> {
+    pub async fn enforce(
+        &self,
+        reached: &Reached,
+        holds: &Holds<'_>,
+        ceilings: Ceilings,
+    ) -> Result<Vec<ArchiveOutcome>, EnforceError> {
         let mut outcomes = Vec::new();
         for group in self.groups().await? {
-            let stopped = if group.due > 0 { would_stop(ceilings, group.due, group.records) } else { None };
+            let ordered = reached.get(&place(&group));
+            let due = group.due + ordered.map_or(0, |of| of.records);
+            let stopped = if due > 0 { would_stop(ceilings, due, group.records) } else { None };
             let mut out = ArchiveOutcome { stopped, ..ArchiveOutcome::of(&group) };
+            if let Some(of) = ordered {
+                (out.ordered, out.among_others) = (of.records, of.among_others);
+            }
             if let Some(Stopped { ceiling, limit, found }) = stopped {
                 let (source, data_set) = (self.source.clone(), Name::parse(&group.data_set)?);
                 let event =
                     Event::PurposeStopped { run: self.run, source, data_set, action: Action::Destroy, ceiling, limit, found };
                 self.journal.append(event).await?;
-            } else if group.due > 0 {
-                self.group(&group, holds, &mut out).await?;
+            } else if due > 0 {
+                match self.archives.get(&group.archive).map(|a| &a.store) {
+                    Some(store) => {
+                        if group.due > 0 {
+                            self.by_end(store, &group, holds, &mut out).await?;
+                        }
+                        self.by_order(store, ordered.map_or(&[], |of| &of.objects), holds, &mut out).await?;
+                    }
+                    None => {
+                        (out.failed, out.error) = (due, Some(EnforceError::NoArchive(group.archive.clone()).to_string()));
+                    }
+                }
             }
             outcomes.push(out);
         }
         Ok(outcomes)
     }
 
-    async fn group(&self, group: &SealedGroup, holds: &Holds<'_>, out: &mut ArchiveOutcome) -> Result<(), EnforceError> {
-        let mut query = SealedQuery {
-            source: Some(group.source.clone()),
-            data_set: Some(group.data_set.clone()),
-            archive: Some(group.archive.clone()),
-            purpose: Some(group.purpose.clone()),
-            ended_before: Some(Day::try_from(self.today.of(&group.purpose))?.to_string()),
-            ..SealedQuery::default()
-        };
-        let Some(store) = self.archives.get(&group.archive).map(|a| &a.store) else {
-            (out.failed, out.error) = (group.due, Some(EnforceError::NoArchive(group.archive.clone()).to_string()));
-            return Ok(());
-        };
+    async fn by_end(
+        &self,
+        store: &Store,
+        group: &SealedGroup,
+        holds: &Holds<'_>,
+        out: &mut ArchiveOutcome,
+    ) -> Result<(), EnforceError> {
+        let ended_before = Some(Day::try_from(self.terms.today(&group.purpose))?.to_string());
+        let mut query = SealedQuery { ended_before, ..query(group) };
         loop {
             let page = self.journal.reader().sealed(query.clone(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             query.after = Some((last.batch, last.part));
             // Nobody places an order while this is looked at and done.
             let (session, frozen) = holds.keep().await?;
-            let mut by_end: BTreeMap<String, Vec<SealedRow>> = BTreeMap::new();
-            for row in page {
-                if self.is_frozen(&row, &frozen).await? {
-                    out.held += row.records;
-                } else if store.exists(&name_of(&row)?).await? {
-                    by_end.entry(row.until.clone().unwrap_or_default()).or_default().push(row);
-                } else {
-                    // Nobody has destroyed it: that it is not there must be told, and not taken for done.
-                    out.failed += row.records;
-                    out.error.get_or_insert_with(|| "an object is missing: see `archive verify`".to_owned());
-                }
-            }
-            for rows in by_end.values() {
-                let (records, error) = self.destroy(store, rows).await?;
-                out.destroyed += records;
-                out.failed += rows.iter().map(|r| r.records).sum::<u64>() - records;
-                if let Some(e) = error {
-                    tracing::warn!(error = %e, archive = %group.archive, "an archived object cannot be destroyed");
-                    out.error.get_or_insert(e.to_string());
-                }
-            }
+            self.page(store, page, &frozen, DestructionCause::Ended, out).await?;
             session.discard().await;
         }
+    }
+
+    /// Destroys these objects of one archive purpose, but those that are frozen.
+    ///
+    /// # Errors
+    /// Of the journal and the source's database.
+    pub(super) async fn page(
+        &self,
+        store: &Store,
+        page: Vec<SealedRow>,
+        frozen: &Frozen,
+        cause: DestructionCause,
+        out: &mut ArchiveOutcome,
+    ) -> Result<(), EnforceError> {
+        let mut by_end: BTreeMap<Option<String>, Vec<SealedRow>> = BTreeMap::new();
+        for row in page {
+            if self.is_frozen(&row, frozen).await? {
+                out.held += row.records;
+            } else if store.exists(&name_of(&row)?).await? {
+                by_end.entry(row.until.clone()).or_default().push(row);
+            } else {
+                // Nobody has destroyed it: that it is not there must be told, and not taken for done.
+                out.failed += row.records;
+                out.error.get_or_insert_with(|| "an object is missing: see `archive verify`".to_owned());
+            }
+        }
+        for rows in by_end.values() {
+            let (records, error) = self.destroy(store, rows, cause).await?;
+            out.destroyed += records;
+            out.failed += rows.iter().map(|r| r.records).sum::<u64>() - records;
+            if let Some(e) = error {
+                tracing::warn!(error = %e, archive = %out.archive, "an archived object cannot be destroyed");
+                out.error.get_or_insert(e.to_string());
+            }
+        }
+        Ok(())
     }
 
     /// Whether a hold or a restriction covers one of the records of an object.
@@ -192,9 +241,14 @@ impl Destruction<'_> {
     }
 
     /// Destroys objects of one end; how many records they held that are gone, and why the rest is not.
-    async fn destroy(&self, store: &Store, rows: &[SealedRow]) -> Result<(u64, Option<StoreError>), EnforceError> {
+    async fn destroy(
+        &self,
+        store: &Store,
+        rows: &[SealedRow],
+        cause: DestructionCause,
+    ) -> Result<(u64, Option<StoreError>), EnforceError> {
         let Some(first) = rows.first() else { return Ok((0, None)) };
-        let (destruction, until) = (Id128::random()?, Day::parse(first.until.as_deref().unwrap_or_default())?);
+        let (destruction, until) = (Id128::random()?, first.until.as_deref().map(Day::parse).transpose()?);
         let intent = Event::DestructionIntended {
             run: self.run,
             destruction,
@@ -203,7 +257,7 @@ impl Destruction<'_> {
             archive: Name::parse(&first.archive)?,
             purpose: Name::parse(&first.purpose)?,
             until,
-            cause: DestructionCause::Ended,
+            cause,
             objects: rows.iter().map(object_of).collect(),
         };
         self.journal.append(intent).await?;

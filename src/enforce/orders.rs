@@ -85,7 +85,7 @@ pub struct Standing {
     pub lifted_on: Option<String>,
 }
 
-fn kind_word(kind: OrderKind) -> Kind {
+pub(super) fn kind_word(kind: OrderKind) -> Kind {
     match kind {
         OrderKind::Hold => Kind::Hold,
         OrderKind::Restriction => Kind::Restriction,

@@ -149,6 +149,12 @@ pub struct ArchiveOutcome {
     pub astray: u64,
     /// Of these, records whose last day had passed.
     pub due: u64,
+    /// Records whose last day had not, and that lie in objects that orders have ended for all of their records.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub ordered: u64,
+    /// Records that orders have ended, too, and that lie with others for which the purpose goes on.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub among_others: u64,
     /// Records destroyed.
     pub destroyed: u64,
     /// Records in objects that a hold or a restriction keeps.

@@ -14,7 +14,7 @@ use crate::plan::schema::{Column, Schema};
 use crate::plan::terms::PeriodsInUse;
 use crate::policy::located::Faults;
 use crate::policy::map::DataMap;
-use crate::policy::purpose::Policy;
+use crate::policy::purpose::{OrderKind, Policy, Purpose};
 use crate::source::{Session, Source};
 
 /// The texts that a run rests on, exactly as they were read.
@@ -34,6 +34,15 @@ pub fn run_documents(map: &str, policies: &mut [(&str, &str)]) -> Documents {
     Documents { policy, map: map.to_owned() }
 }
 
+/// When an archive purpose ends.
+#[derive(Debug, Clone)]
+pub struct ArchiveTerms {
+    /// The zone in which its policy counts days.
+    pub zone: Tz,
+    /// The orders that end it, beside an instruction, which ends everything.
+    pub ended_by: Vec<OrderKind>,
+}
+
 /// A plan with everything that it was made from.
 #[derive(Debug)]
 pub struct Prepared {
@@ -45,8 +54,8 @@ pub struct Prepared {
     pub documents: Documents,
     /// The instant and the facts about the source that the plan was made with.
     pub moment: Moment,
-    /// The archive purposes of the source, each with the zone in which its policy counts days.
-    pub archive_purposes: BTreeMap<String, Tz>,
+    /// The archive purposes of the source.
+    pub archive_purposes: BTreeMap<String, ArchiveTerms>,
     /// The key columns of each root data set.
     pub keys: BTreeMap<String, Vec<Column>>,
 }
@@ -87,7 +96,8 @@ impl Prepared {
         }
         let archived = policies.iter().flat_map(|policy| policy.purposes.iter().map(move |purpose| (purpose, policy.time_zone)));
         let archived = archived.filter(|(p, _)| p.archive().is_some() && p.data.source == map.source.value);
-        let archive_purposes = archived.map(|(p, zone)| (p.id.value.clone(), zone)).collect();
+        let terms = |(p, zone): (&Purpose, Tz)| (p.id.value.clone(), ArchiveTerms { zone, ended_by: p.ended_by.clone() });
+        let archive_purposes = archived.map(terms).collect();
         let roots = map.data_sets.iter().filter(|d| map.root_of(d).id == d.id);
         let keys = roots.map(|d| (d.id.value.clone(), resolved.key_columns(d))).collect();
         Ok(Some(Self { schema, plan, documents, moment, archive_purposes, keys }))

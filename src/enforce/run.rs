@@ -10,20 +10,21 @@ use super::batch::Context;
 use super::census::{self, DueCensuses, Expecting};
 use super::copies::Copies;
 use super::crew;
-use super::destruction::{Destruction, Today};
+use super::destruction::{Destruction, Terms};
 use super::elsewhere::Elsewhere;
 use super::entries;
 use super::error::EnforceError;
 use super::fence::{self, Fence};
-use super::frozen::Holds;
 use super::guard::{guard, purpose_stopped};
 use super::leaving::Leaving;
+use super::ordered::Reached;
 use super::outcome::{ActionOutcome, FileOutcome, RunOutcome, Stopped};
 use super::prepare::Prepared;
 use super::pseudonym;
 use super::recover;
 use super::release;
 use super::settings::Settings;
+use super::standing::Holds;
 use super::watch::Watch;
 use super::work::{Common, Worker};
 use crate::archive::Archives;
@@ -128,7 +129,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let key_id = journal.current_mac_key().await?;
     let mut session = source.session().await?;
     let recovered = recover::recover(&mut session, journal, archives, &name, id).await?;
-    let destruction = Destruction { journal, archives, run: id, source: &name, today: today(prepared) };
+    let destruction = Destruction { journal, archives, run: id, source: &name, terms: terms(prepared) };
     destruction.recover().await?;
     let mut actions = plan.actions.clone();
     // The plan may have been made when no order stood.
@@ -150,10 +151,12 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     elsewhere.ask(source, plan).await?;
     let before = census::due(source, plan, orders, Expecting::Anything).await?;
     journal.append(Append::new().events(entries::due(id, &name, Phase::Before, &before)?)).await?;
-    destruction.census(Phase::Before).await?;
     // First of all: what the source has to say, and how long that takes, is no reason to keep what has ended.
     let holds = Holds { source, fence: &fence, keys: &prepared.keys, subjects: &plan.subjects, today: plan.today };
-    let mut archived = destruction.enforce(&holds, settings.ceilings).await?;
+    let reached = if orders { destruction.reached(&holds).await? } else { Reached::new() };
+    destruction.census(Phase::Before, &reached).await?;
+    let mut archived = destruction.enforce(&reached, &holds, settings.ceilings).await?;
+    let reached = if reached.is_empty() { reached } else { destruction.reached(&holds).await? };
     for out in &mut archived {
         let place = (out.archive.clone(), out.data_set.clone(), out.purpose.clone());
         out.astray = dated.astray.get(&place).copied().unwrap_or_default();
@@ -195,7 +198,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
         left.add(&Box::pin(leaving.let_go(&mut session)).await?);
         session.done().await?;
     }
-    destruction.census(Phase::After).await?;
+    destruction.census(Phase::After, &reached).await?;
     let changed = actions.iter().any(|a| a.changed + a.related > 0);
     let old_pages = plan.dialect.engine == Engine::Sqlite && changed && !no_old_pages(source).await;
     let mut full = None;
@@ -233,11 +236,9 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     Ok(outcome)
 }
 
-/// The day of the run in the zone of each archive purpose's policy.
-fn today(prepared: &Prepared) -> Today {
-    let purposes =
-        prepared.archive_purposes.iter().map(|(id, zone)| (id.clone(), prepared.plan.now.with_timezone(zone).date_naive()));
-    Today { of: purposes.collect(), otherwise: prepared.plan.today }
+/// When archive purposes end, on the day of the run.
+fn terms(prepared: &Prepared) -> Terms {
+    Terms { of: prepared.archive_purposes.clone(), now: prepared.plan.now, otherwise: prepared.plan.today }
 }
 
 /// Has SQLite bring what was changed from its write-ahead log into the file, over what it replaces, and cut the log; whether it could. A reader who

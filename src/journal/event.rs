@@ -157,8 +157,9 @@ pub enum Event {
         archive: Name,
         /// The purpose that kept them.
         purpose: Name,
-        /// The last day on which they were to be kept.
-        until: Day,
+        /// The last day on which they were to be kept; none for what an order has ended while that was not known.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        until: Option<Day>,
         /// Why.
         cause: DestructionCause,
         /// The objects.
@@ -200,6 +201,9 @@ pub enum Event {
         /// Records whose end is not known yet.
         #[serde(default, skip_serializing_if = "is_zero")]
         open: u64,
+        /// Records whose last day has not passed, and for which an order has ended the purpose.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        ordered: u64,
         /// The next last day on which something is kept.
         #[serde(skip_serializing_if = "Option::is_none")]
         next_end: Option<Day>,

@@ -71,6 +71,8 @@ words!(
     DestructionCause {
         /// The last day on which they were to be kept has passed.
         Ended = "ended",
+        /// An order has ended the purpose for all records in them.
+        Ordered = "ordered",
     }
 );
 words!(

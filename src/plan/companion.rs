@@ -57,6 +57,15 @@ pub struct Companion {
 }
 
 impl Companion {
+    /// What decides what happens to its rows, for the plan's hash: everything but the instant of the run, by which what moves into archives knows its ends.
+    #[must_use]
+    pub fn rule(&self) -> String {
+        let below: Vec<String> = self.companions.iter().map(Self::rule).collect();
+        let archiving = self.archiving.as_ref().map(Archiving::rule);
+        let rest = Self { archiving: None, companions: Vec::new(), ..self.clone() };
+        format!("{rest:?} {archiving:?} {below:?}")
+    }
+
     /// Its table and those of what goes with it, where rows are deleted.
     pub(super) fn deleted_tables<'c>(&'c self, tables: &mut Vec<&'c TableName>) {
         if self.operation == Operation::Delete {

@@ -11,6 +11,7 @@ use super::archiving::Archiving;
 use super::boolean::B;
 use super::census::Census;
 use super::check::{unmapped_columns, unmapped_tables};
+use super::companion::Companion;
 use super::dialect::Dialect;
 use super::due::DueCensus;
 use super::elsewhere::{Answered, Asking, Elsewhere, all_elsewhere};
@@ -141,8 +142,8 @@ pub fn compile(map: &DataMap, policies: &[Policy], schema: &Schema, moment: &Mom
     let as_of_first = if compiler.alike(moment.now, first) { actions.clone() } else { compiler.actions(first) };
     for action in as_of_first {
         let (predicate, archiving) = (action.predicate.render(), action.archiving.as_ref().map(Archiving::rule));
-        let rule =
-            format!("{}\n{predicate}\n{:?}\n{:?}\n{archiving:?}\n{:?}\n", action.id, action.set, action.companions, action.files);
+        let companions: Vec<String> = action.companions.iter().map(Companion::rule).collect();
+        let rule = format!("{}\n{predicate}\n{:?}\n{companions:?}\n{archiving:?}\n{:?}\n", action.id, action.set, action.files);
         // Who asks decides nothing.
         hash.update(if compiler.elsewhere.is_empty() { rule } else { rule.replace(&moment.asker, "asker") });
     }

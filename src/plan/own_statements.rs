@@ -8,6 +8,7 @@ use chrono::NaiveDate;
 use super::dialect::Dialect;
 use super::own_tables::OwnTable;
 use super::schema::Engine;
+use crate::policy::purpose::OrderKind;
 
 /// One ledger row: what a batch changed, in the batch's own transaction.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -418,14 +419,15 @@ impl Dialect {
         )
     }
 
-    /// The holds and restrictions of a source that stand on this day: data_set, scope, target.
+    /// The orders of these kinds of a source that stand on this day: order_id, data_set, kind, scope, target.
     #[must_use]
-    pub fn freezing_orders(self, source: &str, today: NaiveDate) -> String {
-        let until = self.ident("until");
+    pub fn standing_orders(self, source: &str, kinds: &[OrderKind], today: NaiveDate) -> String {
+        let (until, kinds) = (self.ident("until"), kinds.iter().map(|kind| self.word(kind.word())).collect::<Vec<_>>());
         format!(
-            "SELECT data_set, scope, target FROM {} WHERE source = {} AND kind IN ('hold', 'restriction') AND lifted_on IS NULL AND ({until} IS NULL OR {until} >= {})",
+            "SELECT order_id, data_set, kind, scope, target FROM {} WHERE source = {} AND kind IN ({}) AND lifted_on IS NULL AND ({until} IS NULL OR {until} >= {})",
             self.own(OwnTable::Hold),
             self.word(source),
+            kinds.join(", "),
             self.word(&today.to_string())
         )
     }

@@ -205,7 +205,7 @@ pub async fn ends(scene: &Scene<'_>, takes: &BTreeMap<String, Takes>, fixture: &
         for entry in fixture.journal.reader().entries(0, 1_000_000).await.unwrap().into_iter().skip(from) {
             match entry.event {
                 Event::DestructionIntended { purpose, until, .. } => {
-                    journalled.insert((purpose.to_string(), Some(until.date())));
+                    journalled.insert((purpose.to_string(), until.map(|until| until.date())));
                 }
                 Event::ArchiveDated { purpose, until, .. } => {
                     said.insert((purpose.to_string(), until.date()));

@@ -50,7 +50,7 @@ disposition = "delete"
 text = { columns = ["body"], mask = { fixed = "" } }
 "#;
 
-const POLICY: &str = r#"
+pub const POLICY: &str = r#"
 [policy]
 id = "crm"
 author = "dpo"

@@ -22,6 +22,7 @@ mod held;
 mod keys;
 mod locks;
 mod open_ends;
+mod ordered;
 mod put_back;
 mod races;
 mod recovery;

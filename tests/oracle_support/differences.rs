@@ -2,11 +2,13 @@
 
 use std::fmt::Write as _;
 
-use retentiond::enforce::{Expecting, Prepared, RunOutcome, take_census, take_due_census};
+use chrono::{DateTime, TimeDelta, Utc};
+use retentiond::enforce::{Documents, Expecting, Prepared, RunOutcome, take_census, take_due_census};
+use retentiond::plan::compile::{Moment, compile};
 use retentiond::policy::map::DataMap;
 use retentiond::reference::{Reference, TableId, Value, World, masking};
 
-use crate::enforcement::Fixture;
+use crate::enforcement::{Fixture, Rules};
 
 /// A value of a random case, which is invented.
 pub fn shown(value: &Value) -> String {
@@ -98,6 +100,23 @@ pub fn worlds_differ(reference: &Reference<'_>, before: &World, expected: &World
                 let _ = writeln!(report, "  {:?}\n  {states:?}\n  {fates:?}", decision.outcome);
             }
             let _ = writeln!(report, "  was {:?}, expected {:?}, is {:?}", texts(before), texts(expected), texts(stored));
+        }
+    }
+    report
+}
+
+/// A plan's hash is the same at every second of its day, whether an order stands, and whoever asks.
+pub fn hash_differs(prepared: &Prepared, rules: &Rules) -> String {
+    let day = |at: DateTime<Utc>| rules.policies.iter().map(|p| at.with_timezone(&p.time_zone).date_naive()).collect::<Vec<_>>();
+    let now = prepared.moment.now;
+    let others = [now - TimeDelta::seconds(1), now + TimeDelta::seconds(1)].into_iter().filter(|at| day(*at) == day(now));
+    let mut report = String::new();
+    for at in others {
+        let orders = !prepared.moment.orders;
+        let moment = Moment { now: at, orders, asker: "0123456789abcdef".repeat(2), ..prepared.moment.clone() };
+        let Documents { policy, map } = &rules.documents;
+        if compile(&rules.map, &rules.policies, &prepared.schema, &moment, &[policy, map]).hash != prepared.plan.hash {
+            let _ = writeln!(report, "another hash at {at}");
         }
     }
     report

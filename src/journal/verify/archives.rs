@@ -8,7 +8,7 @@ use super::rules::{Ruling, ensure};
 use crate::journal::event::Event;
 use crate::journal::sealed::{ObjectRef, Sealed};
 use crate::journal::value::{Day, Id128, Instant, Name};
-use crate::journal::words::DestructionCause;
+use crate::journal::words::{DestructionCause, OrderKind};
 
 struct Object {
     source: Name,
@@ -25,6 +25,8 @@ pub(super) struct Archives {
     objects: HashMap<ObjectRef, Object>,
     open: HashMap<Id128, BTreeSet<ObjectRef>>,
     known: BTreeSet<Id128>,
+    /// The orders that stand and end purposes, each with its source and data set.
+    ending: HashMap<Id128, (Name, Name)>,
 }
 
 impl Archives {
@@ -67,6 +69,19 @@ impl Archives {
         ensure(counted == *records, "a dating counts the records of its objects")
     }
 
+    /// Takes an order that was placed.
+    pub(super) fn ordered(&mut self, event: &Event) {
+        let Event::OrderPlaced { order, source, order_kind, data_set, .. } = event else { return };
+        if matches!(order_kind, OrderKind::Objection | OrderKind::Erasure | OrderKind::Instruction) {
+            self.ending.insert(*order, (source.clone(), data_set.clone()));
+        }
+    }
+
+    /// Takes one that was lifted.
+    pub(super) fn lifted(&mut self, order: &Id128) {
+        self.ending.remove(order);
+    }
+
     /// Takes the intent to destroy objects.
     pub(super) fn intended(&mut self, event: &Event, time: Instant) -> Ruling {
         let Event::DestructionIntended { destruction, source, data_set, archive, purpose, until, cause, objects, .. } = event
@@ -79,12 +94,19 @@ impl Archives {
         for object in objects {
             let known = self.objects.get(object).ok_or("what is destroyed was sealed before, and not destroyed yet")?;
             let same = (&known.source, &known.data_set, &known.archive, &known.purpose, &known.until)
-                == (source, data_set, archive, purpose, &Some(*until));
+                == (source, data_set, archive, purpose, until);
             ensure(same, "a destruction says of its objects what was said when they were sealed")?;
         }
         // No clock on earth shows a day that is two after the one in Greenwich.
         let latest = time.utc().date_naive().checked_add_days(Days::new(1)).unwrap_or_default();
-        ensure(*cause != DestructionCause::Ended || until.date() < latest, "nothing is destroyed before its last day has passed")
+        let over = until.is_some_and(|until| until.date() < latest);
+        match cause {
+            DestructionCause::Ended => ensure(over, "nothing is destroyed before its last day has passed"),
+            DestructionCause::Ordered => {
+                let of_these = self.ending.values().any(|(of, set)| (of, set) == (source, data_set));
+                ensure(of_these, "nothing is destroyed by order unless one that ends purposes stands on its data set")
+            }
+        }
     }
 
     /// Takes the end of a destruction.

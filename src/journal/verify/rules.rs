@@ -98,12 +98,14 @@ impl Rules {
             }
             Event::OrderPlaced { order, key_id, .. } => {
                 self.open_orders.insert(*order);
+                self.archives.ordered(event);
                 ensure(self.known_orders.insert(*order), "an order is placed once")?;
                 self.undos.placed(event)?;
                 self.mac_key(*key_id)
             }
             Event::OrderLifted { order, .. } => {
                 self.undos.lifted(order);
+                self.archives.lifted(order);
                 ensure(self.open_orders.remove(order), "an order that is lifted was placed before and is lifted once")
             }
             Event::Intent { .. }

@@ -1,0 +1,123 @@
+//! Orders that end a purpose reach what archives keep for it: an object goes when an order has ended it for all of its records. One that an order has
+//! ended for some of them stays, and is told of: nobody but the holders of an identity could take them out of it.
+
+use std::collections::BTreeMap;
+
+use super::destruction::{Destruction, PAGE, sealed_of};
+use super::error::EnforceError;
+use super::outcome::ArchiveOutcome;
+use super::standing::{Ending, Holds};
+use crate::archive::Store;
+use crate::journal::{Day, DestructionCause};
+use crate::state::{SealedGroup, SealedQuery, SealedRow};
+
+/// What orders have ended of one archive purpose, beside what is over by its day.
+#[derive(Debug, Default)]
+pub(super) struct Ordered {
+    /// The objects that they have ended for all of their records.
+    pub objects: Vec<SealedRow>,
+    /// The records of these.
+    pub records: u64,
+    /// The records that lie with others for which the purpose goes on.
+    pub among_others: u64,
+}
+
+impl Ordered {
+    /// All records whose purpose they have ended.
+    pub fn all(&self) -> u64 {
+        self.records + self.among_others
+    }
+}
+
+/// The same by archive, data set and purpose.
+pub(super) type Reached = BTreeMap<(String, String, String), Ordered>;
+
+/// Where a group stands among these.
+pub(super) fn place(group: &SealedGroup) -> (String, String, String) {
+    (group.archive.clone(), group.data_set.clone(), group.purpose.clone())
+}
+
+impl Destruction<'_> {
+    /// Looks for what orders have ended. Reads the journal's entry of each object of a data set on whose records such an order stands.
+    ///
+    /// # Errors
+    /// Of database and journal.
+    pub async fn reached(&self, holds: &Holds<'_>) -> Result<Reached, EnforceError> {
+        let mut session = holds.source.session().await?;
+        let mut ending = holds.ending(&mut session, self.journal).await?;
+        super::dating::end(&mut session).await?;
+        session.done().await?;
+        let mut all = Reached::new();
+        for group in self.groups().await? {
+            if ending.spares(&group.data_set, &self.terms.ended_by(&group.purpose)) {
+                continue;
+            }
+            let today = Day::try_from(self.terms.today(&group.purpose))?.to_string();
+            let (mut query, mut of) = (query(&group), Ordered::default());
+            loop {
+                let page = self.journal.reader().sealed(query.clone(), PAGE).await?;
+                let Some(last) = page.last() else { break };
+                query.after = Some((last.batch, last.part));
+                // What is over goes by its day.
+                for row in page.into_iter().filter(|row| row.until.as_ref().is_none_or(|until| *until >= today)) {
+                    match self.ended(&row, &mut ending).await? {
+                        0 => {}
+                        n if n == row.records => {
+                            of.records += n;
+                            of.objects.push(row);
+                        }
+                        n => of.among_others += n,
+                    }
+                }
+            }
+            if of.all() > 0 {
+                all.insert(place(&group), of);
+            }
+        }
+        Ok(all)
+    }
+
+    /// For how many records of an object an order has ended its purpose.
+    async fn ended(&self, row: &SealedRow, ending: &mut Ending) -> Result<u64, EnforceError> {
+        let Some((sealed, key_id)) = sealed_of(&self.journal.reader(), row).await? else { return Ok(0) };
+        Ok(ending.ended(self.journal, self.source, (&sealed, key_id), &self.terms.ended_by(&row.purpose)))
+    }
+
+    /// Destroys the objects that orders have ended, but what a hold or restriction reaches, and what no order ends any more.
+    ///
+    /// # Errors
+    /// Of the journal and the source's database. An archive that refuses is in the outcome: the others go on.
+    pub async fn by_order(
+        &self,
+        store: &Store,
+        objects: &[SealedRow],
+        holds: &Holds<'_>,
+        out: &mut ArchiveOutcome,
+    ) -> Result<(), EnforceError> {
+        for page in objects.chunks(PAGE as usize) {
+            // Nobody places or lifts an order while this is looked at and done.
+            let (mut session, frozen) = holds.keep().await?;
+            let mut ending = holds.ending(&mut session, self.journal).await?;
+            let mut still = Vec::new();
+            for row in page {
+                if self.ended(row, &mut ending).await? == row.records {
+                    still.push(row.clone());
+                }
+            }
+            self.page(store, still, &frozen, DestructionCause::Ordered, out).await?;
+            session.discard().await;
+        }
+        Ok(())
+    }
+}
+
+/// All objects of an archive purpose.
+pub(super) fn query(group: &SealedGroup) -> SealedQuery {
+    SealedQuery {
+        source: Some(group.source.clone()),
+        data_set: Some(group.data_set.clone()),
+        archive: Some(group.archive.clone()),
+        purpose: Some(group.purpose.clone()),
+        ..SealedQuery::default()
+    }
+}
