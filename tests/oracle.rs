@@ -3,7 +3,8 @@
 //!
 //! `RETENTIOND_CASES` sets how many cases run on each engine, `RETENTIOND_SEED` the first seed. From the seed 1,000,000 on the cases are tangled: tables
 //! have further foreign keys and references to themselves, and records read each other in circles; from 2,000,000 on purposes keep in archives, which
-//! must hold exactly what the model says, and from 3,000,000 on data sets have recovery windows as well; from 4,000,000 on a second source, which is asked, keeps some of their fields. Without either variable some of each kind run.
+//! must hold exactly what the model says, and from 3,000,000 on data sets have recovery windows as well; from 4,000,000 on a second source, which is asked, keeps some of their fields, and from
+//! 5,000,000 on some records leave only once a second source has their copy. Without either variable some of each kind run.
 //!
 //! Each seed that differs is told apart: one that leaves a knot, which is rows due and masked that only keep each other, or one that differs otherwise.
 
@@ -11,11 +12,15 @@
 
 #[path = "oracle_support/archived.rs"]
 mod archived;
+#[path = "oracle_support/differences.rs"]
+mod differences;
 #[expect(dead_code, reason = "this binary uses a part of the fixture")]
 #[path = "support/enforcement.rs"]
 mod enforcement;
 #[path = "support/pseudonym_key.rs"]
 mod pseudonym_key;
+#[path = "oracle_support/second.rs"]
+mod second;
 #[path = "support/mod.rs"]
 mod support;
 mod support_random;
@@ -23,88 +28,20 @@ mod support_random;
 use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use chrono::{DateTime, TimeDelta, TimeZone as _, Utc};
+use chrono::{TimeZone as _, Utc};
+use differences::{censuses_differ, hash_differs, left_over, shown, too_long, worlds_differ};
 use enforcement::{Fixture, IDENTITY, Rules, rules, unlimited};
-use retentiond::enforce::{
-    AskedOf, Documents, Expecting, Prepared, Questions, Silent, run_documents, take_census, take_due_census,
-};
-use retentiond::plan::compile::{Moment, compile};
+use retentiond::enforce::{Silent, run_documents};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::map::DataMap;
 use retentiond::policy::recovery;
-use retentiond::reference::{Archived, Reference, TableId, Value, World, masking};
+use retentiond::reference::{Archived, Reference, World};
+use second::There;
 use support::database;
 use support_random::Case;
 
 fn number(variable: &str, otherwise: u64) -> u64 {
     std::env::var(variable).ok().and_then(|t| t.parse().ok()).unwrap_or(otherwise)
-}
-
-/// A value of a random case, which is invented.
-fn shown(value: &Value) -> String {
-    match value {
-        Value::Integer(n) => n.to_string(),
-        Value::Text(t) | Value::Json(t) | Value::Decimal(t) => format!("{t:?}"),
-        Value::Date(d) => d.to_string(),
-        other => format!("{other:?}"),
-    }
-}
-
-/// What every run counts by its indexes must agree with what the full census counts row by row.
-async fn censuses_differ(fixture: &Fixture<'_>, prepared: &Prepared) -> String {
-    let mut session = fixture.source.session().await.unwrap();
-    let full = take_census(&mut session, &prepared.plan).await.unwrap();
-    session.done().await.unwrap();
-    let due = take_due_census(&fixture.source, &prepared.plan, prepared.moment.orders, Expecting::Anything).await.unwrap();
-    let mut report = String::new();
-    for ((data_set, all), (_, now)) in full.iter().zip(&due) {
-        let ends_otherwise = |id: &str| id.ends_with(".delete") || id.ends_with(".empty");
-        for (counted, (id, n)) in all.actions.iter().zip(&now.actions) {
-            // The full census tells the end of the run of what only waits for rows that go in it.
-            if counted != &(id.clone(), *n) && !ends_otherwise(id) {
-                let _ = writeln!(report, "census {counted:?}, due census {n}");
-            }
-        }
-        let same = all.actions == now.actions;
-        for ((id, all), (_, now)) in all.purposes.iter().zip(&now.purposes) {
-            let due = same && (all.due, all.oldest_due_start) != (now.due, now.oldest_due_start);
-            let more = now.held > all.held || now.kept_while > all.kept_while || now.undated.is_some_and(|n| n > all.undated);
-            if due || more {
-                let _ = writeln!(report, "{data_set} {id}: census {all:?}, due census {now:?}");
-            }
-        }
-    }
-    report
-}
-
-/// A statement that grows with every way in which data sets depend on each other ends as one that takes a server's memory.
-const LONGEST: usize = 800_000;
-
-fn too_long(prepared: &Prepared) -> String {
-    let plan = &prepared.plan;
-    let mut report = String::new();
-    let censuses = plan.censuses.iter().map(|c| (format!("{}.census", c.data_set), c.sql.len()));
-    for (what, length) in censuses.chain(plan.actions.iter().map(|a| (a.id.clone(), a.predicate.render().len()))) {
-        if length > LONGEST {
-            let _ = writeln!(report, "{what} takes {length} bytes to ask");
-        }
-    }
-    report
-}
-
-/// What became of a row that only one of the worlds has.
-fn fate(map: &DataMap, stored: &World, table: &TableId, key: &[Value]) -> &'static str {
-    let TableId::DataSet(id) = table else { return "is there or gone" };
-    match (stored.data_set(id).is_some_and(|t| t.rows.contains_key(key)), masked(map, stored, id, key)) {
-        (false, _) => "is gone",
-        (true, true) => "is left, masked",
-        (true, false) => "is left, not masked",
-    }
-}
-
-fn masked(map: &DataMap, world: &World, id: &str, key: &[Value]) -> bool {
-    let personal = map.data_set(id).into_iter().flat_map(|d| &d.categories).flat_map(|c| &c.columns);
-    personal.into_iter().all(|c| world.value(id, key, &c.name).is_some_and(|v| masking::is_done(v, &c.mask)))
 }
 
 /// What was met: values in archives, those of them whose end is not known yet, and those in recovery windows.
@@ -115,6 +52,8 @@ struct Moved {
     windows: AtomicUsize,
     /// Values that stayed, or rows, because a second source needs them.
     elsewhere: AtomicUsize,
+    /// Values or rows that waited for a copy.
+    waited: AtomicUsize,
 }
 
 /// What lies in archives must be what the model says, each value once.
@@ -159,21 +98,15 @@ async fn archives_differ(
     report
 }
 
-/// A plan's hash is the same at every second of its day, whether an order stands, and whoever asks.
-fn hash_differs(prepared: &Prepared, rules: &Rules) -> String {
-    let day = |at: DateTime<Utc>| rules.policies.iter().map(|p| at.with_timezone(&p.time_zone).date_naive()).collect::<Vec<_>>();
-    let now = prepared.moment.now;
-    let others = [now - TimeDelta::seconds(1), now + TimeDelta::seconds(1)].into_iter().filter(|at| day(*at) == day(now));
-    let mut report = String::new();
-    for at in others {
-        let orders = !prepared.moment.orders;
-        let moment = Moment { now: at, orders, asker: "0123456789abcdef".repeat(2), ..prepared.moment.clone() };
-        let Documents { policy, map } = &rules.documents;
-        if compile(&rules.map, &rules.policies, &prepared.schema, &moment, &[policy, map]).hash != prepared.plan.hash {
-            let _ = writeln!(report, "another hash at {at}");
-        }
+/// All rows of a case as an engine answers them.
+async fn answers(fixture: &Fixture<'_>, case: &Case) -> Vec<Vec<Vec<Option<String>>>> {
+    let mut session = fixture.source.session().await.unwrap();
+    let mut answers = Vec::new();
+    for table in 0..case.shapes.len() {
+        answers.push(session.rows(&case.select(table, fixture.engine)).await.unwrap());
     }
-    report
+    session.done().await.unwrap();
+    answers
 }
 
 /// One case on one engine; the differences, if any.
@@ -188,16 +121,7 @@ async fn differs(fixture: &mut Fixture<'_>, case: &Case, moved: &Moved) -> Optio
             Rules { map: map.clone(), policies: policies.to_vec(), documents: run_documents(&case.map, &mut texts) }
         }
     };
-    let other = database(Engine::Sqlite).await?;
-    if let (Some(([_, map], policies)), Some(second)) = (&both, &case.second) {
-        other.run_sql(&second.load()).await;
-        let there = Fixture::new(Engine::Sqlite, &other, "other", case.now).await;
-        let rules = Rules { map: map.clone(), policies: policies.to_vec(), documents: rules.documents.clone() };
-        let prepared = there.prepare_at(&rules, case.now).await;
-        for asked in AskedOf::all(&case.read().0, policies).into_values() {
-            fixture.elsewhere.add(&there.source, Questions::new(&prepared, &rules.map, &rules.policies, &asked).unwrap());
-        }
-    }
+    let there = There::new(fixture, case, &rules).await;
     let fixture = &*fixture;
     let prepared = fixture.prepare_at(&rules, case.now).await;
     for order in &case.orders {
@@ -210,45 +134,42 @@ async fn differs(fixture: &mut Fixture<'_>, case: &Case, moved: &Moved) -> Optio
         Ok(outcome) => outcome,
         Err(e) => return Some(format!("the run failed: {e}")),
     };
-    for a in outcome.actions.iter().filter(|a| a.due_after + a.failed + a.busy + a.too_large > 0) {
-        let _ = writeln!(report, "left over: {a:?}");
-    }
-    let mut session = fixture.source.session().await.unwrap();
-    let mut answers = Vec::new();
-    for table in 0..case.shapes.len() {
-        answers.push(session.rows(&case.select(table, engine)).await.unwrap());
-    }
-    session.done().await.unwrap();
+    report += &left_over(&outcome);
+    let stored = case.stored(&answers(fixture, case).await, engine);
     let (reference, before) = (case.reference(&rules.map, &rules.policies), case.world());
-    let (mut expected, archived) = reference.run_with_archives(&before);
+    let (expected, mut archived) = reference.run_with_archives(&before);
     if case.second.is_some() {
         let alone = Reference { needed: &[], ..reference.clone() };
         moved.elsewhere.fetch_add(alone.run(&before).differences(&expected).len(), Ordering::Relaxed);
     }
-    report += &archives_differ(fixture, case, &rules.map, archived, moved).await;
-    if !prepared.plan.pseudonyms.is_empty() {
-        expected = pseudonym_key::read(engine, fixture.database).await.stored_world(expected);
-    }
-    let stored = case.stored(&answers, engine);
-    for (table, key, column) in expected.differences(&stored) {
-        let names: Vec<String> = key.iter().map(shown).collect();
-        let what = column.as_deref().unwrap_or_else(|| fate(&rules.map, &stored, &table, &key));
-        let _ = writeln!(report, "{table:?} {names:?} {what}");
-        if let (TableId::DataSet(id), true) = (&table, number("RETENTIOND_CASES", 60) == 1) {
-            let column = column.unwrap_or_default();
-            let texts = |world: &World| world.value(id, &key, &column).map(shown);
-            if let Some(decision) = reference.decide(&before, id, &key) {
-                let states: Vec<String> = decision.states.iter().map(|s| format!("{} {:?}", s.purpose.id, s.state)).collect();
-                let fates: Vec<String> =
-                    decision.fields.iter().map(|f| format!("{}.{} {:?}", f.data_set, f.column, f.fate)).collect();
-                let _ = writeln!(report, "  {:?}\n  {states:?}\n  {fates:?}", decision.outcome);
-            }
-            let _ = writeln!(report, "  was {:?}, expected {:?}, is {:?}", texts(&before), texts(&expected), texts(&stored));
+    let key = match prepared.plan.pseudonyms.is_empty() {
+        true => None,
+        false => Some(pseudonym_key::read(engine, fixture.database).await),
+    };
+    let as_stored = |world: &World| key.as_ref().map_or_else(|| world.clone(), |key| key.stored_world(world.clone()));
+    report += &worlds_differ(&reference, &before, &as_stored(&expected), &stored);
+    if let Some(there) = there.filter(There::has_copies) {
+        // What waited for its copy goes as soon as that is there.
+        let every = case_of(case.seed).with_every_copy();
+        there.refill(&every).await;
+        let others = &every.second.as_ref()?.rows;
+        let copied = Reference { others, ..reference.clone() };
+        let (after, later) = copied.run_with_archives(&expected);
+        moved.waited.fetch_add(after.differences(&expected).len(), Ordering::Relaxed);
+        archived.extend(later);
+        if let Err(e) = fixture.run_prepared(&prepared, unlimited(), &Silent).await {
+            return Some(format!("the run after the copies came failed: {e}"));
+        }
+        let stored = case.stored(&answers(fixture, case).await, engine);
+        let differences = worlds_differ(&copied, &expected, &as_stored(&after), &stored);
+        if !differences.is_empty() {
+            let _ = write!(report, "once every copy is there:\n{differences}");
         }
     }
+    report += &archives_differ(fixture, case, &rules.map, archived, moved).await;
     if !report.is_empty() {
         for a in &outcome.actions {
-            let _ = writeln!(report, "  {}: {} of {} due", a.action, a.changed, a.due_before);
+            let _ = writeln!(report, "  {}: {} of {} due, {} wait", a.action, a.changed, a.due_before, a.no_copy);
         }
     }
     (!report.is_empty()).then_some(report)
@@ -269,6 +190,9 @@ const WINDOWS: u64 = 3_000_000;
 /// The first seed of cases with purposes of a second source.
 const ELSEWHERE: u64 = 4_000_000;
 
+/// The first seed of cases with purposes that keep by a copy in a second source.
+const COPIES: u64 = 5_000_000;
+
 fn seeds() -> Vec<u64> {
     let asked = ["RETENTIOND_SEED", "RETENTIOND_CASES"].iter().any(|v| std::env::var(v).is_ok());
     let (first, cases) = (number("RETENTIOND_SEED", 0), number("RETENTIOND_CASES", 60));
@@ -277,7 +201,8 @@ fn seeds() -> Vec<u64> {
         true => (first..first + cases).chain(found).collect(),
         false => {
             let plain = (0..40).chain(found).chain(TANGLED..TANGLED + 30).chain(ARCHIVES..ARCHIVES + 20);
-            plain.chain(WINDOWS..WINDOWS + 5).chain(ELSEWHERE..ELSEWHERE + 12).collect()
+            let asking = (ELSEWHERE..ELSEWHERE + 12).chain(COPIES..COPIES + 12);
+            plain.chain(WINDOWS..WINDOWS + 5).chain(asking).collect()
         }
     }
 }
@@ -288,7 +213,8 @@ fn case_of(seed: u64) -> Case {
         TANGLED..ARCHIVES => Case::tangled(seed),
         ARCHIVES..WINDOWS => Case::archiving(seed),
         WINDOWS..ELSEWHERE => Case::windowed(seed),
-        ELSEWHERE.. => Case::kept_elsewhere(seed),
+        ELSEWHERE..COPIES => Case::kept_elsewhere(seed),
+        COPIES.. => Case::copied(seed),
     }
 }
 
@@ -316,8 +242,9 @@ async fn all(engine: Engine) {
     }
     let (moved_all, open) = (moved.all.into_inner(), moved.open.into_inner());
     let (windows, elsewhere) = (moved.windows.into_inner(), moved.elsewhere.into_inner());
+    let waited = moved.waited.into_inner();
     eprintln!(
-        "{moved_all} values in archives on {}, {open} of them without an end, {windows} in recovery windows; {elsewhere} kept elsewhere",
+        "{moved_all} values in archives on {}, {open} of them without an end, {windows} in recovery windows; {elsewhere} kept elsewhere, {waited} waited for a copy",
         engine.name()
     );
     assert!(
@@ -331,8 +258,13 @@ async fn all(engine: Engine) {
         engine.name()
     );
     assert!(
-        elsewhere > 0 || seeds.iter().filter(|seed| **seed >= ELSEWHERE).count() < 10,
+        elsewhere > 0 || seeds.iter().filter(|seed| (ELSEWHERE..COPIES).contains(*seed)).count() < 10,
         "nothing was kept by a second source on {}",
+        engine.name()
+    );
+    assert!(
+        waited > 0 || seeds.iter().filter(|seed| **seed >= COPIES).count() < 10,
+        "nothing waited for a copy on {}",
         engine.name()
     );
     assert!(wrong.is_empty(), "{} of {} cases differ on {}: seeds {wrong:?}", wrong.len(), seeds.len(), engine.name());

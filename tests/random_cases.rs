@@ -24,7 +24,13 @@ fn every_case_reads_and_links_without_a_fault() {
         Case::windowed(seed).read();
     }
     let second = (0..300).map(Case::kept_elsewhere).filter(|case| case.read_both().is_some());
-    assert!(second.filter_map(|case| case.second).all(|second| second.load().contains("CREATE TABLE")));
+    assert!(second.filter_map(|case| case.second).all(|second| second.load(Engine::Sqlite).contains("CREATE TABLE")));
+    for case in (0..300).map(Case::copied) {
+        case.read();
+        assert!(case.second.as_ref().is_some_and(|second| !second.copies.is_empty()));
+        let every = case.with_every_copy().second.unwrap();
+        assert!(every.copies.iter().all(|copied| copied.refill(Engine::Sqlite).contains("INSERT")));
+    }
     for seed in 0..200 {
         Case::with(seed, Options { json: false, shifts: false, related: false, archives: None }).read();
     }

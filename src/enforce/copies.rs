@@ -101,12 +101,11 @@ impl CopyBase {
         if keys.is_empty() {
             return Ok(seen);
         }
-        let texts: Vec<String> = columns.iter().map(|c| d.key_text("c", c)).collect();
-        let (table, texts) = (d.table(&self.table.name), texts.join(", "));
+        let table = d.table(&self.table.name);
         let mut session = self.source.session().await?;
         for page in keys.chunks(PAGE) {
-            let sql = format!("SELECT DISTINCT {texts} FROM {table} AS c WHERE {}", d.key_in("c", &columns, page));
-            for row in session.rows(&sql).await? {
+            let from = format!("{table} AS c WHERE {}", d.key_in("c", &columns, page));
+            for row in session.rows(&d.texts_once("c", &columns, &from)).await? {
                 let parts = columns.iter().zip(&row).map(|(column, text)| d.key_part(column, text.as_deref()?));
                 if let Some(parts) = parts.collect::<Option<Vec<_>>>() {
                     seen.insert(parts.into_iter().map(|part| part.text).collect());

@@ -73,21 +73,6 @@ impl<'w> View<'w> {
         dated.running && !dated.undated
     }
 
-    /// Whether the copy of this name is there: in this source, since the reference knows no other.
-    pub(super) fn has_copy(&self, row: RowId, data: &'w DataSet, name: &str) -> bool {
-        let Some(copy) = data.copies.iter().find(|c| c.name.value == name) else { return false };
-        if copy.of.source != self.reference.map.source.value {
-            return false;
-        }
-        let equal = |there: RowId| {
-            copy.matched_by.iter().all(|(theirs, own)| match (self.value(there, theirs), self.value(row, own)) {
-                (Some(a), Some(b)) => *a != Value::Null && a == b,
-                _ => false,
-            })
-        };
-        self.rows(&copy.of.data_set).any(equal)
-    }
-
     fn end_of_cap(&self, asked: Asked<'w>, purpose: &'w Purpose, cap: &'w Cap) -> Option<NaiveDate> {
         let (start, period) = match cap {
             Cap::Start(start, period) => (start, period.value),

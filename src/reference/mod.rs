@@ -11,6 +11,7 @@
 mod archive;
 mod closure;
 pub mod condition;
+mod copy;
 pub mod dates;
 mod decide;
 pub mod masking;
@@ -89,6 +90,8 @@ pub struct Reference<'a> {
     pub orders: &'a [Order],
     /// Whom purposes of other sources still need.
     pub needed: &'a [Needed],
+    /// Other sources by their ids, with the rows among which copies of records may lie. Who is none of them holds no copy.
+    pub others: &'a [(String, World)],
 }
 
 impl Reference<'_> {

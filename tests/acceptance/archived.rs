@@ -11,8 +11,9 @@ use retentiond::policy::map::DataSet;
 use retentiond::policy::mask::Mask;
 use retentiond::reference::{Value, masking};
 
-use crate::case::{Ended, Row};
+use crate::case::Row;
 use crate::enforcement::{Fixture, IDENTITY, Rules};
+use crate::later::Ended;
 use crate::play::Scene;
 use crate::takes::Takes;
 

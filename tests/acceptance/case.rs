@@ -1,6 +1,6 @@
 //! Reading the cases.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use chrono::{DateTime, NaiveDate, Utc};
@@ -8,6 +8,7 @@ use retentiond::demo::SeedValue;
 use retentiond::plan::schema::Engine;
 use toml::{Table, Value};
 
+use crate::later::{Later, later};
 use crate::play::{Becomes, Outcome};
 use crate::takes::{self, Kept, Takes};
 
@@ -20,9 +21,17 @@ pub struct Case {
     pub policy: String,
     /// Tables that the records use, parents first.
     pub tables: Vec<String>,
+    /// A second source, in which copies of records lie.
+    pub there: Option<There>,
     /// What archive purposes take, by purpose.
     pub archived: BTreeMap<String, Takes>,
     pub runs: Vec<Run>,
+}
+
+/// A second source: its folder of `config/examples`, and the tables there that the records use, parents first.
+pub struct There {
+    pub organisation: String,
+    pub tables: Vec<String>,
 }
 
 /// One database at one instant.
@@ -30,38 +39,20 @@ pub struct Run {
     pub now: DateTime<Utc>,
     /// Values in it that must never be stored.
     pub incidents: usize,
+    /// Records that stay because their copy was not seen.
+    pub waiting: u64,
     pub records: Vec<Record>,
     /// Runs of the same database after this one, in their order.
     pub later: Vec<Later>,
 }
-
-/// A run after the first one: what happened before it, which open ends it dates, and what it destroys in archives.
-pub struct Later {
-    pub now: DateTime<Utc>,
-    pub happens: Vec<Happening>,
-    /// The number of a record in its run, a purpose, and the last day that was not known before.
-    pub dated: BTreeSet<(usize, String, NaiveDate)>,
-    /// Purposes, each with the last day that was kept.
-    pub destroyed: BTreeSet<Ended>,
-}
-
-/// What the application changed in one row.
-pub struct Happening {
-    pub table: String,
-    /// The value of the row's key.
-    pub key: String,
-    /// Columns and their new values.
-    pub set: Vec<(String, SeedValue)>,
-}
-
-/// The objects of an archive purpose that are kept until the same day, or of which nobody knows it yet.
-pub type Ended = (String, Option<NaiveDate>);
 
 /// Rows that belong together, and an order on them.
 pub struct Record {
     pub says: String,
     only: Vec<String>,
     pub rows: Vec<Row>,
+    /// Rows in the second source. Nothing becomes of them.
+    pub there: Vec<Row>,
     pub order: Option<Order>,
 }
 
@@ -113,23 +104,23 @@ impl Case {
     fn read(text: &str, file: &str) -> Self {
         let table: Table = toml::from_str(text).unwrap_or_else(|e| panic!("{file}: {e}"));
         let tables: Vec<String> = array(&table["tables"]).iter().map(text_of).collect();
+        let there = table.get("there").map(|there| There {
+            organisation: text_of(&there["organisation"]),
+            tables: array(&there["tables"]).iter().map(text_of).collect(),
+        });
         let (defaults, masked) = (inner(&table, "defaults"), inner(&table, "masked"));
-        let archived = table.get("archived").map(takes::read).unwrap_or_default();
+        let of_there = there.as_ref().map_or(&[][..], |t| &t.tables);
+        let rules =
+            Rules { tables: &tables, there: of_there, defaults: &defaults, masked: &masked, archived: &archived_of(&table) };
         let run = |run: &Value| Run {
             now: instant(&run["now"]),
             later: run.get("later").map(|l| array(l).iter().map(later).collect()).unwrap_or_default(),
             incidents: run.get("incidents").map_or(0, |n| usize::try_from(n.as_integer().unwrap()).unwrap()),
+            waiting: run.get("waiting").map_or(0, |n| u64::try_from(n.as_integer().unwrap()).unwrap()),
             records: array(&run["records"])
                 .iter()
                 .enumerate()
-                .map(|(i, r)| {
-                    record(
-                        i + 1,
-                        r.as_table().unwrap(),
-                        &Rules { tables: &tables, defaults: &defaults, masked: &masked, archived: &archived },
-                        file,
-                    )
-                })
+                .map(|(i, r)| record(i + 1, r.as_table().unwrap(), &rules, file))
                 .collect(),
         };
         Self {
@@ -137,10 +128,15 @@ impl Case {
             organisation: text_of(&table["organisation"]),
             policy: table.get("policy").map_or_else(|| "policy.toml".to_owned(), text_of),
             runs: array(&table["run"]).iter().map(run).collect(),
-            archived,
+            archived: archived_of(&table),
+            there,
             tables,
         }
     }
+}
+
+fn archived_of(case: &Table) -> BTreeMap<String, Takes> {
+    case.get("archived").map(takes::read).unwrap_or_default()
 }
 
 const RESERVED: [&str; 5] = ["says", "only", "becomes", "order", "archived"];
@@ -148,23 +144,27 @@ const RESERVED: [&str; 5] = ["says", "only", "becomes", "order", "archived"];
 /// What a case says of all its rows.
 struct Rules<'c> {
     tables: &'c [String],
+    there: &'c [String],
     defaults: &'c Table,
     masked: &'c Table,
     archived: &'c BTreeMap<String, Takes>,
 }
 
 fn record(n: usize, record: &Table, rules: &Rules<'_>, file: &str) -> Record {
-    let Rules { tables, defaults, masked, archived: taken } = *rules;
+    let Rules { tables, there, defaults, masked, archived: taken } = *rules;
     let says = text_of(&record["says"]);
     for key in record.keys() {
-        assert!(RESERVED.contains(&key.as_str()) || tables.contains(key), "{file}: {says}: `{key}` is neither a table nor a key");
+        assert!(
+            RESERVED.contains(&key.as_str()) || tables.contains(key) || there.contains(key),
+            "{file}: {says}: `{key}` is neither a table nor a key"
+        );
     }
     let of_all = Becomes::read(&record["becomes"], masked);
     let archived_all = record.get("archived").map(takes::ends).unwrap_or_default();
     let unknown = archived_all.keys().find(|p| !taken.contains_key(*p));
     assert!(unknown.is_none(), "{file}: {says}: [archived.{}] is missing", unknown.unwrap());
-    let mut rows = Vec::new();
-    for table in tables {
+    let (mut rows, mut rows_there) = (Vec::new(), Vec::new());
+    for table in tables.iter().chain(there) {
         let given = match record.get(table) {
             None => Vec::new(),
             Some(Value::Array(list)) => list.clone(),
@@ -187,7 +187,8 @@ fn record(n: usize, record: &Table, rules: &Rules<'_>, file: &str) -> Record {
             }
             let archived =
                 archived.into_iter().filter_map(|(purpose, end)| Some((purpose.clone(), end.of(table, &taken[&purpose])?)));
-            rows.push(Row { table: table.clone(), columns, becomes, archived: archived.collect() });
+            let row = Row { table: table.clone(), columns, becomes, archived: archived.collect() };
+            if tables.contains(table) { rows.push(row) } else { rows_there.push(row) }
         }
     }
     assert!(!rows.is_empty(), "{file}: {says}: no row");
@@ -196,31 +197,7 @@ fn record(n: usize, record: &Table, rules: &Rules<'_>, file: &str) -> Record {
         order: record.get("order").map(order),
         says,
         rows,
-    }
-}
-
-fn later(value: &Value) -> Later {
-    let each = |(purpose, days): (&String, &Value)| -> Vec<Ended> {
-        array(days).iter().map(|day| (purpose.clone(), Some(plain(day).parse().unwrap()))).collect()
-    };
-    let in_table = |key: &str| value.get(key).and_then(Value::as_table).into_iter().flatten();
-    let dated = in_table("dated").flat_map(|(purpose, records)| {
-        let of = |(number, day): (&String, &Value)| (number.parse().unwrap(), purpose.clone(), plain(day).parse().unwrap());
-        records.as_table().unwrap().iter().map(of).collect::<Vec<_>>()
-    });
-    let happens = in_table("happens").flat_map(|(table, rows)| {
-        let numbers = Numbers { n: 0, k: 0 };
-        let of = |(key, set): (&String, &Value)| {
-            let set = set.as_table().unwrap().iter().map(|(column, value)| (column.clone(), numbers.value(value)));
-            Happening { table: table.clone(), key: key.clone(), set: set.collect() }
-        };
-        rows.as_table().unwrap().iter().map(of).collect::<Vec<_>>()
-    });
-    Later {
-        now: instant(&value["now"]),
-        happens: happens.collect(),
-        dated: dated.collect(),
-        destroyed: in_table("destroyed").flat_map(each).collect(),
+        there: rows_there,
     }
 }
 
@@ -241,13 +218,13 @@ fn order(value: &Value) -> Order {
 }
 
 /// What `{n}`, `{nn}` and `{k}` stand for in a row.
-struct Numbers {
-    n: usize,
-    k: usize,
+pub struct Numbers {
+    pub n: usize,
+    pub k: usize,
 }
 
 impl Numbers {
-    fn value(&self, value: &Value) -> SeedValue {
+    pub fn value(&self, value: &Value) -> SeedValue {
         match value {
             Value::Integer(n) => SeedValue::Integer(*n),
             Value::Boolean(b) => SeedValue::Bool(*b),
@@ -282,7 +259,7 @@ pub fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_else(|| panic!("{value:?} is not a text")).to_owned()
 }
 
-fn instant(value: &Value) -> DateTime<Utc> {
+pub fn instant(value: &Value) -> DateTime<Utc> {
     plain(value).parse().unwrap_or_else(|_| panic!("{value:?} is not an instant"))
 }
 

@@ -15,6 +15,7 @@ use retentiond::reference::{Order, Target, Value};
 
 use crate::archived;
 use crate::case::{Case, Row};
+use crate::copied;
 use crate::enforcement::{Fixture, rules, unlimited};
 use crate::play::{Outcome, Scene};
 use crate::stage::{shipped, store};
@@ -46,13 +47,18 @@ async fn journalled(fixture: &Fixture<'_>) -> (BTreeSet<Mac>, u64, u64) {
 
 async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
     let stage = &scene.stage;
-    let (map, policy) = (shipped(&stage.organisation, "map.toml"), shipped(&stage.organisation, &case.policy));
-    let rules = rules(&map, &[&policy]);
+    let rules = match &scene.there {
+        None => rules(&shipped(&stage.organisation, "map.toml"), &[&shipped(&stage.organisation, &case.policy)]),
+        Some(there) => copied::rules(stage, &case.policy, there),
+    };
     let source = rules.map.source.value.clone();
     let mut fixture = Fixture::new(stage.engine, &stage.database, &source, scene.run.now).await;
     let mut files = Files::default();
     files.insert(store(&stage.organisation), Root::new(stage.recordings.path()).unwrap());
     fixture.files = Arc::new(files);
+    if let Some(there) = &scene.there {
+        copied::ask(&mut fixture, &rules, there).await;
+    }
     let written = stage.files().len();
     let prepared = fixture.prepare(&rules).await;
     for placed in scene.orders() {
@@ -69,7 +75,11 @@ async fn play(case: &Case, scene: &Scene<'_>, name: &str) -> Vec<String> {
     let (left, stay) = (stage.files(), scene.files_left());
     wrong.extend(stay.difference(&left).map(|file| format!("the file {file} is gone")));
     wrong.extend(left.difference(&stay).map(|file| format!("the file {file} is still there")));
-    wrong.extend(outcome.actions.iter().filter(|a| a.due_after > 0).map(|a| format!("left over: {a:?}")));
+    wrong.extend(outcome.actions.iter().filter(|a| a.due_after > a.no_copy).map(|a| format!("left over: {a:?}")));
+    let waiting = outcome.actions.iter().map(|a| a.no_copy).sum::<u64>();
+    if waiting != scene.run.waiting {
+        wrong.push(format!("{waiting} records wait for their copies instead of {}", scene.run.waiting));
+    }
 
     let resolved = Resolved::new(&rules.map, &prepared.schema);
     let key_id = fixture.journal.current_mac_key().await.unwrap();

@@ -7,10 +7,12 @@
 
 mod archived;
 mod case;
+mod copied;
 mod enforced;
 #[expect(dead_code, reason = "this binary uses a part of the fixture")]
 #[path = "../support/enforcement.rs"]
 mod enforcement;
+mod later;
 mod model;
 mod play;
 mod stage;
@@ -23,14 +25,15 @@ use play::{Outcome, Scene};
 use retentiond::demo::SeedValue;
 use retentiond::plan::schema::Engine;
 
-/// Every statement that is enforced, one that is enforced in part, and one in both of its forms.
-const STATEMENTS: [&str; 35] = [
+/// Every statement that is enforced, one that is enforced in part, and two in both of their forms.
+const STATEMENTS: [&str; 36] = [
     "BSO-1",
     "BSO-2",
     "BSO-3",
     "BSO-4",
     "BSO-5",
     "CAP-1",
+    "CAP-1, copy",
     "CAP-2",
     "CARD-1",
     "CARD-1, archive",

@@ -11,8 +11,9 @@ use retentiond::policy::map::DataMap;
 use retentiond::policy::read_policy;
 use retentiond::reference::{Archived, ForeignKey, Order, Reference, Table, TableId, Target, Value, World};
 
-use crate::case::Case;
+use crate::case::{Case, Row};
 use crate::play::{Masked, Outcome, Placed, Scene};
+use crate::stage::Stage;
 
 #[tokio::test]
 async fn the_reference_model_agrees_with_every_case() {
@@ -23,9 +24,12 @@ async fn the_reference_model_agrees_with_every_case() {
         for run in &case.runs {
             let Some(scene) = Scene::set(&case, run, Engine::Sqlite).await else { panic!("SQLite is always there") };
             let map = &scene.stage.map;
-            let before = world(&scene, &shipped(&case.organisation, "schema.postgres.sql"));
+            let before = world(&scene.stage, &scene.records().flat_map(|r| &r.rows).collect::<Vec<_>>());
+            let rows_there: Vec<&Row> = scene.records().flat_map(|r| &r.there).collect();
+            let there = |stage: &Stage| (stage.map.source.value.clone(), world(stage, &rows_there));
+            let others: Vec<(String, World)> = scene.there.iter().map(there).collect();
             let orders: Vec<Order> = scene.orders().iter().flat_map(|o| on_records(&scene, o)).collect();
-            let model = Reference { map, policies: vec![&policy], now: run.now, orders: &orders, needed: &[] };
+            let model = Reference { map, policies: vec![&policy], now: run.now, orders: &orders, needed: &[], others: &others };
             let (after, sealed) = model.run_with_archives(&before);
             assert_eq!(in_model(&sealed), in_case(&scene), "{} at {}: archives", case.statement, run.now);
             for record in scene.records() {
@@ -129,9 +133,9 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// The scene's rows, with the foreign keys that the schema declares on columns.
-fn world(scene: &Scene<'_>, schema: &str) -> World {
-    let map = &scene.stage.map;
+/// These rows, with the foreign keys that the schema declares on columns.
+fn world(stage: &Stage, rows: &[&Row]) -> World {
+    let (map, schema) = (&stage.map, shipped(&stage.organisation, "schema.postgres.sql"));
     let mut world = World::default();
     let mut table = "";
     for line in schema.lines() {
@@ -152,7 +156,7 @@ fn world(scene: &Scene<'_>, schema: &str) -> World {
         let personal = data.categories.iter().flat_map(|c| c.columns.iter().map(|c| &c.name));
         let columns: Vec<String> = data.key.iter().chain(&data.plain).chain(personal).map(|c| c.value.clone()).collect();
         let mut stored = Table::new(TableId::DataSet(data.id.value.clone()), columns.clone());
-        for row in scene.records().flat_map(|r| &r.rows).filter(|r| r.table == data.table.name) {
+        for row in rows.iter().filter(|r| r.table == data.table.name) {
             stored.insert(data, columns.iter().map(|c| row.columns.get(c).map_or(Value::Null, value)).collect());
         }
         world.tables.push(stored);

@@ -146,6 +146,8 @@ pub struct Placed {
 /// A run of a case on a database that holds its rows.
 pub struct Scene<'a> {
     pub stage: Stage,
+    /// The second source, with its rows.
+    pub there: Option<Stage>,
     pub run: &'a Run,
     pub before: BTreeMap<String, Stored>,
 }
@@ -159,7 +161,18 @@ impl<'a> Scene<'a> {
             stage.insert(rows.iter().copied().filter(|r| r.table == *table)).await;
         }
         let before = stage.look(&case.tables).await;
-        Some(Self { stage, run, before })
+        let there = match &case.there {
+            None => None,
+            Some(of) => {
+                let there = Stage::new(&of.organisation, engine).await?;
+                let rows = run.records.iter().filter(|r| r.on(engine)).flat_map(|r| &r.there);
+                for table in &of.tables {
+                    there.insert(rows.clone().filter(|r| r.table == *table)).await;
+                }
+                Some(there)
+            }
+        };
+        Some(Self { stage, there, run, before })
     }
 
     /// The records that exist on this engine.

@@ -7,8 +7,10 @@ use std::process::{Child, Command, Stdio};
 use retentiond::enforce::Pace;
 use retentiond::source::Target;
 
+use crate::asks::both_rules;
 use crate::scene::scene_rules;
-use crate::stage::{Inside, Stage, work};
+use crate::stage::{Inside, Stage};
+use crate::wanted::work;
 
 const CHILD: &str = "RETENTIOND_TEST_CRASH_CHILD";
 
@@ -27,16 +29,18 @@ fn child_that_enforces_until_something_happens() {
     let (url, state) = (args.next().unwrap(), args.next().unwrap());
     let workers = args.next().unwrap().parse().unwrap();
     let pace = if args.next() == Some("gentle") { Pace::Gentle } else { Pace::Full };
+    let there = args.next().filter(|url| !url.is_empty());
+    let rules = if there.is_some() { both_rules().0 } else { scene_rules() };
     println!("{STARTING}");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
     let result = runtime.block_on(async {
-        let inside = Inside::open(Path::new(state), &Target::new(url)).await?;
+        let inside = Inside::open(Path::new(state), &Target::new(url), there).await?;
         // One connection is left to the engine, and with it one thread that writes the state: strace counts each thread's calls for itself.
         let mut others = Vec::new();
         while args.next() == Some("alone") && others.len() < 3 {
             others.push(inside.state.pool().acquire().await.unwrap());
         }
-        let result = match inside.prepare(&scene_rules()).await {
+        let result = match inside.prepare(&rules).await {
             Ok((prepared, fence)) => {
                 println!("{WORKING}");
                 inside.work(&prepared, fence, work(workers, pace)).await
@@ -72,11 +76,12 @@ pub fn command(stage: &Stage, pace: Pace, before: &[String]) -> Command {
         .env(
             CHILD,
             format!(
-                "{}\n{}\n{}\n{}{}",
+                "{}\n{}\n{}\n{}\n{}{}",
                 stage.url(),
                 stage.state_dir().display(),
                 stage.workers,
                 if pace == Pace::Gentle { "gentle" } else { "full" },
+                stage.url_there().unwrap_or_default(),
                 if before.is_empty() { "" } else { "\nalone\nalone\nalone" }
             ),
         )

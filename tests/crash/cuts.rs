@@ -10,7 +10,8 @@ use retentiond::source::{Class, Target};
 use crate::chance::Chance;
 use crate::oracle::{Mark, Tally, judge};
 use crate::proxy::{CUTS, Cut, Proxy};
-use crate::stage::{Inside, Stage, asked, crews, engines, work};
+use crate::stage::{Inside, Stage};
+use crate::wanted::{asked, crews, engines, work};
 
 /// Longer than a run with all its patience; a run that takes longer hangs.
 const FOR_EVER: Duration = Duration::from_secs(60);
@@ -20,7 +21,7 @@ pub async fn through(proxy: &Proxy, url: &str, stage: &Stage) -> Result<(), Enfo
     let limit = Duration::from_secs(2);
     let target = Target { answer_timeout: limit, connect_timeout: limit, ..Target::new(url) };
     let run = async {
-        let inside = Inside::open(&stage.state_dir(), &target).await?;
+        let inside = Inside::open(&stage.state_dir(), &target, None).await?;
         let result = inside.enforce(&stage.rules, work(stage.workers, Pace::Full)).await;
         inside.leave().await;
         result.map(drop)

@@ -3,8 +3,9 @@
 use retentiond::plan::schema::Engine;
 
 use crate::oracle::{Mark, Phase, Tally, judge};
-use crate::stage::{Stage, asked, crews, engines};
+use crate::stage::Stage;
 use crate::trace::{Effect, End, Point, available, chosen, points, strike};
+use crate::wanted::{asked, crews, engines};
 
 const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate";
 /// With the removal of its journal, which is SQLite's COMMIT.

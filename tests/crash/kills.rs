@@ -8,25 +8,33 @@ use retentiond::plan::schema::Engine;
 use crate::chance::Chance;
 use crate::child;
 use crate::oracle::{Mark, Phase, Tally, judge, mark};
-use crate::stage::{Stage, asked, engines};
+use crate::stage::Stage;
+use crate::wanted::{asked, engines};
 
 /// How often everything is put back: in between, kills pile up in one journal.
 const RESET: u64 = 5;
 
 #[tokio::test]
 async fn a_run_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_or_done_twice() {
-    killed(1, &[Pace::Full], asked("RETENTIOND_KILLS", 30)).await;
+    killed(1, &[Pace::Full], asked("RETENTIOND_KILLS", 30), false).await;
 }
 
 #[tokio::test]
 async fn a_run_of_several_workers_killed_at_any_moment_is_finished_by_the_next_and_nothing_is_lost_or_done_twice() {
-    killed(3, &[Pace::Gentle, Pace::Full], asked("RETENTIOND_KILLS", 15)).await;
+    killed(3, &[Pace::Gentle, Pace::Full], asked("RETENTIOND_KILLS", 15), false).await;
 }
 
-async fn killed(workers: usize, paces: &[Pace], kills: u64) {
+#[tokio::test]
+async fn what_a_run_was_told_elsewhere_that_is_killed_at_any_moment_counts_for_no_other() {
+    killed(1, &[Pace::Full], asked("RETENTIOND_KILLS", 10), true).await;
+}
+
+/// `asking` says that a second source is asked, and something else is true there after each kill.
+async fn killed(workers: usize, paces: &[Pace], kills: u64, asking: bool) {
     let seed = asked("RETENTIOND_SEED", 1);
     for engine in engines() {
-        let Some(mut stage) = Stage::new(engine, 24).await else { continue };
+        let stage = if asking { Stage::asking(engine, 24).await } else { Stage::new(engine, 24).await };
+        let Some(mut stage) = stage else { continue };
         stage.workers = workers;
         let mut chance = Chance::new(seed);
         let mut lengths: Vec<Lengths> = Vec::new();
@@ -37,7 +45,7 @@ async fn killed(workers: usize, paces: &[Pace], kills: u64) {
             let most = if engine == Engine::Sqlite { 1 } else { workers };
             assert_eq!(stage.slots_used().await, most, "every worker does something");
         }
-        let (mut tally, mut killed, mut twice) = (Tally::new(), 0, 0);
+        let (mut tally, mut killed, mut twice, mut told) = (Tally::new(), 0, 0, 0);
         let mut since = Mark::default();
         let mut round = 0;
         while killed < kills {
@@ -60,12 +68,25 @@ async fn killed(workers: usize, paces: &[Pace], kills: u64) {
                 killed += 1;
                 twice += 1;
             }
+            told += u64::from(asking && left_answers(&stage).await);
             *tally.entry(judge(&stage, since).await).or_default() += 1;
             since = mark(&stage).await;
         }
-        println!("{}, {workers} workers: {killed} kills, {twice} of them of the run after a kill; {tally:?}", engine.name());
-        assert!(tally.keys().any(|p| matches!(p, Phase::Aborted | Phase::Recovered)), "some kills hit a batch");
+        println!(
+            "{}, {workers} workers: {killed} kills, {twice} of them of the run after a kill, {told} left what they were told; {tally:?}",
+            engine.name()
+        );
+        let hit = tally.keys().any(|p| matches!(p, Phase::Aborted | Phase::Recovered));
+        assert!(if asking { told > 0 } else { hit }, "some kills hit a batch, or leave what was noted");
     }
+}
+
+/// Whether killed runs have left answers of the second source.
+async fn left_answers(stage: &Stage) -> bool {
+    let inside = stage.enter().await;
+    let noted = crate::asked::noted(stage, &inside).await;
+    inside.leave().await;
+    noted > 0
 }
 
 /// The two parts of a run, and how long each lasts.

@@ -3,7 +3,7 @@
 //!
 //! | variable | meaning | in CI |
 //! |---|---|---|
-//! | `RETENTIOND_KILLS` | random kills, for each engine, of one worker and of three each | 30 and 15 |
+//! | `RETENTIOND_KILLS` | random kills, for each engine, of one worker and of three each, and of runs that ask a second source | 30, 15 and 10 |
 //! | `RETENTIOND_SEED` | where chance begins | 1 |
 //! | `RETENTIOND_STRACE` | `all`, or at how many system calls the process is killed or the disk fails | 8 and 4 |
 //! | `RETENTIOND_CUTS` | `all`, or at how many messages the connection is cut in each way | 3, silently 1 |
@@ -14,6 +14,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
 mod archive;
+mod asked;
 mod child;
 mod cuts;
 mod disk;
@@ -25,7 +26,10 @@ mod servers;
 mod stage;
 mod syscalls;
 mod trace;
+mod wanted;
 
+#[path = "../support/asked.rs"]
+mod asks;
 #[expect(dead_code, reason = "chances that other tests take")]
 #[path = "../support_random/chance.rs"]
 mod chance;

@@ -8,8 +8,10 @@ use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::source::Session;
 
 use crate::archive::{archived, only_known};
+use crate::asked;
 use crate::scene::{Record, Rows, TABLES};
-use crate::stage::{Inside, Stage, batches, own, rows};
+use crate::stage::{Inside, Stage, own, rows};
+use crate::wanted::batches;
 
 /// Where journal and ledger stood when the organisation was last filled.
 #[derive(Debug, Clone, Copy, Default)]
@@ -63,14 +65,21 @@ pub async fn judge(stage: &Stage, mark: Mark) -> Phase {
     // Whoever has left is in the archive, whatever the journal knows of it.
     archived(stage, &inside, &named(&inside, stage, &ledger), &batches_of(&ledger)).await;
 
+    let (must, noted) = match stage.url_there() {
+        None => (stage.scene.after.clone(), 0),
+        Some(_) => (asked::change(stage, &found).await, asked::noted(stage, &inside).await),
+    };
     let settings = Settings { workers: stage.workers, ..batches(6, 40) };
     let outcome = inside.enforce(&stage.rules, settings).await.unwrap_or_else(|e| panic!("the run after the crash: {e}"));
     for a in &outcome.actions {
-        assert_eq!((a.due_after, a.failed, a.busy, a.too_large), (0, 0, 0, 0), "{a:?}");
+        assert_eq!((a.due_after, a.failed, a.busy, a.too_large), (a.no_copy, 0, 0, 0), "{a:?}");
     }
     assert_eq!(outcome.reverted, 0, "nothing was set back");
     let (found, ledger) = witness(stage, &inside, mark).await;
-    assert_eq!(found, stage.scene.after, "every row is as it must be");
+    assert_eq!(found, must, "every row is as it must be");
+    if stage.url_there().is_some() {
+        assert!(asked::noted(stage, &inside).await <= noted, "a run leaves no answer");
+    }
     assert_eq!(named(&inside, stage, &ledger), stage.scene.changed(&found));
     archived(stage, &inside, &named(&inside, stage, &ledger), &batches_of(&ledger)).await;
     only_known(&inside).await;

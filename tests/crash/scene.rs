@@ -1,4 +1,4 @@
-//! One organisation with every shape of batch, and what must become of each of its rows, worked out here and not by SQL.
+//! One organisation with every shape of batch (`asked.rs` has those that ask a second source), and what must become of each of its rows, worked out here and not by SQL.
 //!
 //! `log` is deleted alone; `client` with the `note`s that follow it and the `tag`s that its foreign key takes along; a client whose `contract`
 //! stays is emptied; `account` is masked, dated by its `visit`s, which are only read; a `reply` goes with those that answer it. Whoever is due ended yesterday, whoever is kept ends
@@ -9,6 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use chrono::{DateTime, TimeZone as _, Utc};
 use retentiond::plan::schema::Engine;
 
+use crate::asks::schema_here;
 use crate::enforcement::{Rules, rules};
 
 const MAP: &str = r#"
@@ -88,8 +89,8 @@ pub const ARCHIVED: [(&str, &str); 4] =
 pub const IN_ARCHIVES: [&str; 5] = ["log", "client", "note", "reply", "account"];
 
 /// Three years before yesterday and today, in Paris.
-const DUE: &str = "2023-11-21";
-const KEPT: &str = "2023-11-22";
+pub const DUE: &str = "2023-11-21";
+pub const KEPT: &str = "2023-11-22";
 /// The client on hold, who is due.
 pub const HELD: usize = 5;
 
@@ -118,7 +119,7 @@ pub fn scene_rules() -> Rules {
 }
 
 /// The columns of each table, `id` first; children after their parents.
-pub const TABLES: [(&str, &[&str]); 8] = [
+pub const TABLES: [(&str, &[&str]); 10] = [
     ("log", &["id", "ip", "seen"]),
     ("client", &["id", "name", "seen"]),
     ("note", &["id", "client_id", "body"]),
@@ -127,6 +128,8 @@ pub const TABLES: [(&str, &[&str]); 8] = [
     ("reply", &["id", "answers", "body", "seen"]),
     ("account", &["id", "name"]),
     ("visit", &["id", "account_id", "seen"]),
+    ("request", &["id", "code", "body", "seen"]),
+    ("person", &["id", "code", "name", "email", "seen"]),
 ];
 
 pub fn schema(engine: Engine) -> String {
@@ -140,11 +143,11 @@ pub fn schema(engine: Engine) -> String {
          CREATE TABLE reply (id integer PRIMARY KEY, answers integer, body varchar(50) NOT NULL, seen {date} NOT NULL, FOREIGN KEY (answers) REFERENCES reply (id));
          CREATE TABLE account (id integer PRIMARY KEY, name varchar(50) NOT NULL);
          CREATE TABLE visit (id integer PRIMARY KEY, account_id integer NOT NULL, seen {date} NOT NULL, FOREIGN KEY (account_id) REFERENCES account (id));"
-    )
+    ) + &schema_here(engine)
 }
 
 /// What stands for NULL.
-const NOTHING: &str = "NULL";
+pub const NOTHING: &str = "NULL";
 
 /// All rows of all tables: table, id, the other columns.
 pub type Rows = BTreeMap<String, BTreeMap<usize, Vec<String>>>;
@@ -194,7 +197,7 @@ impl Scene {
     }
 
     /// One row, and which of its columns are something else afterwards; `None` when it is gone.
-    fn row(&mut self, table: &str, id: usize, values: &[&str], fate: Option<Vec<(usize, &str)>>) {
+    pub fn row(&mut self, table: &str, id: usize, values: &[&str], fate: Option<Vec<(usize, &str)>>) {
         let mut row: Vec<String> = values.iter().map(|v| (*v).to_owned()).collect();
         self.before.get_mut(table).unwrap().insert(id, row.clone());
         let Some(changes) = fate else { return };

@@ -13,8 +13,9 @@ use crate::chance::Chance;
 use crate::cuts::through;
 use crate::oracle::{Mark, Tally, judge};
 use crate::proxy::Proxy;
-use crate::stage::{Stage, asked, engines};
+use crate::stage::Stage;
 use crate::support::database_on;
+use crate::wanted::{asked, engines};
 
 /// Servers of this test alone; stopped with this value.
 struct Servers(tempfile::TempDir);

@@ -7,7 +7,7 @@ use retentiond::archive::Archives;
 use retentiond::enforce::fence::Fence;
 use retentiond::enforce::orders::{self, NewOrder};
 use retentiond::enforce::run::take_fence;
-use retentiond::enforce::{EnforceError, Pace, Prepared, RunOutcome, RunRequest, Settings, Silent, run};
+use retentiond::enforce::{Copies, Elsewhere, EnforceError, Prepared, RunOutcome, RunRequest, Settings, Silent, run};
 use retentiond::journal::{Journal, Name, OrderReason, Reference, Trigger, random_origin};
 use retentiond::plan::key::{KeyKind, KeyPart, RecordKey};
 use retentiond::plan::resolve::Resolved;
@@ -17,7 +17,9 @@ use retentiond::source::setup::{SetupRequest, script};
 use retentiond::source::{Session, Source, Target};
 use retentiond::state::{State, StateError};
 
-use crate::enforcement::{Rules, TestClock, archives, prepare, unlimited};
+use crate::asked;
+use crate::asks;
+use crate::enforcement::{Rules, TestClock, archives, prepare};
 use crate::scene::{HELD, Rows, Scene, TABLES, before, now, read_all, scene_rules, schema};
 use crate::support::{TestDatabase, database};
 
@@ -27,6 +29,8 @@ pub struct Stage {
     pub rules: Rules,
     /// How many workers a run has.
     pub workers: usize,
+    /// The second source, where there is one that is asked.
+    there: Option<TestDatabase>,
     db: TestDatabase,
     folder: tempfile::TempDir,
 }
@@ -40,39 +44,8 @@ pub struct Inside {
     pub state: State,
     pub journal: Journal,
     pub archives: Archives,
-}
-
-/// The engines that were asked for.
-pub fn engines() -> Vec<Engine> {
-    let all = [Engine::Postgres, Engine::MariaDb, Engine::MySql, Engine::Sqlite];
-    let asked = std::env::var("RETENTIOND_CRASH_ENGINES").unwrap_or_else(|_| "postgres,mariadb,sqlite".to_owned());
-    let names = ["postgres", "mariadb", "mysql", "sqlite"];
-    let chosen = all.into_iter().zip(names).filter(|(_, name)| asked.split(',').any(|a| a == *name));
-    chosen.map(|(engine, _)| engine).collect()
-}
-
-/// How many workers the runs have that are broken: one and three, or what `RETENTIOND_WORKERS` names. SQLite has one writer.
-pub fn crews(engine: Engine) -> Vec<usize> {
-    let asked = std::env::var("RETENTIOND_WORKERS").unwrap_or_else(|_| "1,3".to_owned());
-    let all = asked.split(',').map(|n| n.parse().unwrap_or_else(|_| panic!("RETENTIOND_WORKERS: {n}")));
-    all.filter(|n| *n == 1 || engine != Engine::Sqlite).collect()
-}
-
-/// A number from the environment.
-pub fn asked(variable: &str, otherwise: u64) -> u64 {
-    std::env::var(variable).map_or(otherwise, |text| text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
-}
-
-/// Batches of so many records at first, and of so many rows at most, however long they take; keys are looked up in more than one go, or not at all.
-pub fn batches(first: usize, largest: usize) -> Settings {
-    let target_time = std::time::Duration::from_secs(5);
-    Settings { first_batch: first, largest_batch: largest, chunk: first as u64, target_time, ..unlimited() }
-}
-
-/// A run that is to be broken: several workers have so little in hand at once that each finds something.
-pub fn work(workers: usize, pace: Pace) -> Settings {
-    let (first, largest) = if workers > 1 { (2, 6) } else { (4, 16) };
-    Settings { workers, pace, ..batches(first, largest) }
+    copies: Copies,
+    elsewhere: Elsewhere,
 }
 
 impl Stage {
@@ -81,31 +54,35 @@ impl Stage {
         Some(Self::over(database(engine).await?, engine, n).await)
     }
 
+    /// One of `n` records of each kind that are asked about in a second source.
+    pub async fn asking(engine: Engine, n: usize) -> Option<Self> {
+        let there = database(engine).await?;
+        there.run_sql(&asks::schema_there(engine)).await;
+        there.run_sql(&set_up(engine, "base", &there)).await;
+        Some(Self::with(database(engine).await?, engine, asked::scene(n), asks::both_rules().0, Some(there)).await)
+    }
+
     /// The same in a database that somebody else made.
     pub async fn over(db: TestDatabase, engine: Engine, n: usize) -> Self {
-        let (scene, rules) = (Scene::new(n), scene_rules());
-        let name = db.url.rsplit('/').next().unwrap_or_default().to_owned();
-        let request = SetupRequest {
-            source: "crm".to_owned(),
-            role: format!("r_{}", &name[name.len().saturating_sub(12)..]).replace('.', "_"),
-            host: None,
-            slots: SLOTS,
-            database: name,
-            tables: Vec::new(),
-        };
+        Self::with(db, engine, Scene::new(n), scene_rules(), None).await
+    }
+
+    async fn with(db: TestDatabase, engine: Engine, scene: Scene, rules: Rules, there: Option<TestDatabase>) -> Self {
         db.run_sql(&schema(engine)).await;
-        db.run_sql(&script(engine, &request).unwrap()).await;
+        db.run_sql(&set_up(engine, "crm", &db)).await;
         db.run_sql(&scene.fill()).await;
         let folder = tempfile::tempdir().unwrap();
         let state = State::create(&folder.path().join("first")).await.unwrap();
         let clock = Arc::new(TestClock(Mutex::new(before())));
         let journal = Journal::create(&state, clock, random_origin().unwrap()).await.unwrap();
         let source = Source::connect(&Target::new(db.url.clone())).await.unwrap();
-        hold(&source, &journal, &rules).await;
+        if there.is_none() {
+            hold(&source, &journal, &rules).await;
+        }
         source.close().await;
         drop(journal);
         state.close().await;
-        let stage = Self { engine, scene, rules, workers: 1, db, folder };
+        let stage = Self { engine, scene, rules, workers: 1, there, db, folder };
         stage.reset().await;
         stage
     }
@@ -125,6 +102,19 @@ impl Stage {
     /// The customers' rows as before the first run, all else as it has become.
     pub async fn refill(&self) {
         self.db.run_sql(&self.scene.fill()).await;
+        self.there(&asks::fill_there(self.scene.before["request"].len())).await;
+    }
+
+    /// Statements in the second source, if there is one.
+    pub async fn there(&self, sql: &str) {
+        if let Some(there) = self.there.as_ref().filter(|_| !sql.is_empty()) {
+            there.run_sql(sql).await;
+        }
+    }
+
+    /// The URL of the second source.
+    pub fn url_there(&self) -> Option<&str> {
+        self.there.as_ref().map(|there| there.url.as_str())
     }
 
     pub fn url(&self) -> &str {
@@ -159,14 +149,14 @@ impl Stage {
 
     /// What a new process opens.
     pub async fn enter(&self) -> Inside {
-        Inside::open(&self.state_dir(), &Target::new(self.db.url.clone()))
+        Inside::open(&self.state_dir(), &Target::new(self.db.url.clone()), self.url_there())
             .await
             .unwrap_or_else(|e| panic!("what a crash left cannot be opened: {e}"))
     }
 }
 
 impl Inside {
-    pub async fn open(state: &Path, target: &Target) -> Result<Self, EnforceError> {
+    pub async fn open(state: &Path, target: &Target, there: Option<&str>) -> Result<Self, EnforceError> {
         let archives = archives(state.parent().unwrap());
         // A process that another test starts at this very moment holds, until it becomes its own program, whatever this one has just closed.
         let mut tries = 0;
@@ -179,7 +169,14 @@ impl Inside {
         };
         let journal = Journal::open(&state, Arc::new(TestClock(Mutex::new(now())))).await?;
         let source = Source::connect(target).await?;
-        Ok(Self { source, state, journal, archives })
+        let (copies, elsewhere) = match there {
+            None => (Copies::default(), Elsewhere::default()),
+            Some(url) => {
+                let (rules, base) = asks::both_rules();
+                asks::ask(url, &rules, &base, now()).await?
+            }
+        };
+        Ok(Self { source, state, journal, archives, copies, elsewhere })
     }
 
     /// One run, as the command does it.
@@ -213,8 +210,8 @@ impl Inside {
             settings,
             full_census: true,
             archives: &self.archives,
-            copies: &retentiond::enforce::Copies::default(),
-            elsewhere: &retentiond::enforce::Elsewhere::default(),
+            copies: &self.copies,
+            elsewhere: &self.elsewhere,
             files: Default::default(),
             watch: &Silent,
             trigger,
@@ -224,10 +221,26 @@ impl Inside {
 
     /// Lets go of everything, as the end of the process does.
     pub async fn leave(self) {
+        self.copies.close().await;
+        self.elsewhere.close().await;
         drop(self.journal);
         self.source.close().await;
         self.state.close().await;
     }
+}
+
+/// The script that makes our tables in a database.
+fn set_up(engine: Engine, source: &str, db: &TestDatabase) -> String {
+    let name = db.url.rsplit('/').next().unwrap_or_default().to_owned();
+    let request = SetupRequest {
+        source: source.to_owned(),
+        role: format!("r_{}", &name[name.len().saturating_sub(12)..]).replace('.', "_"),
+        host: None,
+        slots: SLOTS,
+        database: name,
+        tables: Vec::new(),
+    };
+    script(engine, &request).unwrap()
 }
 
 /// All rows of the customers' tables.

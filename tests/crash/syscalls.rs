@@ -7,8 +7,9 @@ use retentiond::journal::Event;
 use retentiond::plan::schema::Engine;
 
 use crate::oracle::{Mark, Tally, entries, judge};
-use crate::stage::{Stage, asked, crews, engines};
+use crate::stage::Stage;
 use crate::trace::{AN_OBJECT, Effect, End, Point, available, chosen, points, strike};
+use crate::wanted::{asked, crews, engines};
 
 const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate,unlink,unlinkat,rename,renameat2,linkat,mkdirat,sendto,recvfrom";
 

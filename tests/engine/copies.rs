@@ -278,6 +278,28 @@ async fn a_record_leaves_once_its_copy_was_seen_and_not_before() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_seen_beside_one_that_the_database_takes_for_the_same() {
+    for engine in ENGINES {
+        let (Some(db), Some(base_db)) = (portal(engine).await, database(engine).await) else { continue };
+        let (date, code) = types(engine);
+        base_db
+            .run_sql(&format!(
+                "CREATE TABLE paper (n integer PRIMARY KEY, number bigint, house bigint, code {code}, closed_on {date}, body varchar(50));
+                 CREATE INDEX paper_number ON paper (number, code);
+                 INSERT INTO paper VALUES (1, 2, 3, 'B', NULL, 'x'), (2, 2, 3, 'b', NULL, 'x'), (3, 3, 3, 'c', NULL, 'x'),
+                     (4, 3, 3, 'C', NULL, 'x'), (5, 6, 3, 'F', NULL, 'x'), (6, 6, 3, 'F', NULL, 'x'), (7, 2, 3, 'b', NULL, 'x')"
+            ))
+            .await;
+        let (rules, map) = both();
+        let mut fixture = Fixture::new(engine, &db, "portal", now()).await;
+        ask(&mut fixture, &base_db, &map).await;
+        run(&fixture, &rules, 0).await;
+        assert_eq!(left(&fixture).await, ["one", "four", "five", "six", "seven", ""], "{}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
 #[test]
 fn what_is_kept_by_a_copy_says_nothing_of_how_long_and_the_copy_is_somewhere() {
     let faults_of = |map: &str, policy: &str| {

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should say where")]
 
+mod answers;
+mod answers_model;
 mod archived_files;
 mod archived_types;
 mod archives;
@@ -39,6 +41,8 @@ mod together;
 mod undo;
 mod workers;
 
+#[path = "../support/asked.rs"]
+mod asks;
 #[expect(dead_code, reason = "what stores of objects are tested with")]
 #[path = "../support/bucket.rs"]
 mod bucket;

@@ -1,12 +1,14 @@
 //! Purposes of a second source that keep fields of a random one's records, of the person whom both are about.
 
+use retentiond::plan::schema::Engine;
 use retentiond::policy::map::DataMap;
 use retentiond::policy::purpose::Policy;
 use retentiond::policy::{link, located::Faults, read_map, read_policy};
-use retentiond::reference::{Needed, Value};
+use retentiond::reference::{Needed, Value, World};
 
 use super::Case;
 use super::chance::Chance;
+use super::copies::Copied;
 
 /// The second source.
 pub struct Second {
@@ -16,6 +18,10 @@ pub struct Second {
     pub policy: String,
     /// Whom its purposes need.
     pub needed: Vec<Needed>,
+    /// Its data sets with copies of records.
+    pub copies: Vec<Copied>,
+    /// The rows of these, as the reference model takes them.
+    pub rows: Vec<(String, World)>,
 }
 
 const MAP: &str = r#"
@@ -47,8 +53,7 @@ impl Case {
         if names.is_empty() {
             return case;
         }
-        let mut second = Second { map: MAP.to_owned(), policy: String::new(), needed: Vec::new() };
-        second.policy.push_str("[policy]\nid = \"other\"\nauthor = \"dpo\"\ntitle = { fr = \"o\", en = \"o\" }\n");
+        let mut second = Second::bare();
         for purpose in ["p1", "p2"] {
             second.map.push_str(&format!(
                 "[data.paper.conditions.is_{purpose}]\ntitle = {{ fr = \"c\", en = \"c\" }}\nsql = \"purpose = '{purpose}'\"\n"
@@ -81,14 +86,22 @@ impl Case {
 }
 
 impl Second {
-    /// The table and its rows, for SQLite.
-    pub fn load(&self) -> String {
+    /// One whose purposes need nobody, with no copies.
+    pub fn bare() -> Self {
+        let policy = "[policy]\nid = \"other\"\nauthor = \"dpo\"\ntitle = { fr = \"o\", en = \"o\" }\n".to_owned();
+        Self { map: MAP.to_owned(), policy, needed: Vec::new(), copies: Vec::new(), rows: Vec::new() }
+    }
+
+    /// The tables and their rows.
+    pub fn load(&self, engine: Engine) -> String {
         let mut sql =
-            "CREATE TABLE paper (id INTEGER PRIMARY KEY, person INTEGER, purpose TEXT, body TEXT NOT NULL);\n".to_owned();
-        for Needed { purpose, person } in &self.needed {
+            "CREATE TABLE paper (id INTEGER PRIMARY KEY, person INTEGER, purpose VARCHAR(20), body VARCHAR(20) NOT NULL);\n"
+                .to_owned();
+        for (id, Needed { purpose, person }) in self.needed.iter().enumerate() {
             let (Some((_, purpose)), Value::Integer(person)) = (purpose.split_once('.'), person) else { continue };
-            sql.push_str(&format!("INSERT INTO paper (person, purpose, body) VALUES ({person}, '{purpose}', 'x');\n"));
+            sql.push_str(&format!("INSERT INTO paper VALUES ({id}, {person}, '{purpose}', 'x');\n"));
         }
+        sql.extend(self.copies.iter().map(|copied| copied.load(engine)));
         sql
     }
 }

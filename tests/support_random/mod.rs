@@ -6,6 +6,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod chance;
+mod copies;
 mod declare;
 mod elsewhere;
 mod purposes;
@@ -135,6 +136,9 @@ impl Case {
 
     /// Map and policy as read and linked. Panics with the faults if there are any.
     pub fn read(&self) -> (DataMap, Policy) {
+        if let Some(([map, _], [policy, _])) = self.read_both() {
+            return (map, policy);
+        }
         let mut faults = Faults::default();
         let map = read_map::read(&self.map, 0, &mut faults);
         let policy = read_policy::read(&self.policy, 1, &mut faults);
@@ -197,6 +201,7 @@ impl Case {
     /// The reference model of this case, by all policies that say something of it.
     pub fn reference<'a>(&'a self, map: &'a DataMap, policies: &'a [Policy]) -> Reference<'a> {
         let needed = self.second.as_ref().map_or(&[][..], |second| &second.needed);
-        Reference { map, policies: policies.iter().collect(), now: self.now, orders: &self.orders, needed }
+        let others = self.second.as_ref().map_or(&[][..], |second| &second.rows);
+        Reference { map, policies: policies.iter().collect(), now: self.now, orders: &self.orders, needed, others }
     }
 }

@@ -83,7 +83,7 @@ impl Case {
     }
 }
 
-fn quote(name: &str, engine: Engine) -> String {
+pub(super) fn quote(name: &str, engine: Engine) -> String {
     if engine.is_mysql_family() { format!("`{name}`") } else { format!("\"{name}\"") }
 }
 
@@ -91,7 +91,7 @@ fn list(names: &[&str], engine: Engine) -> String {
     names.iter().map(|n| quote(n, engine)).collect::<Vec<_>>().join(", ")
 }
 
-fn sql_type(kind: Kind, engine: Engine) -> &'static str {
+pub(super) fn sql_type(kind: Kind, engine: Engine) -> &'static str {
     match (kind, engine) {
         (Kind::Integer, Engine::Sqlite) => "INTEGER",
         (Kind::Integer, _) => "BIGINT",
@@ -114,7 +114,7 @@ fn sql_type(kind: Kind, engine: Engine) -> &'static str {
     }
 }
 
-fn literal(value: &Value, kind: Kind, engine: Engine) -> String {
+pub(super) fn literal(value: &Value, kind: Kind, engine: Engine) -> String {
     let text = |t: &str| {
         let doubled = t.replace('\'', "''");
         if engine.is_mysql_family() { format!("'{}'", doubled.replace('\\', "\\\\")) } else { format!("'{doubled}'") }

@@ -48,7 +48,7 @@ impl Case {
 }
 
 /// A policy's head and its purposes, each for itself.
-fn blocks(policy: &str) -> Vec<String> {
+pub(super) fn blocks(policy: &str) -> Vec<String> {
     let mut all = vec![String::new()];
     for line in policy.lines() {
         if line.starts_with("[[") {

@@ -42,7 +42,8 @@ pub async fn all(
     let source = cx.connect(workspace, org.id()).await?;
     let schema = source.introspect().await?;
     let before = world(&rules.map, &schema, seeded);
-    let reference = Reference { map: &rules.map, policies: rules.policies.iter().collect(), now, orders: &[], needed: &[] };
+    let reference =
+        Reference { map: &rules.map, policies: rules.policies.iter().collect(), now, orders: &[], needed: &[], others: &[] };
     let (expected, archived) = reference.run_with_archives(&before);
     let mut session = source.session().await?;
     let (mut rows, mut differences) = (0, Vec::new());

@@ -120,6 +120,22 @@ impl Dialect {
         }
     }
 
+    /// Asks for the canonical texts of these columns, each row of texts once and told apart byte by byte: a collation could take two of them for one.
+    /// `from` is what follows `FROM`.
+    #[must_use]
+    pub fn texts_once(self, alias: &str, columns: &[Column], from: &str) -> String {
+        let texts: Vec<String> = columns.iter().map(|c| self.key_text(alias, c)).collect();
+        let list = |each: &dyn Fn(&String) -> String| texts.iter().map(each).collect::<Vec<_>>().join(", ");
+        match self.engine {
+            // All texts of a group are the same.
+            Engine::MariaDb | Engine::MySql => {
+                format!("SELECT {} FROM {from} GROUP BY {}", list(&|t| format!("MIN({t})")), list(&|t| self.exact(t)))
+            }
+            Engine::Postgres => format!("SELECT DISTINCT {} FROM {from}", list(&|t| format!("({t}) COLLATE \"C\""))),
+            Engine::Sqlite => format!("SELECT DISTINCT {} FROM {from}", list(&|t| format!("({t}) COLLATE BINARY"))),
+        }
+    }
+
     /// `alias.key` after (or, with `or_equal`, from) a key, in key order.
     #[must_use]
     pub fn key_compare(self, alias: &str, columns: &[Column], operator: KeyOrder, key: &RecordKey) -> String {

@@ -196,7 +196,7 @@ impl Case {
     }
 
     fn reference(&self) -> Reference<'_> {
-        Reference { map: &self.map, policies: vec![&self.policy], now: self.now, orders: &self.orders, needed: &[] }
+        Reference { map: &self.map, policies: vec![&self.policy], now: self.now, orders: &self.orders, needed: &[], others: &[] }
     }
 
     fn state(&self, id: i128, purpose: &str) -> State {
