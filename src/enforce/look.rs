@@ -2,9 +2,6 @@
 //! batch looks again under its locks.
 
 use std::collections::{HashMap, HashSet};
-use std::hash::{DefaultHasher, Hash as _, Hasher as _};
-
-use chrono::Datelike as _;
 
 use super::error::EnforceError;
 use super::keys::{Keys, keys_of};
@@ -13,11 +10,13 @@ use crate::plan::action::{Action, Path};
 use crate::plan::archiving::{Archiving, Taken};
 use crate::plan::gather::gathers;
 use crate::plan::key::RecordKey;
-use crate::plan::open_end::End;
 use crate::source::{Class, Row};
 
 /// How many times as many keys are looked up at once where each takes little room.
 const SMALL_KEYS: u64 = 10;
+
+/// How many records are asked about at once.
+const PAGE: usize = 1_000;
 
 impl Worker<'_> {
     /// How many rows the table of an action has, counted no further than `most`.
@@ -66,13 +65,36 @@ impl Worker<'_> {
     /// # Errors
     /// Of the database.
     pub async fn by_end(&mut self, action: &Action, keys: Keys) -> Result<(Keys, u64), EnforceError> {
-        /// How many records are asked for at once.
-        const PAGE: usize = 1_000;
-        let worth = |archiving: &&Archiving| keys.len() > 1 || archiving.asks_for_copies();
-        let Some(archiving) = action.archiving.as_ref().filter(worth) else { return Ok((keys, 0)) };
+        let Some(archiving) = &action.archiving else { return Ok((keys, 0)) };
+        let without = self.without_copy(archiving, &keys).await?;
+        let places = self.places(archiving, &keys).await?;
+        if without.is_empty() && places.is_empty() {
+            return Ok((keys, 0));
+        }
+        let mut order: Vec<usize> = (0..keys.len()).filter(|at| !without.contains(at)).collect();
+        order.sort_by_key(|at| places.get(*at));
+        Ok((keys.chosen(&order), without.len() as u64))
+    }
+
+    /// Where each record stands among those that come together; nothing where all are alike.
+    async fn places(&mut self, archiving: &Archiving, keys: &Keys) -> Result<Vec<u64>, EnforceError> {
         let d = self.common.cx.dialect;
-        let (mut order, mut without) = (Vec::<(u64, usize)>::with_capacity(keys.len()), HashSet::new());
-        for from in (0..keys.len()).step_by(PAGE) {
+        let mut places = Vec::new();
+        for from in (0..keys.len()).step_by(PAGE).take_while(|_| keys.len() > 1) {
+            let page = keys.part(from..(from + PAGE).min(keys.len()));
+            let Some(sketch) = archiving.sketch(d, &page) else { break };
+            let rows = self.look(&sketch).await?;
+            let found: HashMap<RecordKey, u64> = rows.iter().filter_map(|row| archiving.place(d, row)).collect();
+            places.extend(page.iter().map(|key| found.get(key).copied().unwrap_or(u64::MAX)));
+        }
+        Ok(places)
+    }
+
+    /// The places of those that wait for a copy.
+    async fn without_copy(&mut self, archiving: &Archiving, keys: &Keys) -> Result<HashSet<usize>, EnforceError> {
+        let d = self.common.cx.dialect;
+        let mut without = HashSet::new();
+        for from in (0..keys.len()).step_by(PAGE).take_while(|_| archiving.asks_for_copies()) {
             let page = keys.part(from..(from + PAGE).min(keys.len()));
             let rows = self.look(&archiving.look(d, &page)).await?;
             let mut taken: HashMap<RecordKey, Vec<Taken>> = rows
@@ -80,14 +102,11 @@ impl Worker<'_> {
                 .filter_map(|row| archiving.read(d, row))
                 .map(|(key, taken)| (key, taken.unwrap_or_default()))
                 .collect();
-            let taken: Vec<Vec<Taken>> = page.iter().map(|key| taken.remove(key).unwrap_or_default()).collect();
-            order.extend(taken.iter().enumerate().map(|(n, taken)| (fingerprint(taken), from + n)));
-            let placed = taken.into_iter().enumerate().flat_map(|(n, all)| all.into_iter().map(move |one| (from + n, one)));
+            let taken = page.iter().enumerate().filter_map(|(n, key)| Some((n, taken.remove(key)?)));
+            let placed = taken.flat_map(|(n, all)| all.into_iter().map(move |one| (from + n, one)));
             without.extend(self.common.cx.copies.missing(archiving, placed.collect()).await);
         }
-        order.sort_unstable();
-        let order: Vec<usize> = order.into_iter().map(|(_, at)| at).filter(|at| !without.contains(at)).collect();
-        Ok((keys.chosen(&order), without.len() as u64))
+        Ok(without)
     }
 
     /// Candidates of an action in key order after a key, and whether these are the last.
@@ -151,22 +170,4 @@ impl Worker<'_> {
         }
         Ok(n)
     }
-}
-
-/// A number that sorts records by what archives take of them: first by the first end.
-fn fingerprint(taken: &[Taken]) -> u64 {
-    let day = |t: &Taken| match &t.until {
-        End::Day(day) => u64::try_from(day.num_days_from_ce()).unwrap_or(0),
-        // Behind all days, and those of one way together.
-        End::Open(link) => {
-            let mut hasher = DefaultHasher::new();
-            link.hash(&mut hasher);
-            1 << 31 | hasher.finish() & 0x7fff_ffff
-        }
-        // No object is made of it.
-        End::Copy(_) => 0,
-    };
-    let first = taken.iter().map(day).min().unwrap_or(0);
-    let rest = taken.iter().fold(0u64, |sum, t| sum.wrapping_mul(31).wrapping_add(day(t).wrapping_mul(t.purpose as u64 + 1)));
-    first << 32 | rest & 0xffff_ffff
 }

@@ -14,6 +14,7 @@ use super::key::RecordKey;
 use super::open_end::{End, LAST_DAY};
 use super::record::{Records, Timed, Wanted};
 use super::schema::{Column, TableName};
+use super::sketch::Sketch;
 use super::terms::inner_alias;
 use super::writer::Writer;
 use crate::policy::bound::RunTime;
@@ -38,6 +39,7 @@ pub struct Archiving {
     /// How many these are.
     width: usize,
     ends: PurposeColumns,
+    sketch: Option<Sketch>,
 }
 
 /// Where what leaves the active base is kept from then on.
@@ -79,6 +81,22 @@ impl ArchivePurpose {
             Keeping::Archive(archive) => Some(archive),
             Keeping::Copy(_) => None,
         }
+    }
+
+    /// Its index among the purposes of the policies.
+    pub(super) fn index(&self) -> usize {
+        self.index
+    }
+
+    /// The purpose, as of this run.
+    pub(super) fn timed(&self) -> Timed<'_> {
+        Timed { purpose: &self.purpose, run: self.run }
+    }
+
+    /// The columns of a record that lead to an end in the archive that is not known yet.
+    pub(super) fn link(&self) -> impl Iterator<Item = &Column> {
+        let opens = self.opens.as_ref().filter(|_| self.archive().is_some());
+        opens.into_iter().flat_map(|o| &o.link).map(|(column, _)| column)
     }
 
     /// Where it keeps, in one word, for the plan's hash: what a copy is lies in the data map.
@@ -219,6 +237,19 @@ impl Archiving {
         format!("{}{}", self.select(d, keys, &all.join(", ")), d.lock_with_others_held(ROW))
     }
 
+    /// Asks where these records stand among all, those of one object beside each other; `None` where all are alike.
+    #[must_use]
+    pub fn sketch(&self, d: Dialect, keys: &[RecordKey]) -> Option<String> {
+        Some(self.select(d, keys, self.sketch.as_ref()?.columns()))
+    }
+
+    /// The record that a row of [`Self::sketch`] is about, and its place.
+    #[must_use]
+    pub fn place(&self, d: Dialect, row: &Cells) -> Option<(RecordKey, u64)> {
+        let record = record_key(d, &self.key, row)?;
+        Some((record, self.sketch.as_ref()?.place(&self.data, row.get(self.key.len()..)?, &self.purposes)))
+    }
+
     fn select(&self, d: Dialect, keys: &[RecordKey], what: &str) -> String {
         format!(
             "SELECT {}, {what} FROM {} AS {ROW} WHERE {}",
@@ -240,8 +271,7 @@ impl Archiving {
         for (purpose, p) in self.purposes.iter().enumerate() {
             let until = if is_set(row, p.takes) {
                 let (_, at) = *self.ends.states.iter().find(|(i, _)| *i == p.index)?;
-                let timed = Timed { purpose: &p.purpose, run: p.run };
-                End::Day(reader.end(timed, at)?.day_before().min(LAST_DAY))
+                End::Day(reader.end(p.timed(), at)?.day_before().min(LAST_DAY))
             } else if let Some(opens) = p.opens.as_ref().filter(|o| is_set(row, o.at)) {
                 p.end_by(opens.link(d, row))?
             } else if is_set(row, p.owed) {
@@ -407,6 +437,7 @@ impl Writer<'_, '_> {
         let mut parts = Vec::new();
         self.part(data, None, (&purposes, kind), wanted, &mut parts);
         Some(Archiving {
+            sketch: Sketch::new(self.resolved.dialect, self.full, data, &purposes),
             parts,
             table: self.table_name(data),
             key: self.resolved.key_columns(data),

@@ -36,6 +36,7 @@ pub mod quote;
 pub mod record;
 pub mod resolve;
 pub mod schema;
+mod sketch;
 pub mod starts;
 pub mod subject;
 mod sweep;

@@ -80,7 +80,7 @@ impl OpenEnd {
         let mut columns = Columns::default();
         let (known, waits) = records.terms.start_later(purpose, run, data, ROW);
         let (known, waits) = (columns.bit(&known), columns.bit(&waits));
-        let dates = PurposeColumns::dates(records, i, data, ROW, &mut columns);
+        let dates = PurposeColumns::dates(records, &[i], data, ROW, &mut columns);
         Some(Self {
             data: data.clone(),
             purpose: purpose.clone(),

@@ -154,7 +154,7 @@ async fn ask(fixture: &mut Fixture<'_>, db: &TestDatabase, map: &DataMap) {
     fixture.copies = copies;
 }
 
-async fn run(fixture: &Fixture<'_>, rules: &Rules, batch: usize) -> RunOutcome {
+pub async fn run(fixture: &Fixture<'_>, rules: &Rules, batch: usize) -> RunOutcome {
     let settings = if batch == 0 { unlimited() } else { batches_of(batch) };
     let outcome = fixture.run_with(rules, settings, &Silent).await.unwrap();
     assert_eq!((outcome.failed(), outcome.busy(), outcome.stopped()), (0, 0, false));
@@ -175,7 +175,7 @@ async fn said(fixture: &Fixture<'_>) -> Vec<u64> {
 }
 
 /// How many batches met a record without a copy.
-async fn given_up(fixture: &Fixture<'_>) -> usize {
+pub async fn given_up(fixture: &Fixture<'_>) -> usize {
     let all = entries(fixture).await;
     all.iter().filter(|e| matches!(&e.event, Event::Aborted { code, .. } if code.to_string() == "no_copy")).count()
 }

@@ -106,10 +106,10 @@ impl PurposeColumns {
         all
     }
 
-    /// The columns about the dates of one purpose alone.
-    pub fn dates(records: &Records<'_>, purpose: usize, data: &DataSet, alias: &str, columns: &mut Columns) -> Self {
+    /// The columns about the dates of these purposes alone.
+    pub fn dates(records: &Records<'_>, purposes: &[usize], data: &DataSet, alias: &str, columns: &mut Columns) -> Self {
         let mut all = Self { states: Vec::new(), events: Vec::new(), given: Vec::new(), periods: Vec::new() };
-        all.read_dates(records, purpose, data, alias, columns);
+        purposes.iter().for_each(|i| all.read_dates(records, *i, data, alias, columns));
         all
     }
 
@@ -168,7 +168,10 @@ impl PurposeColumns {
             };
         }
         match cell(row, at) {
-            Some("v") => Members { first: stamp(at + 1), last: stamp(at + 1), dated: 1, ..Members::default() },
+            Some("v") => {
+                let own = stamp(at + 1);
+                Members { first: own, last: own, dated: 1, ..Members::default() }
+            }
             Some("m") => Members { missing: 1, ..Members::default() },
             _ => Members { doubtful: 1, ..Members::default() },
         }

@@ -90,8 +90,16 @@ impl<'a> PurposeReader<'a> {
 
     /// From when on the purpose keeps no longer whose state stands in column `at`, where that is known: what [`Self::story`] says, and nothing else of it.
     pub fn end(&self, timed: Timed<'_>, at: usize) -> Option<Stamp> {
+        self.end_in(timed, State::of(cell(self.row, at).unwrap_or_default()))
+    }
+
+    /// The same of a purpose of which only the dates were read, as long as nothing else ends it.
+    pub fn likely_end(&self, timed: Timed<'_>) -> Option<Stamp> {
+        self.end_in(timed, State::NotYet)
+    }
+
+    fn end_in(&self, timed: Timed<'_>, state: State) -> Option<Stamp> {
         let purpose = timed.purpose;
-        let state = State::of(cell(self.row, at).unwrap_or_default());
         let started = purpose.starts.as_ref().map(|s| self.started(s, timed));
         let caps: Vec<CapStory> = purpose.at_most.iter().filter_map(|cap| self.cap(cap, timed)).collect();
         limit(purpose, state, started.as_ref(), &caps).map(|(stamp, _)| stamp)
