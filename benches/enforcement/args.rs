@@ -96,6 +96,8 @@ pub enum Work {
     Nightly,
     /// Peak memory of the program.
     Memory,
+    /// The same, where everything is sealed into an archive.
+    MemoryArchive,
     /// Plan and census beside one count.
     Census,
     /// Appends to the journal.

@@ -11,7 +11,7 @@ use retentiond::clock::{Clock as _, SystemClock};
 
 use super::Outcome;
 use super::base::Base;
-use super::product::setup;
+use super::product::{RECIPIENT, setup};
 use super::rules::{Task, rules};
 
 /// How often a process is asked for its peak.
@@ -35,13 +35,16 @@ pub struct Called {
 impl Installation {
     /// Writes the files, creates state and keys, runs the setup script. Periods count from today, so that the same rows are due on every day.
     pub async fn new(base: &Base, task: Task, slots: u16) -> Outcome<Self> {
+        // Archives are filled in maintenance windows, whose batches are the largest.
+        let pace = if task == Task::Archive { "full" } else { "gentle" };
         let folder = tempfile::Builder::new().prefix("installed-").tempdir_in(base.dir())?;
         let cut = NaiveDate::from_ymd_opt(2023, 1, 1).ok_or("a day")?;
         let days = (SystemClock.now().date_naive() - cut).num_days();
         let rules = rules(task, Some(&format!("{days} days")))?;
         let settings = format!(
             "state = \"state\"\nactors = [\"dpo\"]\nlanguage = \"en\"\npolicies = [\"policy.toml\"]\n\n[ceilings]\nshare_percent = 100\n\n\
-             [sources.bench]\nmap = \"map.toml\"\nurl = \"{}\"\n",
+             [archives.evidence]\ndirectory = \"archive\"\nrecipients = [\"{RECIPIENT}\"]\n\n\
+             [sources.bench]\nmap = \"map.toml\"\nurl = \"{}\"\npace = \"{pace}\"\n",
             base.url()
         );
         for (name, text) in [("map.toml", &rules.map_text), ("policy.toml", &rules.policy_text), ("retentiond.toml", &settings)] {
@@ -53,6 +56,12 @@ impl Installation {
         let installation = Self { folder };
         installation.call(&["init"])?;
         Ok(installation)
+    }
+
+    /// How many objects lie in its archive.
+    pub fn objects(&self) -> Outcome<usize> {
+        let out = Command::new("find").arg(self.folder.path().join("archive")).args(["-name", "*.age"]).output()?;
+        Ok(String::from_utf8(out.stdout)?.lines().count())
     }
 
     /// Calls the program and watches its memory; any exit code but 0 is an error.

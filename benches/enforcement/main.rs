@@ -46,7 +46,7 @@ async fn run(args: &Args) -> Outcome<()> {
         }
         Work::Latency => works::latency::measure(args).await,
         Work::Nightly => works::nightly::measure(args).await,
-        Work::Memory => works::memory::measure(args).await,
+        Work::Memory | Work::MemoryArchive => works::memory::measure(args).await,
         Work::Census => works::census::measure(args).await,
         Work::Journal => works::journal::measure(args).await,
         Work::ColdStart => works::cold_start::measure(args).await,

@@ -19,6 +19,9 @@ use super::base::Base;
 use super::report::Series;
 use super::rules::Rules;
 
+/// Whose private key nobody has.
+pub const RECIPIENT: &str = "age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8";
+
 /// The instant on which every run takes place.
 pub fn now() -> DateTime<Utc> {
     Utc.with_ymd_and_hms(2026, 1, 1, 8, 0, 0).single().unwrap_or_default()
@@ -91,7 +94,7 @@ impl Product {
         let folder = tempfile::Builder::new().prefix("state-").tempdir_in(base.dir())?;
         let state = State::create(&folder.path().join("state")).await?;
         let journal = Journal::create(&state, Arc::new(FixedClock(now())), random_origin()?).await?;
-        let recipients = Recipients::parse(&["age1dnagl60sm4x9wecc2e9gegvkcnj4hkzr980tk8l8u9e7xrd2r4ksh00hj8"])?;
+        let recipients = Recipients::parse(&[RECIPIENT])?;
         let store = Store::Directory(Directory::new(&folder.path().join("archive"))?);
         let archives = Archives([("evidence".to_owned(), Archive { store, recipients })].into());
         Ok(Self { source, state, journal, archives, _folder: folder })

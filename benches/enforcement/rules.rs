@@ -148,23 +148,25 @@ fn policy(task: Task, period: Option<&str>) -> String {
         "[policy]\nid = \"bench\"\nauthor = \"dpo\"\ntitle = { fr = \"Conservation\", en = \"Retention\" }\ntime_zone = \"UTC\"\n",
     );
     let mut purpose = |id: &str, data: &str, needs: &str, starts: &str, keeps: &str| {
-        let keeps = period.unwrap_or(keeps);
         text.push_str(&format!(
             "\n[[purpose]]\nid = \"{id}\"\ntitle = {{ fr = \"{id}\", en = \"{id}\" }}\nlegal_basis = \"contract\"\n\
              data = \"bench.{data}\"\nneeds = {needs}\nstarts = {starts}\nkeeps = \"{keeps}\"\n"
         ));
     };
+    let usually = |keeps| period.unwrap_or(keeps);
     match task {
-        Task::Anonymise | Task::Cascade => purpose("contacts", "customers", "\"all\"", "\"last_contact\"", "3 years"),
+        Task::Anonymise | Task::Cascade => purpose("contacts", "customers", "\"all\"", "\"last_contact\"", usually("3 years")),
         Task::ThreePurposes => {
-            purpose("identities", "customers", "[\"identity\"]", "\"last_contact\"", "5 years");
-            purpose("contacts", "customers", "[\"contact\"]", "\"last_contact\"", "4 years");
-            purpose("accounts", "customers", "[\"bank\"]", "\"last_contact\"", "3 years");
+            purpose("identities", "customers", "[\"identity\"]", "\"last_contact\"", usually("5 years"));
+            purpose("contacts", "customers", "[\"contact\"]", "\"last_contact\"", usually("4 years"));
+            purpose("accounts", "customers", "[\"bank\"]", "\"last_contact\"", usually("3 years"));
         }
         Task::AnonymiseChildren => {
-            purpose("contacts", "customers", "\"all\"", "{ latest_of = [\"last_contact\"] }", "3 years");
+            purpose("contacts", "customers", "\"all\"", "{ latest_of = [\"last_contact\"] }", usually("3 years"));
         }
-        Task::Delete | Task::Archive => purpose("interactions", "interactions", "\"all\"", "\"occurred\"", "4 years"),
+        Task::Delete | Task::Archive => {
+            purpose("interactions", "interactions", "\"all\"", "\"occurred\"", usually("4 years"));
+        }
     }
     if task == Task::Archive {
         purpose("evidence", "interactions", "\"all\"\nkept_in = \"archive:evidence\"", "\"occurred\"", "20 years");

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::Outcome;
-use crate::args::Args;
+use crate::args::{Args, Work};
 use crate::base::Base;
 use crate::binary::Installation;
 use crate::data::Shape;
@@ -13,14 +13,25 @@ use crate::rules::Task;
 /// Measures both sizes.
 pub async fn measure(args: &Args) -> Outcome<()> {
     let mut peaks = Vec::new();
+    let (task, shape) = match args.work {
+        Work::MemoryArchive => (Task::Archive, Shape::Full),
+        _ => (Task::Anonymise, Shape::Customers),
+    };
     for size in [args.rows, args.rows * args.factor] {
-        let base = Base::new(args, Shape::Customers, size).await?;
+        let base = Base::new(args, shape, size).await?;
         let (mut series, mut shown) = (Series::default(), Vec::new());
         for _ in 0..args.rounds {
             base.restore().await?;
-            let installation = Installation::new(&base, Task::Anonymise, args.workers).await?;
+            let installation = Installation::new(&base, task, args.workers).await?;
             let (plan, run, changed) = installation.plan_and_enforce()?;
             series.push(changed, run.seconds);
+            if task == Task::Archive {
+                let objects = installation.objects()?;
+                if objects == 0 {
+                    return Err("nothing was sealed".into());
+                }
+                series.note("objects", objects as f64);
+            }
             series.note("peak_mib", run.peak_mib);
             series.note("plan_peak_mib", plan.peak_mib);
             shown.push(run.peak_mib);
