@@ -9,6 +9,8 @@
 # Durability is what a stock installation has, since the tests kill servers and count on what was committed.
 set -euo pipefail
 umask 022
+# The servers' own accounts need not be able to write where the tests keep their files.
+unset TMPDIR
 
 # shellcheck source-path=SCRIPTDIR source=private.sh
 . "$(dirname "$0")/private.sh"
