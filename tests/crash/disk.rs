@@ -66,7 +66,7 @@ async fn an_sqlite_source_whose_disk_is_full_or_fails_is_told_by_its_ledger_and_
         for point in &chosen {
             stage.reset().await;
             let end = strike(&stage, point, effect);
-            assert_ne!(end, End::Killed, "{point:?}");
+            assert!(end != End::Killed || point.is_of_an_object(), "{point:?}");
             errors += u32::from(end == End::Error);
             *tally.entry(judge(&stage, Mark::default()).await).or_default() += 1;
         }

@@ -8,7 +8,7 @@ use retentiond::plan::schema::Engine;
 
 use crate::oracle::{Mark, Tally, entries, judge};
 use crate::stage::Stage;
-use crate::trace::{AN_OBJECT, Effect, End, Point, available, chosen, points, strike};
+use crate::trace::{Effect, End, Point, available, chosen, points, strike};
 use crate::wanted::{asked, crews, engines};
 
 const CALLS: &str = "write,pwrite64,fsync,fdatasync,ftruncate,unlink,unlinkat,rename,renameat2,linkat,mkdirat,sendto,recvfrom";
@@ -29,8 +29,7 @@ async fn a_run_killed_at_any_system_call_is_finished_by_the_next_and_nothing_is_
                 n
             });
             let (mut tally, mut missed) = (Tally::new(), 0);
-            let (objects, others): (Vec<Point>, Vec<Point>) =
-                all.iter().cloned().partition(|p| p.path.as_deref() == Some(AN_OBJECT));
+            let (objects, others): (Vec<Point>, Vec<Point>) = all.iter().cloned().partition(|p| p.is_of_an_object());
             let few = if workers == 1 { 8 } else { 4 };
             let chosen = [chosen(&others, few, seed), chosen(&objects, few / 2, seed)].concat();
             for point in &chosen {
@@ -72,7 +71,7 @@ async fn each_batch_costs_one_sync_of_the_state_store() {
         let Some(stage) = Stage::new(Engine::Postgres, n).await else { return };
         let (all, total) = points(&stage, "fsync,fdatasync");
         // An object of an archive is synced by itself, with the directory that it lies in.
-        let syncs = total - all.iter().filter(|p| p.path.as_deref() == Some(AN_OBJECT)).count();
+        let syncs = total - all.iter().filter(|p| p.is_of_an_object()).count();
         let inside = stage.enter().await;
         let intents = entries(&inside, 0).await.iter().filter(|e| matches!(e.event, Event::Intent { .. })).count();
         inside.leave().await;

@@ -15,7 +15,8 @@ use crate::stage::Stage;
 pub enum Effect {
     /// The process dies before the call is carried out.
     Kill,
-    /// This call and all after it answer that the disk is full.
+    /// This call and all after it on its file answer that the disk is full; for an object this call alone, as what the thread does after it
+    /// need not be with a file: what wakes the runtime is a write as well.
     NoSpace,
     /// This call alone answers that the disk failed.
     Failed,
@@ -29,12 +30,20 @@ pub struct Point {
     pub nth: usize,
 }
 
+impl Point {
+    /// Whether the call was made on an object when it was listed; when it is met it may be on another file, as threads share the work otherwise.
+    pub fn is_of_an_object(&self) -> bool {
+        self.path.as_deref() == Some(AN_OBJECT)
+    }
+}
+
 /// Stands for any object of the archive: their names differ from run to run. Such a point is the nth call of a thread on whatever file.
-pub const AN_OBJECT: &str = "an object";
+const AN_OBJECT: &str = "an object";
 
 /// How a traced child ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum End {
+    /// Or aborted, where the call that was met is the runtime's own: it cannot go on when it cannot wake a thread.
     Killed,
     /// With an error that it reported.
     Error,
@@ -108,17 +117,19 @@ pub fn strike(stage: &Stage, point: &Point, effect: Effect) -> End {
     let mut before = strace(&stage.scratch("trace"), &point.call);
     let (what, more) = match effect {
         Effect::Kill => ("signal=KILL", ""),
-        Effect::NoSpace => ("error=ENOSPC", "+"),
+        Effect::NoSpace => ("error=ENOSPC", if point.is_of_an_object() { "" } else { "+" }),
         Effect::Failed => ("error=EIO", ""),
     };
     before.push("-e".to_owned());
     before.push(format!("inject={}:{what}:when={}{more}", point.call, point.nth));
-    if let Some(path) = point.path.as_ref().filter(|path| *path != AN_OBJECT) {
+    if let Some(path) = point.path.as_ref().filter(|_| !point.is_of_an_object()) {
         before.extend(["-P".to_owned(), path.clone()]);
     }
     let output = command(stage, Pace::Full, &before).output().unwrap();
     match (output.status.signal(), output.status.code()) {
         (Some(9), _) | (_, Some(137)) => End::Killed,
+        // Aborted, or panicked before it could be.
+        (Some(6), _) | (_, Some(134 | 101)) if point.is_of_an_object() => End::Killed,
         (_, Some(0)) => End::Complete,
         (_, Some(FAILED)) => End::Error,
         _ => panic!("{point:?} {effect:?}: {} {}", output.status, String::from_utf8_lossy(&output.stdout)),
