@@ -58,7 +58,8 @@ async fn an_sqlite_source_whose_disk_is_full_or_fails_is_told_by_its_ledger_and_
     let seed = asked("RETENTIOND_SEED", 1);
     let Some(stage) = Stage::new(Engine::Sqlite, 8).await else { return };
     let state = stage.state_dir().display().to_string();
-    let of_source = |p: &Point| p.path.as_ref().is_some_and(|path| !path.starts_with(&state)) && p.is_of_a_disk();
+    // What is met instead of a call on an object may be on any file, or what wakes the runtime, which never fails outside of tests.
+    let of_source = |p: &Point| p.path.as_ref().is_some_and(|path| !path.starts_with(&state)) && !p.is_of_an_object();
     let all: Vec<Point> = points(&stage, SOURCE_CALLS).0.into_iter().filter(of_source).collect();
     for effect in [Effect::NoSpace, Effect::Failed] {
         let (mut tally, mut errors) = (Tally::new(), 0);

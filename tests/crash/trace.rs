@@ -34,12 +34,6 @@ impl Point {
     pub fn is_of_an_object(&self) -> bool {
         self.path.as_deref() == Some(AN_OBJECT)
     }
-
-    /// Whether only a disk can be what fails here. The write that is met instead of one on an object may be the one that wakes the runtime:
-    /// that never fails outside of tests, and a runtime that nobody wakes aborts or sleeps for ever.
-    pub fn is_of_a_disk(&self) -> bool {
-        !(self.is_of_an_object() && self.call == "write")
-    }
 }
 
 /// Stands for any object of the archive: their names differ from run to run. Such a point is the nth call of a thread on whatever file.
