@@ -130,29 +130,16 @@ impl Directory {
 
     /// As [`super::Store::remove`]. Directories that become empty go too.
     pub(super) fn remove(&self, name: &ObjectName) -> Result<(), StoreError> {
-        let mut places = vec![Place::root(&self.root)?];
         let (segments, last) = name.split();
-        let mut whole = true;
-        for segment in &segments {
-            let Some(next) = places.last().map_or(Ok(None), |place| place.enter(segment))? else {
-                whole = false;
-                break;
-            };
-            places.push(next);
-        }
-        if let (true, Some(place)) = (whole, places.last()) {
+        let places = self.places(&segments)?;
+        if let (true, Some(place)) = (places.len() > segments.len(), places.last()) {
             // Refuses what is no file of ours.
             place.file(last)?;
             place.unlink(last)?;
         }
         // Also where nothing was removed: whoever removed it may have stopped before this.
         places.last().map_or(Ok(()), Place::sync)?;
-        for (place, segment) in places.iter().zip(&segments).rev() {
-            if !place.prune(segment)? {
-                break;
-            }
-        }
-        Ok(())
+        prune(&places, &segments)
     }
 
     /// As [`super::Store::list`].
@@ -189,13 +176,14 @@ impl Directory {
         Ok(found)
     }
 
-    /// Removes what [`Directory::leftovers`] lists; how many they were.
+    /// As [`super::Store::sweep`]. Directories that become empty go too.
     ///
     /// # Errors
     /// [`StoreError`], as for a removal.
-    pub fn sweep(&self) -> Result<usize, StoreError> {
+    pub fn sweep(&self, prefix: Option<&ObjectName>) -> Result<usize, StoreError> {
+        let segments: Vec<&str> = prefix.map(|p| p.segments().collect()).unwrap_or_default();
         let mut swept = 0;
-        self.visit(&[], &mut |place, _, name, kind, _| {
+        self.visit(&segments, &mut |place, _, name, kind, _| {
             if kind == FileType::RegularFile && name.starts_with(UNFINISHED) && abandoned(place, name)? {
                 place.unlink(name)?;
                 place.sync()?;
@@ -203,7 +191,20 @@ impl Directory {
             }
             Ok(())
         })?;
+        if swept > 0 {
+            prune(&self.places(&segments)?, &segments)?;
+        }
         Ok(swept)
+    }
+
+    /// The root and the directories of these segments, as far as they are there.
+    fn places(&self, segments: &[&str]) -> Result<Vec<Place>, StoreError> {
+        let mut places = vec![Place::root(&self.root)?];
+        for segment in segments {
+            let Some(next) = places.last().map_or(Ok(None), |place| place.enter(segment))? else { break };
+            places.push(next);
+        }
+        Ok(places)
     }
 
     /// Shows every entry below these segments that is no directory, with its path within the root.
@@ -224,6 +225,16 @@ impl Directory {
         }
         Ok(())
     }
+}
+
+/// Removes the last of these directories, and those above it, as long as they are empty.
+fn prune(places: &[Place], segments: &[&str]) -> Result<(), StoreError> {
+    for (place, segment) in places.iter().zip(segments).rev() {
+        if !place.prune(segment)? {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// Directory, path within the root, name, kind and size in bytes.

@@ -1,6 +1,7 @@
 //! Places where objects lie.
 
 use std::io::{Cursor, Read, sink};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use chrono::NaiveDate;
@@ -195,6 +196,35 @@ impl Store {
                 blocking(move || directory.list(prefix.as_ref())).await
             }
             Self::Bucket(bucket) => bucket.list(prefix).await,
+        }
+    }
+
+    /// Removes what interrupted writes left unfinished below `prefix`, whole segments of a name, or everywhere; how many they were. What somebody
+    /// writes just now stays. A bucket has no unfinished objects; the parts of an upload that was interrupted are its own matter (a lifecycle rule).
+    ///
+    /// # Errors
+    /// As of [`Store::remove`].
+    pub async fn sweep(&self, prefix: Option<&ObjectName>) -> Result<usize, StoreError> {
+        match self {
+            Self::Directory(directory) => {
+                let (directory, prefix) = (directory.clone(), prefix.cloned());
+                blocking(move || directory.sweep(prefix.as_ref())).await
+            }
+            Self::Bucket(_) => Ok(0),
+        }
+    }
+
+    /// The paths of what [`Store::sweep`] would remove.
+    ///
+    /// # Errors
+    /// As of [`Store::list`].
+    pub async fn leftovers(&self) -> Result<Vec<PathBuf>, StoreError> {
+        match self {
+            Self::Directory(directory) => {
+                let directory = directory.clone();
+                blocking(move || directory.leftovers()).await
+            }
+            Self::Bucket(_) => Ok(Vec::new()),
         }
     }
 

@@ -1,7 +1,7 @@
 //! Who lies in which archive, by keyed names: nothing is opened for it.
 
-use super::destruction::sealed_of;
 use super::error::EnforceError;
+use super::kept::sealed_of;
 use crate::journal::{Journal, KeyId, MacOf, Name, Reader, Sealed};
 use crate::plan::key::RecordKey;
 use crate::state::{SealedQuery, SealedRow};

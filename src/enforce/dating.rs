@@ -72,7 +72,7 @@ impl Destruction<'_> {
         let (mut after, mut over) = (None::<(String, u32)>, Vec::new());
         loop {
             let from = after.as_ref().map(|(batch, part)| (batch.as_str(), *part));
-            let rows = session.rows(&d.pending(self.source.as_str(), from, PAGE)).await?;
+            let rows = session.rows(&d.pending(self.kept.source.as_str(), from, PAGE)).await?;
             let ways: Vec<Way> = rows.iter().filter_map(Way::read).collect();
             let Some(last) = ways.last() else {
                 end(session).await?;
@@ -90,7 +90,7 @@ impl Destruction<'_> {
             // an order has ended meanwhile.
             for way in &ways {
                 if !self.waits(way.object()).await? {
-                    over.push(d.delete_pending(self.source.as_str(), &way.batch.to_string(), way.part));
+                    over.push(d.delete_pending(self.kept.source.as_str(), &way.batch.to_string(), way.part));
                 }
             }
         }
@@ -109,10 +109,10 @@ impl Destruction<'_> {
 
     /// The objects without an end, each with whether somebody will tell it.
     async fn without_end(&self) -> Result<HashMap<ObjectRef, (SealedRow, bool)>, EnforceError> {
-        let mut query = SealedQuery { source: Some(self.source.to_string()), without_end: true, ..SealedQuery::default() };
+        let mut query = SealedQuery { source: Some(self.kept.source.to_string()), without_end: true, ..SealedQuery::default() };
         let mut all = HashMap::new();
         loop {
-            let page = self.journal.reader().sealed(query.clone(), PAGE).await?;
+            let page = self.kept.journal.reader().sealed(query.clone(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(all) };
             query.after = Some((last.batch, last.part));
             all.extend(page.into_iter().map(|row| (object_of(&row), (row, false))));
@@ -178,7 +178,7 @@ impl Destruction<'_> {
         for ((archive, data_set, purpose, day), rows) in &by_end {
             append = append.event(Event::ArchiveDated {
                 run: self.run,
-                source: self.source.clone(),
+                source: self.kept.source.clone(),
                 data_set: Name::parse(data_set)?,
                 archive: Name::parse(archive)?,
                 purpose: Name::parse(purpose)?,
@@ -188,7 +188,7 @@ impl Destruction<'_> {
             });
         }
         if !by_end.is_empty() {
-            self.journal.append(append).await?;
+            self.kept.journal.append(append).await?;
         }
         Ok(())
     }
@@ -206,7 +206,7 @@ impl Destruction<'_> {
     /// Whether an object is there of which nobody knows the last day yet.
     async fn waits(&self, object: ObjectRef) -> Result<bool, EnforceError> {
         let query = SealedQuery { batch: Some(object.batch.0), ..SealedQuery::default() };
-        let rows = self.journal.reader().sealed(query, u32::MAX).await?;
+        let rows = self.kept.journal.reader().sealed(query, u32::MAX).await?;
         Ok(rows.iter().any(|row| row.part == object.part && row.until.is_none()))
     }
 }

@@ -3,21 +3,17 @@
 //! The store itself is the ledger of destructions: an object that is gone is destroyed. The intent to destroy is durable first, so that a run
 //! that died in between is closed by the next.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
-
-use chrono::{DateTime, NaiveDate, Utc};
+use std::collections::{BTreeMap, HashSet};
 
 use super::error::EnforceError;
 use super::guard::would_stop;
+use super::kept::{Kept, sealed_of};
 use super::ordered::{Reached, place, query};
 use super::outcome::{ArchiveOutcome, Stopped};
-use super::prepare::ArchiveTerms;
 use super::settings::Ceilings;
 use super::standing::{Frozen, Holds};
 use crate::archive::{Archives, ObjectName, Store, StoreError, file_name, object_name, objects_of};
-use crate::journal::{Action, Append, Day, DestructionCause, Event, Id128, Journal, Name, ObjectRef, Phase, Reader, Sealed};
-use crate::policy::bound::RunTime;
-use crate::policy::purpose::OrderKind;
+use crate::journal::{Action, Append, Day, DestructionCause, Event, Id128, Name, ObjectRef, Phase};
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
 
 /// How many objects are looked at, and destroyed under one intent, at once.
@@ -25,41 +21,12 @@ pub(super) const PAGE: u32 = 100;
 
 /// What a run does to the archives of one source.
 pub(super) struct Destruction<'a> {
-    /// The journal.
-    pub journal: &'a Journal,
+    /// What they keep of it.
+    pub kept: Kept<'a>,
     /// The archives.
     pub archives: &'a Archives,
     /// The run.
     pub run: Id128,
-    /// The source.
-    pub source: &'a Name,
-    /// When its purposes end.
-    pub terms: Terms,
-}
-
-/// When archive purposes end, at the time of a run.
-#[derive(Debug, Clone)]
-pub(super) struct Terms {
-    /// By purpose.
-    pub of: BTreeMap<String, ArchiveTerms>,
-    /// The instant of the run.
-    pub now: DateTime<Utc>,
-    /// Its day for purposes that no policy has any more.
-    pub otherwise: NaiveDate,
-}
-
-impl Terms {
-    /// The day that it is for a purpose.
-    pub fn today(&self, purpose: &str) -> NaiveDate {
-        self.of.get(purpose).map_or(self.otherwise, |terms| RunTime { now: self.now, zone: terms.zone }.today())
-    }
-
-    /// The orders that end a purpose; an instruction ends each.
-    pub fn ended_by(&self, purpose: &str) -> Vec<OrderKind> {
-        let mut kinds = self.of.get(purpose).map(|terms| terms.ended_by.clone()).unwrap_or_default();
-        kinds.push(OrderKind::Instruction);
-        kinds
-    }
 }
 
 impl Destruction<'_> {
@@ -68,9 +35,9 @@ impl Destruction<'_> {
     /// # Errors
     /// Of journal and archives.
     pub async fn recover(&self) -> Result<(), EnforceError> {
-        for entry in self.journal.reader().open_destructions().await? {
+        for entry in self.kept.journal.reader().open_destructions().await? {
             let Event::DestructionIntended { destruction, source, archive, objects, .. } = entry.event else { continue };
-            if source != *self.source {
+            if source != *self.kept.source {
                 continue;
             }
             let Some(store) = self.archives.get(archive.as_str()).map(|a| &a.store) else {
@@ -79,7 +46,7 @@ impl Destruction<'_> {
             };
             let mut gone = Vec::new();
             for object in objects {
-                let rows = self.catalogued(object.batch).await?;
+                let rows = self.kept.catalogued(object.batch).await?;
                 let Some(row) = rows.iter().find(|row| object_of(row) == object) else { continue };
                 if !store.exists(&name_of(row)?).await? {
                     gone.push(object);
@@ -95,12 +62,12 @@ impl Destruction<'_> {
     /// # Errors
     /// Of the journal.
     pub async fn census(&self, phase: Phase, reached: &Reached) -> Result<(), EnforceError> {
-        let groups = self.groups().await?;
+        let groups = self.kept.groups().await?;
         let mut append = Append::new();
         for group in &groups {
             append = append.event(Event::ArchiveCensus {
                 run: self.run,
-                source: self.source.clone(),
+                source: self.kept.source.clone(),
                 phase,
                 archive: Name::parse(&group.archive)?,
                 data_set: Name::parse(&group.data_set)?,
@@ -115,22 +82,9 @@ impl Destruction<'_> {
             });
         }
         if !groups.is_empty() {
-            self.journal.append(append).await?;
+            self.kept.journal.append(append).await?;
         }
         Ok(())
-    }
-
-    /// The archive purposes of the source, each counted on the day that it is for it.
-    pub(super) async fn groups(&self) -> Result<Vec<SealedGroup>, EnforceError> {
-        let mut all = Vec::new();
-        let purposes = self.terms.of.keys().map(|purpose| self.terms.today(purpose));
-        let days: BTreeSet<NaiveDate> = purposes.chain([self.terms.otherwise]).collect();
-        for day in days {
-            let groups = self.journal.reader().sealed_groups(Day::try_from(day)?).await?;
-            all.extend(groups.into_iter().filter(|g| g.source == self.source.as_str() && self.terms.today(&g.purpose) == day));
-        }
-        all.sort_by(|a, b| (&a.archive, &a.data_set, &a.purpose).cmp(&(&b.archive, &b.data_set, &b.purpose)));
-        Ok(all)
     }
 
     /// Destroys what is due, by its day or by an order, but what a hold or restriction reaches.
@@ -144,7 +98,7 @@ impl Destruction<'_> {
         ceilings: Ceilings,
     ) -> Result<Vec<ArchiveOutcome>, EnforceError> {
         let mut outcomes = Vec::new();
-        for group in self.groups().await? {
+        for group in self.kept.groups().await? {
             let ordered = reached.get(&place(&group));
             let due = group.due + ordered.map_or(0, |of| of.records);
             let stopped = if due > 0 { would_stop(ceilings, due, group.records) } else { None };
@@ -153,10 +107,10 @@ impl Destruction<'_> {
                 (out.ordered, out.among_others) = (of.records, of.among_others);
             }
             if let Some(Stopped { ceiling, limit, found }) = stopped {
-                let (source, data_set) = (self.source.clone(), Name::parse(&group.data_set)?);
+                let (source, data_set) = (self.kept.source.clone(), Name::parse(&group.data_set)?);
                 let event =
                     Event::PurposeStopped { run: self.run, source, data_set, action: Action::Destroy, ceiling, limit, found };
-                self.journal.append(event).await?;
+                self.kept.journal.append(event).await?;
             } else if due > 0 {
                 match self.archives.get(&group.archive).map(|a| &a.store) {
                     Some(store) => {
@@ -182,10 +136,10 @@ impl Destruction<'_> {
         holds: &Holds<'_>,
         out: &mut ArchiveOutcome,
     ) -> Result<(), EnforceError> {
-        let ended_before = Some(Day::try_from(self.terms.today(&group.purpose))?.to_string());
+        let ended_before = Some(Day::try_from(self.kept.terms.today(&group.purpose))?.to_string());
         let mut query = SealedQuery { ended_before, ..query(group) };
         loop {
-            let page = self.journal.reader().sealed(query.clone(), PAGE).await?;
+            let page = self.kept.journal.reader().sealed(query.clone(), PAGE).await?;
             let Some(last) = page.last() else { return Ok(()) };
             query.after = Some((last.batch, last.part));
             // Nobody places an order while this is looked at and done.
@@ -236,8 +190,8 @@ impl Destruction<'_> {
         if frozen.is_empty() {
             return Ok(false);
         }
-        let Some(sealed) = sealed_of(&self.journal.reader(), row).await? else { return Ok(true) };
-        Ok(frozen.covers(self.journal, self.source, &sealed.0, sealed.1))
+        let Some(sealed) = sealed_of(&self.kept.journal.reader(), row).await? else { return Ok(true) };
+        Ok(frozen.covers(self.kept.journal, self.kept.source, &sealed.0, sealed.1))
     }
 
     /// Destroys objects of one end; how many records they held that are gone, and why the rest is not.
@@ -252,7 +206,7 @@ impl Destruction<'_> {
         let intent = Event::DestructionIntended {
             run: self.run,
             destruction,
-            source: self.source.clone(),
+            source: self.kept.source.clone(),
             data_set: Name::parse(&first.data_set)?,
             archive: Name::parse(&first.archive)?,
             purpose: Name::parse(&first.purpose)?,
@@ -260,7 +214,7 @@ impl Destruction<'_> {
             cause,
             objects: rows.iter().map(object_of).collect(),
         };
-        self.journal.append(intent).await?;
+        self.kept.journal.append(intent).await?;
         let (mut gone, mut error) = (Vec::new(), None);
         for row in rows {
             let mut removed = Ok(());
@@ -285,25 +239,19 @@ impl Destruction<'_> {
     async fn destroyed(&self, destruction: Id128, gone: Vec<ObjectRef>, recovered: bool) -> Result<(), EnforceError> {
         let mut records = 0;
         for object in &gone {
-            let rows = self.catalogued(object.batch).await?;
+            let rows = self.kept.catalogued(object.batch).await?;
             records += rows.iter().filter(|r| r.part == object.part).map(|r| r.records).sum::<u64>();
         }
         let event = Event::Destroyed { run: self.run, destruction, objects: gone, records, recovered };
-        self.journal.append(event).await?;
+        self.kept.journal.append(event).await?;
         Ok(())
     }
 
     /// The names of what was sealed together: files first, the object that names them last, so that nothing is left of what is gone.
     pub(super) async fn names_of(&self, row: &SealedRow) -> Result<Vec<ObjectName>, EnforceError> {
-        let sealed = sealed_of(&self.journal.reader(), row).await?;
+        let sealed = sealed_of(&self.kept.journal.reader(), row).await?;
         let files = sealed.map_or(0, |(sealed, _)| sealed.files.len() as u64);
         (0..files).map(|file| file_name_of(row, file)).chain([name_of(row)]).collect()
-    }
-
-    /// The objects of a batch that the catalogue has.
-    async fn catalogued(&self, batch: Id128) -> Result<Vec<SealedRow>, EnforceError> {
-        let query = SealedQuery { batch: Some(batch.0), ..SealedQuery::default() };
-        Ok(self.journal.reader().sealed(query, u32::MAX).await?)
     }
 }
 
@@ -325,18 +273,6 @@ pub(super) fn file_name_of(row: &SealedRow, file: u64) -> Result<ObjectName, Enf
         .map_err(|_| EnforceError::Unknown("name of an object"))
 }
 
-/// What the journal says of an object, with the key of its MACs.
-///
-/// # Errors
-/// Of the journal.
-pub(super) async fn sealed_of(reader: &Reader, row: &SealedRow) -> Result<Option<(Sealed, crate::journal::KeyId)>, EnforceError> {
-    let entry = reader.entry(row.seq).await?;
-    let Some(Event::Applied { sealed, key_id, .. } | Event::BatchFound { sealed, key_id, .. }) = entry.map(|e| e.event) else {
-        return Ok(None);
-    };
-    Ok(sealed.into_iter().find(|s| s.part == row.part).map(|s| (s, key_id)))
-}
-
 /// Removes what a batch that never happened may have left in the archives.
 ///
 /// # Errors
@@ -344,6 +280,7 @@ pub(super) async fn sealed_of(reader: &Reader, row: &SealedRow) -> Result<Option
 pub(super) async fn forget(archives: &Archives, source: &Name, batch: Id128) -> Result<(), EnforceError> {
     let prefix = objects_of(source.as_str(), &batch.to_string()).map_err(|_| EnforceError::Unknown("name of an object"))?;
     for archive in archives.0.values() {
+        archive.store.sweep(Some(&prefix)).await?;
         for object in archive.store.list(Some(&prefix)).await? {
             match archive.store.remove(&object.name).await {
                 // A lock that was put on it with its end: it goes then, by hand, and `archive verify` names it until then.

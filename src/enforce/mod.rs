@@ -28,6 +28,7 @@ mod files;
 mod grants;
 mod graph;
 mod guard;
+mod kept;
 pub mod keys;
 mod leaving;
 mod leftover;

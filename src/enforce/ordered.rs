@@ -3,8 +3,9 @@
 
 use std::collections::BTreeMap;
 
-use super::destruction::{Destruction, PAGE, sealed_of};
+use super::destruction::{Destruction, PAGE};
 use super::error::EnforceError;
+use super::kept::{Kept, sealed_of};
 use super::outcome::ArchiveOutcome;
 use super::standing::{Ending, Holds};
 use crate::archive::Store;
@@ -37,7 +38,7 @@ pub(super) fn place(group: &SealedGroup) -> (String, String, String) {
     (group.archive.clone(), group.data_set.clone(), group.purpose.clone())
 }
 
-impl Destruction<'_> {
+impl Kept<'_> {
     /// Looks for what orders have ended. Reads the journal's entry of each object of a data set on whose records such an order stands.
     ///
     /// # Errors
@@ -82,7 +83,9 @@ impl Destruction<'_> {
         let Some((sealed, key_id)) = sealed_of(&self.journal.reader(), row).await? else { return Ok(0) };
         Ok(ending.ended(self.journal, self.source, (&sealed, key_id), &self.terms.ended_by(&row.purpose)))
     }
+}
 
+impl Destruction<'_> {
     /// Destroys the objects that orders have ended, but what a hold or restriction reaches, and what no order ends any more.
     ///
     /// # Errors
@@ -97,10 +100,10 @@ impl Destruction<'_> {
         for page in objects.chunks(PAGE as usize) {
             // Nobody places or lifts an order while this is looked at and done.
             let (mut session, frozen) = holds.keep().await?;
-            let mut ending = holds.ending(&mut session, self.journal).await?;
+            let mut ending = holds.ending(&mut session, self.kept.journal).await?;
             let mut still = Vec::new();
             for row in page {
-                if self.ended(row, &mut ending).await? == row.records {
+                if self.kept.ended(row, &mut ending).await? == row.records {
                     still.push(row.clone());
                 }
             }

@@ -10,12 +10,13 @@ use super::batch::Context;
 use super::census::{self, DueCensuses, Expecting};
 use super::copies::Copies;
 use super::crew;
-use super::destruction::{Destruction, Terms};
+use super::destruction::Destruction;
 use super::elsewhere::Elsewhere;
 use super::entries;
 use super::error::EnforceError;
 use super::fence::{self, Fence};
 use super::guard::{guard, purpose_stopped};
+use super::kept::{Kept, Terms};
 use super::leaving::Leaving;
 use super::ordered::Reached;
 use super::outcome::{ActionOutcome, FileOutcome, RunOutcome, Stopped};
@@ -129,7 +130,8 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let key_id = journal.current_mac_key().await?;
     let mut session = source.session().await?;
     let recovered = recover::recover(&mut session, journal, archives, &name, id).await?;
-    let destruction = Destruction { journal, archives, run: id, source: &name, terms: terms(prepared) };
+    let kept = Kept { journal, source: &name, terms: Terms::of(prepared) };
+    let destruction = Destruction { kept, archives, run: id };
     destruction.recover().await?;
     let mut actions = plan.actions.clone();
     // The plan may have been made when no order stood.
@@ -153,10 +155,10 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     journal.append(Append::new().events(entries::due(id, &name, Phase::Before, &before)?)).await?;
     // First of all: what the source has to say, and how long that takes, is no reason to keep what has ended.
     let holds = Holds { source, fence: &fence, keys: &prepared.keys, subjects: &plan.subjects, today: plan.today };
-    let reached = if orders { destruction.reached(&holds).await? } else { Reached::new() };
+    let reached = if orders { destruction.kept.reached(&holds).await? } else { Reached::new() };
     destruction.census(Phase::Before, &reached).await?;
     let mut archived = destruction.enforce(&reached, &holds, settings.ceilings).await?;
-    let reached = if reached.is_empty() { reached } else { destruction.reached(&holds).await? };
+    let reached = if reached.is_empty() { reached } else { destruction.kept.reached(&holds).await? };
     for out in &mut archived {
         let place = (out.archive.clone(), out.data_set.clone(), out.purpose.clone());
         out.astray = dated.astray.get(&place).copied().unwrap_or_default();
@@ -234,11 +236,6 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     };
     journal.append(entries::end(prepared, id, &name, &outcome, out_of_time)?).await?;
     Ok(outcome)
-}
-
-/// When archive purposes end, on the day of the run.
-fn terms(prepared: &Prepared) -> Terms {
-    Terms { of: prepared.archive_purposes.clone(), now: prepared.plan.now, otherwise: prepared.plan.today }
 }
 
 /// Has SQLite bring what was changed from its write-ahead log into the file, over what it replaces, and cut the log; whether it could. A reader who

@@ -2,7 +2,7 @@
 
 use super::error::JournalError;
 use super::event::Event;
-use super::sealed::Sealed;
+use super::sealed::{RESTS_FROM, Sealed};
 use super::value::Hash;
 use super::words::Access;
 use crate::state::{Class, NewDocument};
@@ -103,6 +103,10 @@ pub(super) fn effect(event: &Event) -> Effect {
         Event::Destroyed { destruction, .. } => Effect::Closes(Class::Destruction, destruction.0),
         Event::UndoIntended { undo, .. } => Effect::Opens(Class::Undo, undo.0),
         Event::Undone { undo, .. } | Event::UndoAborted { undo, .. } => Effect::Closes(Class::Undo, undo.0),
+        Event::ArchiveErasureIntended { erasure, .. } => Effect::Opens(Class::Erasure, erasure.0),
+        Event::ArchiveErased { erasure, .. } | Event::ArchiveErasureAborted { erasure, .. } => {
+            Effect::Closes(Class::Erasure, erasure.0)
+        }
         Event::OrderPlaced { order, .. } => Effect::Opens(Class::Order, order.0),
         Event::OrderLifted { order, .. } => Effect::Closes(Class::Order, order.0),
         _ => Effect::None,
@@ -125,9 +129,19 @@ pub(super) fn check(event: &Event) -> Result<(), &'static str> {
             numbered(sealed)
         }
         Event::ArchiveOpened { access, key_id, mac, .. } => {
-            let all = *access == Access::Undo;
+            let all = matches!(access, Access::Undo | Access::Erase);
             let fits = (key_id.is_none(), mac.is_none()) == (all, all);
-            if fits { Ok(()) } else { Err("who opens an archive names the record, but for a run that is undone") }
+            if fits {
+                Ok(())
+            } else {
+                Err("who opens an archive names the record, but for a run that is undone and for an erasure")
+            }
+        }
+        Event::ArchiveErasureIntended { part, macs, .. } if *part < RESTS_FROM || macs.is_empty() => {
+            Err("an erasure names its records, and the number of a rest")
+        }
+        Event::ArchiveResealed { sealed, .. } if sealed.macs.is_empty() || sealed.macs.len() > sealed.rows => {
+            Err("the rest of an object holds records")
         }
         Event::Undone { records, macs, .. } if macs.len() != *records || macs.is_empty() => {
             Err("what is undone names each of its records by one MAC")

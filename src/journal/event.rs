@@ -253,6 +253,60 @@ pub enum Event {
         /// The file outside.
         reference: Reference,
     },
+    /// Records that orders have ended are about to be taken out of an archived object that has others: its rest is sealed anew.
+    ArchiveErasureIntended {
+        /// This erasure.
+        erasure: Id128,
+        /// The source that the records came from.
+        source: Name,
+        /// The data set.
+        data_set: Name,
+        /// The archive.
+        archive: Name,
+        /// The purpose that kept them.
+        purpose: Name,
+        /// The object.
+        object: ObjectRef,
+        /// The number of its rest among the objects of the same batch, from [`RESTS_FROM`](super::RESTS_FROM).
+        part: u32,
+        /// The key of the MACs: that of the object.
+        key_id: KeyId,
+        /// Those that go, one MAC for each.
+        macs: Macs,
+        /// Who.
+        actor: Name,
+        /// Why.
+        reason: AccessReason,
+        /// The file outside.
+        reference: Reference,
+    },
+    /// The rest of an object is sealed and read back; it stands for the object from now on, which is about to be removed.
+    ArchiveResealed {
+        /// The erasure.
+        erasure: Id128,
+        /// The object.
+        object: ObjectRef,
+        /// The key of the MACs: that of the object.
+        key_id: KeyId,
+        /// Its rest.
+        sealed: Sealed,
+    },
+    /// The object whose rest was sealed is gone, and with it what was to be erased.
+    ArchiveErased {
+        /// The erasure.
+        erasure: Id128,
+        /// The records that are gone.
+        records: u64,
+        /// Whether this was found out, or done, later.
+        recovered: bool,
+    },
+    /// Nothing was taken out of the object, which is as it was.
+    ArchiveErasureAborted {
+        /// The erasure.
+        erasure: Id128,
+        /// Why.
+        code: Code,
+    },
     /// Records that an applied batch changed are about to be put back.
     UndoIntended {
         /// This attempt, also the key of its ledger row.

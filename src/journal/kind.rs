@@ -23,6 +23,10 @@ impl Event {
             Self::ArchiveCensus { .. } => "archive_census",
             Self::ArchiveDated { .. } => "archive_dated",
             Self::ArchiveOpened { .. } => "archive_opened",
+            Self::ArchiveErasureIntended { .. } => "archive_erasure_intended",
+            Self::ArchiveResealed { .. } => "archive_resealed",
+            Self::ArchiveErased { .. } => "archive_erased",
+            Self::ArchiveErasureAborted { .. } => "archive_erasure_aborted",
             Self::UndoIntended { .. } => "undo_intended",
             Self::Undone { .. } => "undone",
             Self::UndoAborted { .. } => "undo_aborted",
@@ -50,7 +54,7 @@ mod tests {
     const ID: &str = "0123456789abcdef0123456789abcdef";
 
     /// One example of each kind with every optional field: `H` stands for a hash, `I` for an id or a MAC.
-    const EXAMPLES: [&str; 36] = [
+    const EXAMPLES: [&str; 41] = [
         r#"log_created","origin":"retentiond/x","key":"V","version":"0.1.0""#,
         r#"signing_key_rotated","key":"V""#,
         r#"mac_key_created","key_id":"2026-11""#,
@@ -70,6 +74,11 @@ mod tests {
         r#"archive_dated","run":"I","source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","objects":[{"batch":"I","part":0}],"records":3"#,
         r#"archive_opened","source":"s","data_set":"d","access":"export","key_id":"2026-11","mac":"I","objects":[{"batch":"I","part":0}],"actor":"a","reason":"data_subject_access","reference":"A/1""#,
         r#"archive_opened","source":"s","data_set":"d","access":"undo","objects":[{"batch":"I","part":0}],"actor":"a","reason":"error_correction","reference":"A/1""#,
+        r#"archive_opened","source":"s","data_set":"d","access":"erase","objects":[{"batch":"I","part":0}],"actor":"a","reason":"legal_duty","reference":"A/1""#,
+        r#"archive_erasure_intended","erasure":"I","source":"s","data_set":"d","archive":"a","purpose":"p","object":{"batch":"I","part":0},"part":1000000,"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","actor":"a","reason":"legal_duty","reference":"A/1""#,
+        r#"archive_resealed","erasure":"I","object":{"batch":"I","part":0},"key_id":"2026-11","sealed":{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":1000000,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}"#,
+        r#"archive_erased","erasure":"I","records":1,"recovered":false"#,
+        r#"archive_erasure_aborted","erasure":"I","code":"interrupted""#,
         r#"undo_intended","undo":"I","source":"s","run":"I","batch":"I","data_set":"d","plan_hash":"H","records":1,"objects":[{"batch":"I","part":0}],"actor":"a","reason":"error_correction","reference":"A/1""#,
         r#"undone","undo":"I","records":1,"inserted":1,"unmasked":0,"newer":0,"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","recovered":false"#,
         r#"undo_aborted","undo":"I","code":"23505""#,

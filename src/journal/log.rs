@@ -14,8 +14,9 @@ use super::event::Event;
 use super::keys::{MacKeys, SigningKey};
 use super::note;
 use super::reader::Reader;
+use super::sealed::Sealed;
 use super::tree::Growing;
-use super::value::{Hash, Instant, InvalidValue, KeyId, Origin, VerifierKey};
+use super::value::{Hash, Id128, Instant, InvalidValue, KeyId, Origin, VerifierKey};
 use crate::clock::Clock;
 use crate::state::{Class, Commit, LogStore, NewEntry, SealedRow, StoredCheckpoint};
 
@@ -219,24 +220,33 @@ pub(super) fn instant(seconds: i64) -> Result<Instant, JournalError> {
 fn catalogue(event: &Event, seq: u64, commit: &mut Commit) {
     match event {
         Event::Applied { batch, sealed, key_id, .. } | Event::BatchFound { batch, sealed, key_id, .. } => {
-            commit.sealed.extend(sealed.iter().map(|object| SealedRow {
-                batch: batch.0,
-                part: object.part,
-                seq,
-                source: object.source.to_string(),
-                data_set: object.data_set.to_string(),
-                archive: object.archive.to_string(),
-                purpose: object.purpose.to_string(),
-                until: object.until.map(|day| day.to_string()),
-                open: object.until.is_none(),
-                records: object.macs.len(),
-                key_id: key_id.to_string(),
-            }))
+            commit.sealed.extend(sealed.iter().map(|object| row(seq, *batch, object, *key_id)));
+        }
+        Event::ArchiveResealed { object, key_id, sealed, .. } => {
+            commit.sealed.push(row(seq, object.batch, sealed, *key_id));
+            commit.unsealed.push((object.batch.0, object.part));
         }
         Event::ArchiveDated { objects, until, .. } => {
             commit.dated.extend(objects.iter().map(|o| (o.batch.0, o.part, until.to_string())));
         }
         Event::Destroyed { objects, .. } => commit.unsealed.extend(objects.iter().map(|o| (o.batch.0, o.part))),
         _ => {}
+    }
+}
+
+/// An object in the catalogue.
+fn row(seq: u64, batch: Id128, object: &Sealed, key_id: KeyId) -> SealedRow {
+    SealedRow {
+        batch: batch.0,
+        part: object.part,
+        seq,
+        source: object.source.to_string(),
+        data_set: object.data_set.to_string(),
+        archive: object.archive.to_string(),
+        purpose: object.purpose.to_string(),
+        until: object.until.map(|day| day.to_string()),
+        open: object.until.is_none(),
+        records: object.macs.len(),
+        key_id: key_id.to_string(),
     }
 }

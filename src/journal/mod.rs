@@ -43,7 +43,7 @@ pub use note::{SignatureState, UncheckedCheckpoint};
 pub use open::{program_version, random_origin};
 pub use prove::{ProofFault, ProvenEntry, RecordMac, RecordProof, prove, verify_proof};
 pub use reader::Reader;
-pub use sealed::{FileCount, ObjectRef, Sealed, SealedFile};
+pub use sealed::{FileCount, ObjectRef, RESTS_FROM, Sealed, SealedFile};
 pub use value::{Code, Day, Hash, Id128, Instant, InvalidValue, KeyId, Mac, Macs, Name, Origin, Reference, VerifierKey, Version};
 pub use verify::{At, Fault, FaultKind, MAX_FAULTS, Report, verify};
 pub use words::{

@@ -72,13 +72,15 @@ pub async fn prove(
     let mut batches: Vec<Id128> = Vec::new();
     let mut orders: Vec<Id128> = Vec::new();
     let mut undos: Vec<Id128> = Vec::new();
-    for kind in ["applied", "batch_found", "record_failed", "order_placed", "undone"] {
+    let mut erasures: Vec<Id128> = Vec::new();
+    for kind in ["applied", "batch_found", "record_failed", "order_placed", "undone", "archive_erasure_intended"] {
         for_each(reader, kind, |entry| {
             if names(&entry.event, &macs) {
                 match &entry.event {
                     Event::Applied { batch, .. } | Event::BatchFound { batch, .. } => batches.push(*batch),
                     Event::OrderPlaced { order, .. } => orders.push(*order),
                     Event::Undone { undo, .. } => undos.push(*undo),
+                    Event::ArchiveErasureIntended { erasure, .. } => erasures.push(*erasure),
                     _ => {}
                 }
                 found.push(entry);
@@ -107,6 +109,20 @@ pub async fn prove(
             }
         })
         .await?;
+    }
+    if !erasures.is_empty() {
+        for kind in ["archive_resealed", "archive_erased", "archive_erasure_aborted"] {
+            for_each(reader, kind, |entry| {
+                if let Event::ArchiveResealed { erasure, .. }
+                | Event::ArchiveErased { erasure, .. }
+                | Event::ArchiveErasureAborted { erasure, .. } = &entry.event
+                    && erasures.contains(erasure)
+                {
+                    found.push(entry);
+                }
+            })
+            .await?;
+        }
     }
     if !orders.is_empty() {
         for_each(reader, "order_lifted", |entry| {
@@ -166,9 +182,9 @@ fn names(event: &Event, macs: &[RecordMac]) -> bool {
         Event::Applied { key_id, macs, related, .. } => {
             under(*key_id).is_some_and(|mac| macs.contains(mac) || related.iter().any(|r| r.macs.contains(mac)))
         }
-        Event::BatchFound { key_id, macs, .. } | Event::Undone { key_id, macs, .. } => {
-            under(*key_id).is_some_and(|mac| macs.contains(mac))
-        }
+        Event::BatchFound { key_id, macs, .. }
+        | Event::Undone { key_id, macs, .. }
+        | Event::ArchiveErasureIntended { key_id, macs, .. } => under(*key_id).is_some_and(|mac| macs.contains(mac)),
         Event::RecordFailed { key_id, mac, .. } | Event::OrderPlaced { key_id, mac, .. } => under(*key_id) == Some(*mac),
         _ => false,
     }

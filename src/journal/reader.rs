@@ -160,6 +160,14 @@ impl Reader {
         decode_all(&self.store.open(Class::Undo).await?)
     }
 
+    /// The `archive_erasure_intended` entries of erasures that have not ended, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub async fn open_erasures(&self) -> Result<Vec<Entry>, JournalError> {
+        decode_all(&self.store.open(Class::Erasure).await?)
+    }
+
     /// Up to `limit` objects of archives that were sealed and not destroyed, in the order of batch and part.
     ///
     /// # Errors

@@ -49,6 +49,9 @@ pub struct SealedFile {
     pub bytes: u64,
 }
 
+/// Rests of objects, of which records were erased, are numbered from here on: above all objects that a batch seals.
+pub const RESTS_FROM: u32 = 1_000_000;
+
 /// An object, by the batch that sealed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

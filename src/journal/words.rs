@@ -84,6 +84,8 @@ words!(
         Restore = "restore",
         /// A run was undone: what it took was put back where it came from.
         Undo = "undo",
+        /// Records that orders have ended were taken out, and the rest was sealed anew.
+        Erase = "erase",
     }
 );
 words!(

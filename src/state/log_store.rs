@@ -30,6 +30,8 @@ pub enum Class {
     Destruction,
     /// From `undo_intended` to `undone` or `undo_aborted`.
     Undo,
+    /// From `archive_erasure_intended` to `archive_erased` or `archive_erasure_aborted`.
+    Erasure,
 }
 
 impl Class {
@@ -42,6 +44,7 @@ impl Class {
             Self::Order => "order",
             Self::Destruction => "destruction",
             Self::Undo => "undo",
+            Self::Erasure => "erasure",
         }
     }
 }

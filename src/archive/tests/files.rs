@@ -156,11 +156,11 @@ async fn leftovers_of_interrupted_writes_are_swept_and_those_of_running_ones_kep
     rustix::fs::flock(&running, rustix::fs::FlockOperation::LockExclusive).unwrap();
     let directory = directory(&store);
     assert_eq!(directory.leftovers().unwrap(), [root.join("crm/~2233"), root.join("~0011")]);
-    assert_eq!(directory.sweep().unwrap(), 2);
+    assert_eq!(directory.sweep(None).unwrap(), 2);
     assert_eq!(directory.leftovers().unwrap().len(), 0);
     assert!(root.join("crm/~4455").exists());
     drop(running);
-    assert_eq!((directory.sweep().unwrap(), directory.sweep().unwrap()), (1, 0));
+    assert_eq!((directory.sweep(None).unwrap(), directory.sweep(None).unwrap()), (1, 0));
     assert_eq!(store.list(None).await.unwrap().len(), 1);
 }
 

@@ -127,6 +127,13 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 verdict.unknown.push(format!("{name}: {}", object.name.as_str()));
             }
         }
+        for left in archive.store.leftovers().await.map_err(unavailable)? {
+            // Unfinished: those of an open batch go with it.
+            let batch = left.parent().and_then(|batch| batch.file_name()).map(|batch| batch.to_string_lossy().into_owned());
+            if !batch.is_some_and(|batch| under_way.contains(&batch)) {
+                verdict.unknown.push(format!("{name}: {}", left.display()));
+            }
+        }
     }
     let sound = [&verdict.missing, &verdict.changed, &verdict.unreadable, &verdict.unknown].iter().all(|list| list.is_empty());
     match cx.format {

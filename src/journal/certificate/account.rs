@@ -106,7 +106,11 @@ fn take(sums: &mut Sums, source: &Name, entry: &Entry) -> Option<()> {
             own(of)?;
             sums.intended.insert(*destruction, (archive.clone(), purpose.clone()));
         }
-        Event::Destroyed { destruction, records, .. } => {
+        Event::ArchiveErasureIntended { erasure, source: of, archive, purpose, .. } => {
+            own(of)?;
+            sums.intended.insert(*erasure, (archive.clone(), purpose.clone()));
+        }
+        Event::Destroyed { destruction, records, .. } | Event::ArchiveErased { erasure: destruction, records, .. } => {
             let sum = sums.destroyed.entry(sums.intended.get(destruction)?.clone()).or_insert(0);
             *sum = sum.checked_add(*records)?;
         }

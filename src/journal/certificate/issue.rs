@@ -98,11 +98,13 @@ async fn refuse_unfinished(reader: &Reader, source: &Name) -> Result<(), Certifi
     let own = |e: &Entry| match &e.event {
         Event::Intent { source: of, .. }
         | Event::DestructionIntended { source: of, .. }
+        | Event::ArchiveErasureIntended { source: of, .. }
         | Event::RunStarted { source: of, .. } => of == source,
         _ => false,
     };
     let open = reader.open_batches().await?.iter().filter(|e| own(e)).count()
-        + reader.open_destructions().await?.iter().filter(|e| own(e)).count();
+        + reader.open_destructions().await?.iter().filter(|e| own(e)).count()
+        + reader.open_erasures().await?.iter().filter(|e| own(e)).count();
     if open > 0 {
         return Err(CertificateError::Open(open as u64));
     }
@@ -165,7 +167,19 @@ async fn gather(reader: &Reader, source: &Name) -> Result<Vec<Entry>, Certificat
     .await?;
     kept.extend(runs.into_iter().filter(|(run, _)| needed.contains(run)).map(|(_, e)| e));
     let (mut destructions, mut orders) = (HashSet::new(), HashSet::new());
-    for kind in ["batch_found", "destruction_intended", "order_placed", "reverted", "destroyed", "order_lifted", "census"] {
+    let kinds = [
+        "batch_found",
+        "destruction_intended",
+        "archive_erasure_intended",
+        "order_placed",
+        "reverted",
+        "destroyed",
+        "archive_erased",
+        "order_lifted",
+        "census",
+    ];
+    let aborted = aborted_erasures(reader).await?;
+    for kind in kinds {
         for_each(reader, kind, |e| {
             let keep = match &e.event {
                 Event::BatchFound { source: of, batch, .. } => of == source && batches.insert(*batch),
@@ -173,8 +187,12 @@ async fn gather(reader: &Reader, source: &Name) -> Result<Vec<Entry>, Certificat
                 Event::OrderPlaced { source: of, order, order_kind, .. } => {
                     of == source && is_named(*order_kind) && orders.insert(*order)
                 }
+                Event::ArchiveErasureIntended { source: of, erasure, .. } => {
+                    of == source && !aborted.contains(erasure) && destructions.insert(*erasure)
+                }
                 Event::Reverted { batch, .. } => batches.contains(batch),
                 Event::Destroyed { destruction, .. } => destructions.contains(destruction),
+                Event::ArchiveErased { erasure, .. } => destructions.contains(erasure),
                 Event::OrderLifted { order, .. } => orders.contains(order),
                 Event::Census { run, phase, .. } => *run == last && *phase == Phase::After,
                 _ => false,
@@ -187,4 +205,16 @@ async fn gather(reader: &Reader, source: &Name) -> Result<Vec<Entry>, Certificat
     }
     kept.sort_by_key(|e| e.seq);
     Ok(kept)
+}
+
+/// Erasures of which nothing came.
+async fn aborted_erasures(reader: &Reader) -> Result<HashSet<Id128>, CertificateError> {
+    let mut all = HashSet::new();
+    for_each(reader, "archive_erasure_aborted", |e| {
+        if let Event::ArchiveErasureAborted { erasure, .. } = e.event {
+            all.insert(erasure);
+        }
+    })
+    .await?;
+    Ok(all)
 }

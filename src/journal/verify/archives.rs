@@ -19,12 +19,23 @@ struct Object {
     records: u64,
 }
 
+/// Records that are being taken out of an object.
+struct Erasure {
+    object: ObjectRef,
+    part: u32,
+    records: u64,
+    /// Whether the rest stands for the object already.
+    resealed: bool,
+}
+
 /// Objects that were sealed and not destroyed, and destructions under way.
 #[derive(Default)]
 pub(super) struct Archives {
     objects: HashMap<ObjectRef, Object>,
     open: HashMap<Id128, BTreeSet<ObjectRef>>,
     known: BTreeSet<Id128>,
+    erasures: HashMap<Id128, Erasure>,
+    erased: BTreeSet<Id128>,
     /// The orders that stand and end purposes, each with its source and data set.
     ending: HashMap<Id128, (Name, Name)>,
 }
@@ -82,6 +93,50 @@ impl Archives {
         self.ending.remove(order);
     }
 
+    /// Takes the intent to take records out of an object.
+    pub(super) fn erasing(&mut self, event: &Event) -> Ruling {
+        let Event::ArchiveErasureIntended { erasure, source, data_set, archive, purpose, object, part, macs, .. } = event else {
+            return Ok(());
+        };
+        let new = Erasure { object: *object, part: *part, records: macs.len(), resealed: false };
+        self.erasures.insert(*erasure, new);
+        ensure(self.erased.insert(*erasure), "an erasure begins once")?;
+        let known = self.objects.get(object).ok_or("what is erased was sealed before, and not destroyed yet")?;
+        let same = (&known.source, &known.data_set, &known.archive, &known.purpose) == (source, data_set, archive, purpose);
+        ensure(same, "what is erased is what was sealed")?;
+        ensure(macs.len() < known.records, "an erasure leaves a rest")?;
+        ensure(self.by_order(source, data_set), "nothing is erased unless an order that ends purposes stands on its data set")
+    }
+
+    /// Takes the rest of an object, which stands for it.
+    pub(super) fn resealed(&mut self, event: &Event) -> Ruling {
+        let Event::ArchiveResealed { erasure, object, sealed, .. } = event else { return Ok(()) };
+        let open = self.erasures.get_mut(erasure).ok_or("what is resealed was intended to be, and has not ended")?;
+        ensure(!std::mem::replace(&mut open.resealed, true), "an object is resealed once")?;
+        ensure((open.object, open.part) == (*object, sealed.part), "what is resealed is what was intended to be")?;
+        let records = open.records;
+        let known = self.objects.remove(object).ok_or("what is resealed was sealed before, and not destroyed yet")?;
+        let new = ObjectRef { batch: object.batch, part: sealed.part };
+        let same = (&known.source, &known.data_set, &known.archive, &known.purpose, known.until)
+            == (&sealed.source, &sealed.data_set, &sealed.archive, &sealed.purpose, sealed.until);
+        let counted = known.records.checked_sub(records) == Some(sealed.macs.len());
+        let free = self.objects.insert(new, Object { records: sealed.macs.len(), ..known }).is_none();
+        ensure(same && free, "the rest of an object is kept as the object was")?;
+        ensure(counted, "the rest of an object has all its records but those that are erased")
+    }
+
+    /// Takes the end of an erasure; whether it came about.
+    pub(super) fn erased(&mut self, erasure: &Id128, records: Option<u64>) -> Ruling {
+        let open = self.erasures.remove(erasure).ok_or("an erasure that ends was begun, and ends once")?;
+        ensure(open.resealed == records.is_some(), "records are erased when their object was resealed, and only then")?;
+        ensure(records.is_none_or(|n| n == open.records), "an erasure counts its records")
+    }
+
+    /// Whether an order that ends purposes stands on a data set.
+    fn by_order(&self, source: &Name, data_set: &Name) -> bool {
+        self.ending.values().any(|(of, set)| (of, set) == (source, data_set))
+    }
+
     /// Takes the intent to destroy objects.
     pub(super) fn intended(&mut self, event: &Event, time: Instant) -> Ruling {
         let Event::DestructionIntended { destruction, source, data_set, archive, purpose, until, cause, objects, .. } = event
@@ -102,10 +157,10 @@ impl Archives {
         let over = until.is_some_and(|until| until.date() < latest);
         match cause {
             DestructionCause::Ended => ensure(over, "nothing is destroyed before its last day has passed"),
-            DestructionCause::Ordered => {
-                let of_these = self.ending.values().any(|(of, set)| (of, set) == (source, data_set));
-                ensure(of_these, "nothing is destroyed by order unless one that ends purposes stands on its data set")
-            }
+            DestructionCause::Ordered => ensure(
+                self.by_order(source, data_set),
+                "nothing is destroyed by order unless one that ends purposes stands on its data set",
+            ),
         }
     }
 

@@ -128,6 +128,16 @@ impl Rules {
                 self.running(*run, Some(source))
             }
             Event::ArchiveOpened { key_id, .. } => key_id.map_or(Ok(()), |key_id| self.mac_key(key_id)),
+            Event::ArchiveErasureIntended { key_id, .. } => {
+                self.archives.erasing(event)?;
+                self.mac_key(*key_id)
+            }
+            Event::ArchiveResealed { key_id, .. } => {
+                self.archives.resealed(event)?;
+                self.mac_key(*key_id)
+            }
+            Event::ArchiveErased { erasure, records, .. } => self.archives.erased(erasure, Some(*records)),
+            Event::ArchiveErasureAborted { erasure, .. } => self.archives.erased(erasure, None),
             Event::UndoIntended { source, run, batch, data_set, objects, .. } => {
                 self.undos.intended(event)?;
                 self.archives.hold(*batch, data_set, objects)?;
