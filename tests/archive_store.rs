@@ -120,6 +120,35 @@ async fn what_comes_in_pieces_is_put_whole_or_not_at_all_and_read_back_in_pieces
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_is_whole_or_not_at_all_and_who_is_locked_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut stores = vec![(Store::Directory(Directory::new(&folder.path().join("objects")).unwrap()), false)];
+    for (kind, lock) in [(Kind::Plain, None), (Kind::Versions, None), (Kind::ObjectLock, Some(LockMode::Governance))] {
+        stores.extend(Fresh::new(kind, lock, "w").await.map(|fresh| (store(&fresh), lock.is_some())));
+    }
+    for (store, locks) in stores {
+        for (n, bytes) in [0, 5, (8 << 20) + 1].into_iter().enumerate() {
+            let (from, to) =
+                (name(&format!("crm/0f/open-0.file-{n}.zst.age")), name(&format!("crm/0f/open-1000000.file-{n}.zst.age")));
+            let (outlet, content) = piped(bytes, false);
+            let stored = store.put_from(&from, outlet, None).await.unwrap();
+            assert!(!store.is_held(&from).await.unwrap());
+            let other = store.put_copy(&to, (&from, &[7; 32]), None).await;
+            assert!(matches!(other, Err(StoreError::Differs(_))), "{store:?}");
+            store.remove(&to).await.unwrap();
+            let copied = store.put_copy(&to, (&from, &stored.sha256), Some(far())).await.unwrap();
+            assert_eq!((copied.bytes, copied.sha256), (bytes as u64, stored.sha256), "{store:?}");
+            assert!(store.read(&to).await.unwrap() == content);
+            assert_eq!(store.is_held(&to).await.unwrap(), locks, "{store:?}");
+            let none = store.put_copy(&name("crm/0f/none"), (&name("crm/0f/missing"), &stored.sha256), None).await;
+            assert!(matches!(none, Err(StoreError::Missing(_))), "{store:?}: {none:?}");
+            assert!(!store.exists(&name("crm/0f/none")).await.unwrap());
+        }
+        assert!(store.is_held(&name("crm/0f/missing")).await.is_err() || !locks);
+    }
+}
+
 #[tokio::test]
 async fn removal_takes_every_version_and_every_marker_of_one_object_only() {
     let Some(fresh) = Fresh::new(Kind::Versions, None, "").await else { return };

@@ -1,6 +1,6 @@
 -- Erasures from archives are opened and closed, too.
 CREATE TABLE log_open_wider (
-    class TEXT NOT NULL CHECK (class IN ('run', 'batch', 'order', 'destruction', 'undo', 'erasure')),
+    class TEXT NOT NULL CHECK (class IN ('run', 'batch', 'order', 'destruction', 'undo', 'erasure', 'resealed')),
     id    BLOB NOT NULL,
     seq   INTEGER NOT NULL,
     PRIMARY KEY (class, id)

@@ -51,6 +51,16 @@ pub fn file_name(source: &str, batch: &str, until: Option<NaiveDate>, part: u32,
     ObjectName::new(&format!("{}/{batch}/{until}-{part}.file-{file}.zst.age", segment(source)))
 }
 
+/// Whether a name is that of this object of its batch, or of a file that was sealed beside it.
+#[must_use]
+pub fn is_of_part(name: &ObjectName, part: u32) -> bool {
+    let (_, last) = name.split();
+    let of = |ending: &str| {
+        last.split_once(ending).and_then(|(before, _)| before.rsplit_once('-')).map(|(_, n)| n == part.to_string())
+    };
+    of(".jsonl.").or_else(|| of(".file-")).unwrap_or_default()
+}
+
 /// The common beginning of the names of a batch's objects.
 ///
 /// # Errors

@@ -278,6 +278,16 @@ impl Bucket {
         }
     }
 
+    /// As [`super::Store::is_held`].
+    pub(super) async fn is_held(&self, name: &ObjectName) -> Result<bool, StoreError> {
+        let answer = self.signed("reading the lock of", Some(name), Method::HEAD, &[]).await?;
+        match answer.status() {
+            status if status.is_success() => Ok(Lock::read(answer.headers()).holds()),
+            StatusCode::NOT_FOUND => Err(StoreError::Missing(name.clone())),
+            status => Err(about("reading the lock of", Some(name), status.to_string())),
+        }
+    }
+
     async fn versions(&self, name: &ObjectName) -> Result<Option<Versions>, StoreError> {
         let found = self.service.versions(&self.key(name)).await;
         found.map_err(|e| about("listing the versions of", Some(name), e.reason))

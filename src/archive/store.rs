@@ -10,7 +10,7 @@ use sha2::{Digest as _, Sha256};
 use tokio::sync::mpsc;
 
 use super::file::{Plain, copy};
-use super::pipe::{Fetched, Outlet};
+use super::pipe::{Fetched, Outlet, pipe};
 use super::{Bucket, Directory, ObjectName, StoreError};
 
 /// A place where objects lie: created once, never overwritten, removed when their time is over.
@@ -197,6 +197,47 @@ impl Store {
             }
             Self::Bucket(bucket) => bucket.list(prefix).await,
         }
+    }
+
+    /// Whether an Object Lock holds an object now.
+    ///
+    /// # Errors
+    /// When it cannot be told.
+    pub async fn is_held(&self, name: &ObjectName) -> Result<bool, StoreError> {
+        match self {
+            Self::Directory(_) => Ok(false),
+            Self::Bucket(bucket) => bucket.is_held(name).await,
+        }
+    }
+
+    /// Creates an object with the bytes of another, a few pieces at a time, and reads it back; otherwise as [`Store::put_from`].
+    ///
+    /// # Errors
+    /// As of [`Store::put_from`]; [`StoreError::Differs`] where the other has not this SHA-256.
+    pub async fn put_copy(
+        &self,
+        name: &ObjectName,
+        (from, sha256): (&ObjectName, &[u8; 32]),
+        keep_until: Option<NaiveDate>,
+    ) -> Result<Stored, StoreError> {
+        let mut reader = self.stream(from).await?;
+        let (mut inlet, outlet) = pipe();
+        let copying = tokio::task::spawn_blocking(move || std::io::copy(&mut reader, &mut inlet).and_then(|_| inlet.end()));
+        let stored = self.put_from(name, outlet, keep_until).await;
+        // What kept it from being read says more than that it was not whole.
+        let of = from.as_str().to_owned();
+        let failed = move |source| StoreError::Io { doing: "reading", path: of.into(), source };
+        match copying.await {
+            Ok(Err(e)) if e.kind() != std::io::ErrorKind::BrokenPipe => return Err(failed(e)),
+            Err(_) => return Err(failed(std::io::Error::other("the program is ending"))),
+            Ok(_) => {}
+        }
+        let stored = stored?;
+        if stored.sha256 != *sha256 {
+            return Err(StoreError::Differs(from.clone()));
+        }
+        self.check(name, sha256).await?;
+        Ok(stored)
     }
 
     /// Removes what interrupted writes left unfinished below `prefix`, whole segments of a name, or everywhere; how many they were. What somebody

@@ -241,7 +241,7 @@ fn files(outcome: &RunOutcome, lang: Lang) -> String {
 }
 
 /// What else is to be said of what an archive purpose keeps: what orders have ended, what is kept until a day that nobody knows yet, or that nobody will tell.
-fn beside_the_due(a: &ArchiveOutcome, lang: Lang) -> String {
+pub fn beside_the_due(a: &ArchiveOutcome, lang: Lang) -> String {
     let (place, colon) = (format!("Archive {}, {} ({})", a.archive, a.purpose, a.data_set), words::colon(lang));
     let waits = a.open.saturating_sub(a.astray);
     let mut out = String::new();
@@ -258,12 +258,12 @@ fn beside_the_due(a: &ArchiveOutcome, lang: Lang) -> String {
     }
     if a.among_others > 0 {
         let fr = (
-            "enregistrement auquel une mesure a mis fin reste, parmi d’autres qui sont à conserver",
-            "enregistrements auxquels une mesure a mis fin restent, parmi d’autres qui sont à conserver",
+            "enregistrement auquel une mesure a mis fin reste, parmi d’autres qui sont à conserver (`archive erase`)",
+            "enregistrements auxquels une mesure a mis fin restent, parmi d’autres qui sont à conserver (`archive erase`)",
         );
         let en = (
-            "record that an order has ended stays, among others that are to be kept",
-            "records that orders have ended stay, among others that are to be kept",
+            "record that an order has ended stays, among others that are to be kept (`archive erase`)",
+            "records that orders have ended stay, among others that are to be kept (`archive erase`)",
         );
         out.push_str(&format!("  {place}{colon} {}\n", count(a.among_others, lang, fr, en)));
     }

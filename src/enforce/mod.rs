@@ -21,6 +21,7 @@ mod destruction;
 mod draft;
 mod elsewhere;
 mod entries;
+pub mod erasure;
 mod error;
 mod explain;
 pub mod fence;

@@ -1,13 +1,13 @@
 //! Orders that end a purpose reach what archives keep for it: an object goes when an order has ended it for all of its records. One that an order has
 //! ended for some of them stays, and is told of: nobody but the holders of an identity could take them out of it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::destruction::{Destruction, PAGE};
 use super::error::EnforceError;
 use super::kept::{Kept, sealed_of};
 use super::outcome::ArchiveOutcome;
-use super::standing::{Ending, Holds};
+use super::standing::{Ended, Ending, Holds, Orders};
 use crate::archive::Store;
 use crate::journal::{Day, DestructionCause};
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
@@ -19,7 +19,9 @@ pub(super) struct Ordered {
     pub objects: Vec<SealedRow>,
     /// The records of these.
     pub records: u64,
-    /// The records that lie with others for which the purpose goes on.
+    /// The objects of which they have ended it for some records, and for others not.
+    pub shared: Vec<SealedRow>,
+    /// The former.
     pub among_others: u64,
 }
 
@@ -43,9 +45,9 @@ impl Kept<'_> {
     ///
     /// # Errors
     /// Of database and journal.
-    pub async fn reached(&self, holds: &Holds<'_>) -> Result<Reached, EnforceError> {
-        let mut session = holds.source.session().await?;
-        let mut ending = holds.ending(&mut session, self.journal).await?;
+    pub async fn reached(&self, orders: Orders<'_>) -> Result<Reached, EnforceError> {
+        let mut session = orders.source.session().await?;
+        let mut ending = orders.ending(&mut session, self.journal).await?;
         super::dating::end(&mut session).await?;
         session.done().await?;
         let mut all = Reached::new();
@@ -62,12 +64,15 @@ impl Kept<'_> {
                 // What is over goes by its day.
                 for row in page.into_iter().filter(|row| row.until.as_ref().is_none_or(|until| *until >= today)) {
                     match self.ended(&row, &mut ending).await? {
-                        0 => {}
-                        n if n == row.records => {
-                            of.records += n;
+                        Ended::All => {
+                            of.records += row.records;
                             of.objects.push(row);
                         }
-                        n => of.among_others += n,
+                        Ended::Of(records) if records.is_empty() => {}
+                        Ended::Of(records) => {
+                            of.among_others += records.len() as u64;
+                            of.shared.push(row);
+                        }
                     }
                 }
             }
@@ -78,9 +83,9 @@ impl Kept<'_> {
         Ok(all)
     }
 
-    /// For how many records of an object an order has ended its purpose.
-    async fn ended(&self, row: &SealedRow, ending: &mut Ending) -> Result<u64, EnforceError> {
-        let Some((sealed, key_id)) = sealed_of(&self.journal.reader(), row).await? else { return Ok(0) };
+    /// The records of an object for which an order has ended its purpose.
+    pub async fn ended(&self, row: &SealedRow, ending: &mut Ending) -> Result<Ended, EnforceError> {
+        let Some((sealed, key_id)) = sealed_of(&self.journal.reader(), row).await? else { return Ok(Ended::Of(HashSet::new())) };
         Ok(ending.ended(self.journal, self.source, (&sealed, key_id), &self.terms.ended_by(&row.purpose)))
     }
 }
@@ -100,10 +105,10 @@ impl Destruction<'_> {
         for page in objects.chunks(PAGE as usize) {
             // Nobody places or lifts an order while this is looked at and done.
             let (mut session, frozen) = holds.keep().await?;
-            let mut ending = holds.ending(&mut session, self.kept.journal).await?;
+            let mut ending = holds.orders.ending(&mut session, self.kept.journal).await?;
             let mut still = Vec::new();
             for row in page {
-                if self.kept.ended(row, &mut ending).await? == row.records {
+                if matches!(self.kept.ended(row, &mut ending).await?, Ended::All) {
                     still.push(row.clone());
                 }
             }

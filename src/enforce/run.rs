@@ -13,6 +13,7 @@ use super::crew;
 use super::destruction::Destruction;
 use super::elsewhere::Elsewhere;
 use super::entries;
+use super::erasure;
 use super::error::EnforceError;
 use super::fence::{self, Fence};
 use super::guard::{guard, purpose_stopped};
@@ -25,7 +26,7 @@ use super::pseudonym;
 use super::recover;
 use super::release;
 use super::settings::Settings;
-use super::standing::Holds;
+use super::standing::{Holds, Orders};
 use super::watch::Watch;
 use super::work::{Common, Worker};
 use crate::archive::Archives;
@@ -133,6 +134,7 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let kept = Kept { journal, source: &name, terms: Terms::of(prepared) };
     let destruction = Destruction { kept, archives, run: id };
     destruction.recover().await?;
+    erasure::close(&mut session, (journal, archives), &name).await?;
     let mut actions = plan.actions.clone();
     // The plan may have been made when no order stood.
     let restored = super::orders::restore(&mut session, journal, &name, prepared).await? > 0;
@@ -154,11 +156,11 @@ async fn started(request: RunRequest<'_>, id: Id128, name: Name, plan_hash: Hash
     let before = census::due(source, plan, orders, Expecting::Anything).await?;
     journal.append(Append::new().events(entries::due(id, &name, Phase::Before, &before)?)).await?;
     // First of all: what the source has to say, and how long that takes, is no reason to keep what has ended.
-    let holds = Holds { source, fence: &fence, keys: &prepared.keys, subjects: &plan.subjects, today: plan.today };
-    let reached = if orders { destruction.kept.reached(&holds).await? } else { Reached::new() };
+    let holds = Holds { orders: Orders::of(source, prepared), fence: &fence };
+    let reached = if orders { destruction.kept.reached(holds.orders).await? } else { Reached::new() };
     destruction.census(Phase::Before, &reached).await?;
     let mut archived = destruction.enforce(&reached, &holds, settings.ceilings).await?;
-    let reached = if reached.is_empty() { reached } else { destruction.kept.reached(&holds).await? };
+    let reached = if reached.is_empty() { reached } else { destruction.kept.reached(holds.orders).await? };
     for out in &mut archived {
         let place = (out.archive.clone(), out.data_set.clone(), out.purpose.clone());
         out.astray = dated.astray.get(&place).copied().unwrap_or_default();

@@ -7,6 +7,7 @@ use chrono::NaiveDate;
 use super::error::EnforceError;
 use super::fence::{Fence, check_slot};
 use super::orders::{kind_word, subject_key, tenant_key};
+use super::prepare::Prepared;
 use super::subjects::text_of;
 use crate::journal::{Event, Journal, KeyId, Mac, MacOf, Macs, Name, Sealed};
 use crate::plan::dialect::Dialect;
@@ -23,6 +24,7 @@ const FREEZING: [OrderKind; 2] = [OrderKind::Hold, OrderKind::Restriction];
 const ENDING: [OrderKind; 3] = [OrderKind::Objection, OrderKind::Erasure, OrderKind::Instruction];
 
 /// Whom an order covers.
+#[derive(Clone)]
 enum Whom {
     Record(RecordKey),
     Tenant(RecordKey),
@@ -31,6 +33,7 @@ enum Whom {
     Nameless,
 }
 
+#[derive(Clone)]
 struct Order {
     id: String,
     kind: OrderKind,
@@ -54,7 +57,7 @@ impl Frozen {
         let reaches = |macs: &Macs, of: MacOf, key: &RecordKey| {
             journal.mac_keys().mac_of(of, key_id, source, data_set, key).is_none_or(|mac| macs.contains(mac))
         };
-        self.0.iter().filter(|order| order.data_set == data_set.as_str()).any(|order| match &order.whom {
+        self.of(data_set).any(|order| match &order.whom {
             Whom::Record(key) => reaches(&object.macs, MacOf::Record, key),
             // Where no tenant could be read, nobody can say that it is another one.
             Whom::Tenant(tenant) => object.tenants.is_empty() || reaches(&object.tenants, MacOf::Tenant, tenant),
@@ -62,6 +65,26 @@ impl Frozen {
             Whom::Subject(person) => object.subjects.is_empty() || reaches(&object.subjects, MacOf::Subject, person),
             Whom::Nameless => true,
         })
+    }
+}
+
+impl Frozen {
+    fn of<'f>(&'f self, data_set: &'f Name) -> impl Iterator<Item = &'f Order> {
+        self.0.iter().filter(|order| order.data_set == data_set.as_str())
+    }
+
+    /// The records of this object, whose MACs are under this key, that are covered one by one; `None` where an order may cover others of it, too.
+    pub fn records(&self, journal: &Journal, source: &Name, object: &Sealed, key_id: KeyId) -> Option<HashSet<Mac>> {
+        let (by_record, others): (Vec<Order>, Vec<Order>) =
+            self.of(&object.data_set).cloned().partition(|order| matches!(order.whom, Whom::Record(_)));
+        if Self(others).covers(journal, source, object, key_id) {
+            return None;
+        }
+        let mac = |order: &Order| match &order.whom {
+            Whom::Record(key) => journal.mac_keys().mac_of(MacOf::Record, key_id, source, &object.data_set, key),
+            _ => None,
+        };
+        by_record.iter().map(mac).collect()
     }
 }
 
@@ -78,8 +101,8 @@ impl Ending {
         !self.orders.iter().any(|order| order.data_set == data_set && kinds.contains(&order.kind))
     }
 
-    /// Of how many records of this object, whose MACs are under this key, an order of these kinds has ended the purpose.
-    pub fn ended(&mut self, journal: &Journal, source: &Name, (object, key_id): (&Sealed, KeyId), kinds: &[OrderKind]) -> u64 {
+    /// The records of this object, whose MACs are under this key, for which an order of these kinds has ended the purpose.
+    pub fn ended(&mut self, journal: &Journal, source: &Name, (object, key_id): (&Sealed, KeyId), kinds: &[OrderKind]) -> Ended {
         let orders = &self.orders;
         let names = self.named.entry(key_id).or_insert_with(|| {
             let name = |order: &Order| {
@@ -101,21 +124,30 @@ impl Ending {
             }
             match order.whom {
                 // An object has records of one tenant.
-                Whom::Tenant(_) if object.tenants.len() == 1 && object.tenants.contains(mac) => return object.macs.len(),
+                Whom::Tenant(_) if object.tenants.len() == 1 && object.tenants.contains(mac) => return Ended::All,
                 Whom::Record(_) if object.macs.contains(mac) => drop(records.insert(mac)),
                 _ => {}
             }
         }
-        records.len() as u64
+        if records.len() as u64 == object.macs.len() { Ended::All } else { Ended::Of(records) }
     }
 }
 
-/// Where orders are read from, and how they are kept from changing.
-pub(super) struct Holds<'h> {
+/// Of which records of an object orders have ended the purpose.
+pub(super) enum Ended {
+    /// Of all.
+    All,
+    /// Of those that these MACs name, which are not all; perhaps of none.
+    Of(HashSet<Mac>),
+}
+
+/// Where orders are read from.
+#[derive(Clone, Copy)]
+pub(super) struct Orders<'h> {
     /// The source.
     pub source: &'h Source,
-    /// The right to act, whose first slot is taken.
-    pub fence: &'h Fence,
+    /// Its id.
+    pub name: &'h str,
     /// The key columns of each root data set.
     pub keys: &'h BTreeMap<String, Vec<Column>>,
     /// The columns that identify persons.
@@ -124,21 +156,37 @@ pub(super) struct Holds<'h> {
     pub today: NaiveDate,
 }
 
+/// How orders are kept from changing.
+pub(super) struct Holds<'h> {
+    /// Where they are read from.
+    pub orders: Orders<'h>,
+    /// The right to act, whose first slot is taken.
+    pub fence: &'h Fence,
+}
+
 impl Holds<'_> {
     /// The holds and restrictions that stand, and the transaction that keeps orders from being placed and lifted: whoever does takes all slots.
     ///
     /// # Errors
     /// Of the database; [`EnforceError::FencedOff`].
     pub async fn keep(&self) -> Result<(Session, Frozen), EnforceError> {
-        let mut session = self.source.session().await?;
+        let mut session = self.orders.source.session().await?;
         let d = Dialect { engine: session.engine() };
         let mut begin = d.begin_patiently();
         let lock = d.lock_slot(&self.fence.source, self.fence.slots.first().copied().unwrap_or_default());
         begin.push(&lock);
         let answer = session.script(&begin).await?.pop().map(|a| a.rows).unwrap_or_default();
         check_slot(&answer, self.fence)?;
-        let frozen = Frozen(self.read(&mut session, &FREEZING).await?);
+        let frozen = Frozen(self.orders.read(&mut session, &FREEZING).await?);
         Ok((session, frozen))
+    }
+}
+
+impl<'h> Orders<'h> {
+    /// Those of a source, on the day of a plan.
+    pub fn of(source: &'h Source, prepared: &'h Prepared) -> Self {
+        let plan = &prepared.plan;
+        Self { source, name: &plan.source, keys: &prepared.keys, subjects: &plan.subjects, today: plan.today }
     }
 
     /// The orders that end purposes, of those that stand and that the journal knows.
@@ -151,7 +199,7 @@ impl Holds<'_> {
             let mut known = HashMap::new();
             for entry in journal.reader().open_orders().await? {
                 if let Event::OrderPlaced { order, source, order_kind, .. } = entry.event
-                    && source.as_str() == self.fence.source
+                    && source.as_str() == self.name
                 {
                     known.insert(order.to_string(), order_kind);
                 }
@@ -163,7 +211,7 @@ impl Holds<'_> {
 
     async fn read(&self, session: &mut Session, kinds: &[OrderKind]) -> Result<Vec<Order>, EnforceError> {
         let d = Dialect { engine: session.engine() };
-        let rows = session.rows(&d.standing_orders(&self.fence.source, kinds, self.today)).await?;
+        let rows = session.rows(&d.standing_orders(self.name, kinds, self.today)).await?;
         let order = |row: &crate::source::Row| {
             let text = |i: usize| row.get(i).and_then(Option::as_deref).unwrap_or_default();
             let (data_set, scope, target) = (text(1), text(3), text(4));

@@ -90,6 +90,8 @@ impl From<Event> for Append {
 pub(super) enum Effect {
     Opens(Class, [u8; 16]),
     Closes(Class, [u8; 16]),
+    /// From the first class to the second.
+    Becomes(Class, Class, [u8; 16]),
     None,
 }
 
@@ -104,9 +106,9 @@ pub(super) fn effect(event: &Event) -> Effect {
         Event::UndoIntended { undo, .. } => Effect::Opens(Class::Undo, undo.0),
         Event::Undone { undo, .. } | Event::UndoAborted { undo, .. } => Effect::Closes(Class::Undo, undo.0),
         Event::ArchiveErasureIntended { erasure, .. } => Effect::Opens(Class::Erasure, erasure.0),
-        Event::ArchiveErased { erasure, .. } | Event::ArchiveErasureAborted { erasure, .. } => {
-            Effect::Closes(Class::Erasure, erasure.0)
-        }
+        Event::ArchiveErasureAborted { erasure, .. } => Effect::Closes(Class::Erasure, erasure.0),
+        Event::ArchiveResealed { erasure, .. } => Effect::Becomes(Class::Erasure, Class::Resealed, erasure.0),
+        Event::ArchiveErased { erasure, .. } => Effect::Closes(Class::Resealed, erasure.0),
         Event::OrderPlaced { order, .. } => Effect::Opens(Class::Order, order.0),
         Event::OrderLifted { order, .. } => Effect::Closes(Class::Order, order.0),
         _ => Effect::None,

@@ -286,6 +286,8 @@ pub enum Event {
         erasure: Id128,
         /// The object.
         object: ObjectRef,
+        /// Records of it that are not in its rest.
+        records: u64,
         /// The key of the MACs: that of the object.
         key_id: KeyId,
         /// Its rest.

@@ -172,6 +172,10 @@ impl Journal {
             match effect(&event) {
                 Effect::Opens(class, id) => commit.opened.push((class, id, seq)),
                 Effect::Closes(class, id) => close(&mut commit, class, id),
+                Effect::Becomes(from, to, id) => {
+                    close(&mut commit, from, id);
+                    commit.opened.push((to, id, seq));
+                }
                 Effect::None => {}
             }
             catalogue(&event, seq, &mut commit);

@@ -160,12 +160,20 @@ impl Reader {
         decode_all(&self.store.open(Class::Undo).await?)
     }
 
-    /// The `archive_erasure_intended` entries of erasures that have not ended, oldest first.
+    /// The `archive_erasure_intended` entries of erasures for which no rest stands yet, oldest first.
     ///
     /// # Errors
     /// As [`Self::entries`].
     pub async fn open_erasures(&self) -> Result<Vec<Entry>, JournalError> {
         decode_all(&self.store.open(Class::Erasure).await?)
+    }
+
+    /// The `archive_resealed` entries of erasures whose objects are not gone for certain yet, oldest first.
+    ///
+    /// # Errors
+    /// As [`Self::entries`].
+    pub async fn open_resealed(&self) -> Result<Vec<Entry>, JournalError> {
+        decode_all(&self.store.open(Class::Resealed).await?)
     }
 
     /// Up to `limit` objects of archives that were sealed and not destroyed, in the order of batch and part.

@@ -30,8 +30,10 @@ pub enum Class {
     Destruction,
     /// From `undo_intended` to `undone` or `undo_aborted`.
     Undo,
-    /// From `archive_erasure_intended` to `archive_erased` or `archive_erasure_aborted`.
+    /// From `archive_erasure_intended` to `archive_resealed` or `archive_erasure_aborted`.
     Erasure,
+    /// From `archive_resealed` to `archive_erased`.
+    Resealed,
 }
 
 impl Class {
@@ -45,6 +47,7 @@ impl Class {
             Self::Destruction => "destruction",
             Self::Undo => "undo",
             Self::Erasure => "erasure",
+            Self::Resealed => "resealed",
         }
     }
 }

@@ -16,6 +16,7 @@ mod core_dump;
 mod demo;
 mod earlier;
 mod elsewhere;
+mod erasure;
 mod hostile;
 mod kills;
 mod life;

@@ -15,6 +15,7 @@ mod copies;
 mod copies_along;
 mod crash;
 mod elsewhere;
+mod erasure;
 mod fence;
 mod files;
 mod followers;

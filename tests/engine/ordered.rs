@@ -13,7 +13,7 @@ use crate::scene::{ENGINES, consistent, entries, now, number, own, run_clean};
 use crate::support::{TestDatabase, database};
 
 /// Five clients of two houses, who left on one day, and one of no house.
-async fn clients(engine: Engine) -> Option<TestDatabase> {
+pub async fn clients(engine: Engine) -> Option<TestDatabase> {
     let db = database(engine).await?;
     let date = if engine == Engine::Sqlite { "TEXT" } else { "date" };
     db.run_sql(&format!(
@@ -32,7 +32,7 @@ async fn clients(engine: Engine) -> Option<TestDatabase> {
 }
 
 /// The names that lie in the archives, by object.
-async fn names(fixture: &Fixture<'_>) -> Vec<String> {
+pub async fn names(fixture: &Fixture<'_>) -> Vec<String> {
     let of_object = |object: String| {
         let names = object.split(' ').filter_map(|word| word.strip_prefix("name=")).map(|n| n.trim_end_matches(';').to_owned());
         names.collect::<Vec<_>>().join("+")
@@ -42,7 +42,7 @@ async fn names(fixture: &Fixture<'_>) -> Vec<String> {
     all
 }
 
-fn evidence(outcome: &RunOutcome) -> &ArchiveOutcome {
+pub fn evidence(outcome: &RunOutcome) -> &ArchiveOutcome {
     outcome.archives.iter().find(|a| a.purpose == "evidence").unwrap()
 }
 

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a fixture that fails must stop its test")]
 
 mod certificate;
+mod erasures;
 mod fixture;
 mod kept;
 mod life;

@@ -2,7 +2,7 @@
 
 use crate::archive::Archives;
 use crate::cli::context::Cx;
-use crate::cli::enforce::{archive, exit_of, worst_of};
+use crate::cli::enforce::{archive, beside_the_due, exit_of, worst_of};
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::tenants::{broken_json, broken_text, families, prepare, say_unusable};
 use crate::cli::{Format, output};
@@ -39,8 +39,9 @@ pub async fn run(cx: &Cx, source: Option<String>) -> Result<Exit, Failure> {
             Format::Json => all.push(serde_json::json!({ "source": id, "archives": outcome.archives })),
             Format::Text => {
                 output::line(format!("Source {id}: {}", outcome.run))?;
+                let lang = cx.lang(&workspace);
                 for one in &outcome.archives {
-                    output::say(archive(&id, one, &workspace.settings, cx.lang(&workspace)))?;
+                    output::say(archive(&id, one, &workspace.settings, lang) + &beside_the_due(one, lang))?;
                 }
             }
         }

@@ -1,6 +1,7 @@
 //! `retentiond archive`: what lies in intermediate archives, and how those who may get at it.
 
 mod destroy;
+mod erase;
 mod export;
 mod find;
 mod list;
@@ -43,6 +44,8 @@ enum What {
         #[arg(long)]
         source: Option<String>,
     },
+    /// Take out of objects what orders have ended and lies among others. Shows it; with an identity, does it, and leaves a trace in the journal.
+    Erase(erase::Args),
     /// Compare the archives with the journal: what is missing, what was changed, what nobody knows.
     Verify(verify::Args),
 }
@@ -83,6 +86,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         What::Export(args) => export::run(cx, args).await,
         What::Restore(args) => restore::run(cx, args).await,
         What::Destroy { source } => destroy::run(cx, source).await,
+        What::Erase(args) => erase::run(cx, args).await,
         What::Verify(args) => verify::run(cx, args).await,
     }
 }

@@ -42,26 +42,29 @@ fn field(name: &str, value: &Value) -> Option<String> {
         ("action" | "reason" | "finding", Value::String(word)) => spaced(word),
         (_, Value::String(text)) => text.clone(),
         (_, Value::Array(all)) if all.is_empty() => return None,
-        (_, Value::Array(all)) => {
-            let part = |v: &Value, of: &str| v[of].as_str().map_or_else(|| v[of].to_string(), str::to_owned);
-            let said = |v: &Value| match name {
-                "sealed" => {
-                    let (rows, archive) = (part(v, "rows"), part(v, "archive"));
-                    format!("{rows} rows into {archive} for {} until {}", part(v, "purpose"), part(v, "until"))
-                }
-                "files" => {
-                    let counts = ["removed", "missing", "shared", "sealed", "changed"].into_iter();
-                    let told = counts.filter(|of| v[*of].as_u64().is_some_and(|n| n > 0)).map(|of| format!("{} {of}", v[of]));
-                    format!("{} of {}", told.collect::<Vec<_>>().join(" and "), part(v, "store"))
-                }
-                "objects" => format!("{}/{}", part(v, "batch"), part(v, "part")),
-                _ => format!("{} {} of {}", part(v, "rows"), part(v, "action"), part(v, "data_set")),
-            };
-            all.iter().map(said).collect::<Vec<_>>().join(" and ")
-        }
+        (_, Value::Array(all)) => all.iter().map(|v| thing(name, v)).collect::<Vec<_>>().join(" and "),
+        (_, Value::Object(_)) => thing(name, value),
         (_, other) => other.to_string(),
     };
     Some(format!("{} {text}", spaced(name)))
+}
+
+/// A field that has fields itself.
+fn thing(name: &str, v: &Value) -> String {
+    let part = |of: &str| v[of].as_str().map_or_else(|| v[of].to_string(), str::to_owned);
+    match name {
+        "sealed" => {
+            let (rows, archive) = (part("rows"), part("archive"));
+            format!("{rows} rows into {archive} for {} until {}", part("purpose"), part("until"))
+        }
+        "files" => {
+            let counts = ["removed", "missing", "shared", "sealed", "changed"].into_iter();
+            let told = counts.filter(|of| v[*of].as_u64().is_some_and(|n| n > 0)).map(|of| format!("{} {of}", v[of]));
+            format!("{} of {}", told.collect::<Vec<_>>().join(" and "), part("store"))
+        }
+        "object" | "objects" => format!("{}/{}", part("batch"), part("part")),
+        _ => format!("{} {} of {}", part("rows"), part("action"), part("data_set")),
+    }
 }
 
 /// How many records a list of MACs names: 16 bytes each, in base64.

@@ -1,13 +1,14 @@
 //! What a batch took of one data set: where each of its records lies, and which of them can come back.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use sha2::{Digest as _, Sha256};
 
 use super::walk::{Applied, Undone};
 use crate::enforce::catalogue::Found;
 use crate::enforce::error::EnforceError;
-use crate::journal::{Action, Day, Event, Hash, Id128, KeyId, Macs, Name, Reader, RelatedAction, Sealed};
+use crate::enforce::kept::sealed_of;
+use crate::journal::{Action, Day, Event, Hash, Id128, KeyId, Macs, Name, RESTS_FROM, Reader, RelatedAction, Sealed};
 use crate::policy::map::DataMap;
 use crate::state::{SealedQuery, SealedRow};
 
@@ -98,6 +99,10 @@ pub(super) async fn shares(
     };
     let query = SealedQuery { batch: Some(applied.batch.0), ..SealedQuery::default() };
     let there = reader.sealed(query, u32::MAX).await?;
+    let mut sealed = sealed;
+    for row in there.iter().filter(|row| row.part >= RESTS_FROM) {
+        sealed.extend(sealed_of(reader, row).await?.map(|(rest, _)| rest));
+    }
     let mut went: BTreeSet<String> =
         related.iter().filter(|r| r.action == RelatedAction::Deleted).map(|r| r.data_set.to_string()).collect();
     let deleted = applied.action == Action::Delete;
@@ -162,6 +167,9 @@ fn sort(
     but: Option<Hash>,
 ) {
     let mut lies: HashMap<&[u8], Lies> = HashMap::new();
+    let rests = sealed.iter().filter(|o| o.part >= RESTS_FROM && o.data_set == share.data_set);
+    let rests: HashSet<(&Name, &Name, &[u8])> =
+        rests.flat_map(|o| o.macs.as_bytes().chunks_exact(16).map(move |mac| (&o.archive, &o.purpose, mac))).collect();
     for object in sealed.iter().filter(|o| o.data_set == share.data_set) {
         if asked.archives.is_some_and(|only| !only.contains(object.archive.as_str())) {
             continue;
@@ -172,6 +180,8 @@ fn sort(
         for mac in object.macs.as_bytes().chunks_exact(16) {
             let lies = lies.entry(mac).or_default();
             match row {
+                // It lies in what is left of the object.
+                None if rests.contains(&(&object.archive, &object.purpose, mac)) => {}
                 None => lies.destroyed += 1,
                 Some(_) if over => lies.over += 1,
                 Some(_) => lies.there += 1,

@@ -11,6 +11,7 @@ use crate::journal::event::Event;
 use crate::journal::log::Journal;
 use crate::journal::prove::{for_each, proven};
 use crate::journal::reader::Reader;
+use crate::journal::sealed::Sealed;
 use crate::journal::value::{Hash, Id128, Instant, Name};
 use crate::journal::words::{Outcome, Phase};
 use crate::state::SealedQuery;
@@ -99,12 +100,14 @@ async fn refuse_unfinished(reader: &Reader, source: &Name) -> Result<(), Certifi
         Event::Intent { source: of, .. }
         | Event::DestructionIntended { source: of, .. }
         | Event::ArchiveErasureIntended { source: of, .. }
+        | Event::ArchiveResealed { sealed: Sealed { source: of, .. }, .. }
         | Event::RunStarted { source: of, .. } => of == source,
         _ => false,
     };
     let open = reader.open_batches().await?.iter().filter(|e| own(e)).count()
         + reader.open_destructions().await?.iter().filter(|e| own(e)).count()
-        + reader.open_erasures().await?.iter().filter(|e| own(e)).count();
+        + reader.open_erasures().await?.iter().filter(|e| own(e)).count()
+        + reader.open_resealed().await?.iter().filter(|e| own(e)).count();
     if open > 0 {
         return Err(CertificateError::Open(open as u64));
     }

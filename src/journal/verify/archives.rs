@@ -110,11 +110,12 @@ impl Archives {
 
     /// Takes the rest of an object, which stands for it.
     pub(super) fn resealed(&mut self, event: &Event) -> Ruling {
-        let Event::ArchiveResealed { erasure, object, sealed, .. } = event else { return Ok(()) };
+        let Event::ArchiveResealed { erasure, object, records: gone, sealed, .. } = event else { return Ok(()) };
         let open = self.erasures.get_mut(erasure).ok_or("what is resealed was intended to be, and has not ended")?;
         ensure(!std::mem::replace(&mut open.resealed, true), "an object is resealed once")?;
         ensure((open.object, open.part) == (*object, sealed.part), "what is resealed is what was intended to be")?;
         let records = open.records;
+        ensure(records == *gone, "an erasure counts its records")?;
         let known = self.objects.remove(object).ok_or("what is resealed was sealed before, and not destroyed yet")?;
         let new = ObjectRef { batch: object.batch, part: sealed.part };
         let same = (&known.source, &known.data_set, &known.archive, &known.purpose, known.until)
