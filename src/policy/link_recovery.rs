@@ -49,7 +49,7 @@ pub(super) fn check(maps: &[DataMap], policies: &[Policy], faults: &mut Faults) 
                     &window.days.at,
                     format!("a recovery window of {} days is longer than a request for erasure may take", window.days.value),
                 )
-                .help("an order takes nothing out of an object that is sealed already: 28 days are within the month of Art. 12(3) GDPR");
+                .help("of an object that others share, only `archive erase` takes a record out: 28 days are within the month of Art. 12(3) GDPR");
         }
     }
 }
