@@ -7,11 +7,11 @@ use std::time::Instant;
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 
+use super::alive::HEARTBEAT;
 use super::batch::{Failure, Transaction, macs};
 use super::error::EnforceError;
 use super::object::{Making, Object, Of, RowsOf};
 use super::orders::{subject_key, tenant_key};
-use super::sealing::HEARTBEAT;
 use super::watch::Point;
 use crate::archive::{file_name, object_name};
 use crate::journal::{Day, Hash, JournalError, Mac, MacOf, Macs, Name, Sealed};

@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::alive::alive;
 use super::error::EnforceError;
 use super::guard::would_stop;
 use super::kept::{Kept, sealed_of};
@@ -14,6 +15,7 @@ use super::settings::Ceilings;
 use super::standing::{Frozen, Holds};
 use crate::archive::{Archives, ObjectName, Store, StoreError, file_name, object_name, objects_of};
 use crate::journal::{Action, Append, Day, DestructionCause, Event, Id128, Name, ObjectRef, Phase};
+use crate::source::{Session, SourceError};
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
 
 /// How many objects are looked at, and destroyed under one intent, at once.
@@ -143,18 +145,20 @@ impl Destruction<'_> {
             let Some(last) = page.last() else { return Ok(()) };
             query.after = Some((last.batch, last.part));
             // Nobody places an order while this is looked at and done.
-            let (session, frozen) = holds.keep().await?;
-            self.page(store, page, &frozen, DestructionCause::Ended, out).await?;
+            let (mut session, frozen) = holds.keep().await?;
+            self.page(&mut session, store, page, &frozen, DestructionCause::Ended, out).await?;
             session.discard().await;
         }
     }
 
-    /// Destroys these objects of one archive purpose, but those that are frozen.
+    /// Destroys these objects of one archive purpose, but those that are frozen, while the session's transaction keeps orders from changing: when it is
+    /// lost, nothing more goes.
     ///
     /// # Errors
     /// Of the journal and the source's database.
     pub(super) async fn page(
         &self,
+        session: &mut Session,
         store: &Store,
         page: Vec<SealedRow>,
         frozen: &Frozen,
@@ -165,7 +169,7 @@ impl Destruction<'_> {
         for row in page {
             if self.is_frozen(&row, frozen).await? {
                 out.held += row.records;
-            } else if store.exists(&name_of(&row)?).await? {
+            } else if held(alive(session, store.exists(&name_of(&row)?)).await)?? {
                 by_end.entry(row.until.clone()).or_default().push(row);
             } else {
                 // Nobody has destroyed it: that it is not there must be told, and not taken for done.
@@ -174,7 +178,7 @@ impl Destruction<'_> {
             }
         }
         for rows in by_end.values() {
-            let (records, error) = self.destroy(store, rows, cause).await?;
+            let (records, error) = self.destroy(session, store, rows, cause).await?;
             out.destroyed += records;
             out.failed += rows.iter().map(|r| r.records).sum::<u64>() - records;
             if let Some(e) = error {
@@ -197,6 +201,7 @@ impl Destruction<'_> {
     /// Destroys objects of one end; how many records they held that are gone, and why the rest is not.
     async fn destroy(
         &self,
+        session: &mut Session,
         store: &Store,
         rows: &[SealedRow],
         cause: DestructionCause,
@@ -215,25 +220,31 @@ impl Destruction<'_> {
             objects: rows.iter().map(object_of).collect(),
         };
         self.kept.journal.append(intent).await?;
-        let (mut gone, mut error) = (Vec::new(), None);
+        let (mut gone, mut error, mut lost) = (Vec::new(), None, None);
         for row in rows {
-            let mut removed = Ok(());
-            for name in self.names_of(row).await? {
-                removed = store.remove(&name).await;
-                if removed.is_err() {
-                    break;
+            let names = self.names_of(row).await?;
+            let removing = async {
+                for name in names {
+                    store.remove(&name).await?;
                 }
-            }
+                Ok(())
+            };
+            let (removed, gave_up) = alive(session, removing).await;
             match removed {
                 Ok(()) => gone.push(object_of(row)),
                 Err(e) => error = error.or(Some(e)),
+            }
+            // Somebody may have placed an order since.
+            if gave_up.is_some() {
+                lost = gave_up;
+                break;
             }
         }
         let taken: HashSet<ObjectRef> = gone.iter().copied().collect();
         let counts = rows.iter().filter(|r| taken.contains(&object_of(r)));
         let records = counts.map(|r| r.records).sum();
         self.destroyed(destruction, gone, false).await?;
-        Ok((records, error))
+        lost.map_or(Ok((records, error)), |e| Err(e.into()))
     }
 
     async fn destroyed(&self, destruction: Id128, gone: Vec<ObjectRef>, recovered: bool) -> Result<(), EnforceError> {
@@ -253,6 +264,11 @@ impl Destruction<'_> {
         let files = sealed.map_or(0, |(sealed, _)| sealed.files.len() as u64);
         (0..files).map(|file| file_name_of(row, file)).chain([name_of(row)]).collect()
     }
+}
+
+/// What came of something, where the transaction was not lost meanwhile.
+fn held<T>((done, lost): (T, Option<SourceError>)) -> Result<T, EnforceError> {
+    lost.map_or(Ok(done), |e| Err(e.into()))
 }
 
 pub(super) fn object_of(row: &SealedRow) -> ObjectRef {

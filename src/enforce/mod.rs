@@ -7,6 +7,7 @@
 //! [`undo`] puts back what a run took, as far as it was sealed.
 //! A census before and after tells what was due and what is left; it does not trust the executor's own counts.
 
+mod alive;
 mod along;
 mod archive;
 pub mod batch;

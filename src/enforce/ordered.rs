@@ -112,7 +112,7 @@ impl Destruction<'_> {
                     still.push(row.clone());
                 }
             }
-            self.page(store, still, &frozen, DestructionCause::Ordered, out).await?;
+            self.page(&mut session, store, still, &frozen, DestructionCause::Ordered, out).await?;
             session.discard().await;
         }
         Ok(())

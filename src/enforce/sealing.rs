@@ -3,19 +3,16 @@
 
 use std::collections::BTreeSet;
 use std::io::ErrorKind;
-use std::time::Duration;
 
 use chrono::NaiveDate;
 
+use super::alive::alive;
 use super::batch::{Failure, Transaction};
 use super::error::EnforceError;
 use super::files::{self, failure};
 use crate::archive::{Archive, FileLine, ObjectName, Plain, Recipients, SealError, pipe, seal_file};
 use crate::files::{Content, FileError, FilePath, Stamp};
 use crate::journal::{Hash, SealedFile};
-
-/// After how long a server is told that its transaction is still alive: it ends one of which it hears nothing for some seconds.
-pub(super) const HEARTBEAT: Duration = Duration::from_secs(1);
 
 /// The files of one object.
 #[derive(Default)]
@@ -101,21 +98,11 @@ impl Transaction<'_, '_> {
         self.alive(work).await
     }
 
-    /// Waits for something that may take long, and tells the server meanwhile that its transaction is alive. It is waited for in any case: what was
-    /// begun in an archive ends before anybody looks what is there.
+    /// Waits for something that may take long, and tells the server meanwhile that its transaction is alive.
     pub(super) async fn alive<T>(&mut self, work: impl Future<Output = Result<T, Failure>>) -> Result<T, Failure> {
-        tokio::pin!(work);
-        let mut lost = None;
-        loop {
-            tokio::select! {
-                done = &mut work => return match lost {
-                    Some(e) => Err(e),
-                    None => done,
-                },
-                () = tokio::time::sleep(HEARTBEAT), if lost.is_none() => {
-                    lost = self.session.rows("SELECT 1").await.err().map(Failure::Source);
-                }
-            }
+        match alive(self.session, work).await {
+            (_, Some(lost)) => Err(Failure::Source(lost)),
+            (done, None) => done,
         }
     }
 }

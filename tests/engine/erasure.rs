@@ -35,7 +35,7 @@ async fn take_out(fixture: &Fixture<'_>, rules: &Rules, identity: Option<&str>) 
         fence,
         archives: &fixture.archives,
         only: None,
-        identities: &Identities::read(&file).unwrap(),
+        identities: &std::sync::Arc::new(Identities::read(&file).unwrap()),
         why: Why {
             access: Access::Erase,
             actor: Name::parse("dpo").unwrap(),

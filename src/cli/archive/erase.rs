@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{identities, reason};
 use crate::archive::{Archives, Identities};
@@ -49,7 +50,7 @@ struct Asked<'a> {
     journal: &'a Journal,
     archives: &'a Archives,
     only: Option<&'a BTreeSet<String>>,
-    by: Option<&'a (Identities, Why)>,
+    by: Option<&'a (Arc<Identities>, Why)>,
 }
 
 /// What there is, or what was done.
@@ -123,7 +124,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
 }
 
 /// Who opens the archives, with what, and why.
-fn by(cx: &Cx, workspace: &Workspace, args: &Args) -> Result<Option<(Identities, Why)>, Failure> {
+fn by(cx: &Cx, workspace: &Workspace, args: &Args) -> Result<Option<(Arc<Identities>, Why)>, Failure> {
     let Some(identity) = &args.identity else { return Ok(None) };
     let said = |text: &Option<String>| text.clone().unwrap_or_default();
     let why = Why {
@@ -132,7 +133,7 @@ fn by(cx: &Cx, workspace: &Workspace, args: &Args) -> Result<Option<(Identities,
         reason: reason(&said(&args.reason))?,
         reference: Reference::parse(&said(&args.reference))?,
     };
-    Ok(Some((identities(identity)?, why)))
+    Ok(Some((Arc::new(identities(identity)?), why)))
 }
 
 async fn one(cx: &Cx, asked: &Asked<'_>, id: &str, rules: &SourceRules) -> Result<Told, Failure> {

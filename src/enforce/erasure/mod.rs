@@ -8,11 +8,13 @@ mod close;
 mod rest;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 pub(super) use close::close;
 
+use super::alive::alive;
 use super::destruction::{name_of, object_of};
 use super::error::EnforceError;
 use super::fence::Fence;
@@ -42,7 +44,7 @@ pub struct ErasureRequest<'a> {
     /// Only in these; in all without.
     pub only: Option<&'a BTreeSet<String>>,
     /// What opens them.
-    pub identities: &'a Identities,
+    pub identities: &'a Arc<Identities>,
     /// Who, and why.
     pub why: Why,
 }
@@ -211,7 +213,12 @@ impl Work<'_> {
                 reference: reference.clone(),
             })
             .await?;
-        let rest = of.rest(journal, request.archives, request.prepared, request.identities, self.part(object).await?).await?;
+        let part = self.part(object).await?;
+        let opening = of.rest(journal, request.archives, request.prepared, request.identities, part);
+        let rest = match alive(session, opening).await {
+            (_, Some(lost)) => return Err(lost.into()),
+            (rest, None) => rest?,
+        };
         let erasure = Id128::random()?;
         journal
             .append(Event::ArchiveErasureIntended {
@@ -247,10 +254,11 @@ impl Work<'_> {
         rest: Rest,
     ) -> Result<(), EnforceError> {
         let (journal, part) = (self.kept.journal, rest.part());
-        let written = match rest.write(self.request.archives).await {
+        let written = match alive(session, rest.write(self.request.archives)).await {
             // Whoever lost the slot meanwhile cannot say any more that no order came in between.
-            Ok(sealed) => session.rows("SELECT 1").await.map(|_| sealed).map_err(EnforceError::from),
-            Err(e) => Err(e),
+            (_, Some(lost)) => Err(lost.into()),
+            (Ok(sealed), None) => session.rows("SELECT 1").await.map(|_| sealed).map_err(EnforceError::from),
+            (Err(e), None) => Err(e),
         };
         match written {
             Ok(sealed) => {

@@ -1,6 +1,7 @@
 //! An object without some of its records.
 
 use std::collections::{BTreeSet, HashSet};
+use std::sync::Arc;
 
 use crate::archive::{Archives, Cell, FileLine, Header, Identities, Row, file_name, object_name};
 use crate::enforce::batch::Failure;
@@ -47,14 +48,16 @@ impl Split<'_> {
         journal: &Journal,
         archives: &Archives,
         prepared: &Prepared,
-        identities: &Identities,
+        identities: &Arc<Identities>,
         part: u32,
     ) -> Result<Rest, EnforceError> {
         let Self { row, sealed, key_id, going } = self;
         let (source, data_set) = (&sealed.source, &sealed.data_set);
         let columns = prepared.keys.get(data_set.as_str()).ok_or(EnforceError::Unknown("data set of an archived row"))?;
         let bytes = read_object(archives, source, &Found { row: row.clone(), sealed: sealed.clone(), key_id }).await?;
-        let (mut header, records, lines) = rows_of(prepared.plan.dialect, columns, bytes, identities, &|_| true)?;
+        let (d, columns, identities) = (prepared.plan.dialect, columns.clone(), Arc::clone(identities));
+        let opened = tokio::task::spawn_blocking(move || rows_of(d, &columns, bytes, &identities, &|_| true)).await;
+        let (mut header, records, lines) = opened.map_err(|_| EnforceError::Unknown("end of an opening"))??;
         let (mut staying, mut macs, mut gone) = (Vec::new(), Vec::new(), HashSet::new());
         let (mut theirs, mut ours) = (BTreeSet::new(), BTreeSet::new());
         for Rows { key, rows } in records {
