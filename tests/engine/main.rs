@@ -36,6 +36,7 @@ mod rivals;
 mod rows;
 mod scene;
 mod silence;
+mod slow_archives;
 mod stretches;
 mod subjects;
 mod tangles;

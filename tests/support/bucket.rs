@@ -129,6 +129,8 @@ pub enum Turned {
     Away(u16, &'static str),
     /// No answer.
     Cut,
+    /// On, after a while.
+    Late(std::time::Duration),
 }
 
 type Rule = Box<dyn Fn(&str) -> Turned + Send>;
@@ -179,6 +181,9 @@ async fn serve(mut client: TcpStream, service: String, rule: Arc<Mutex<Rule>>) -
         head.lines().find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length:").map(|n| n.trim().parse().unwrap()));
     let mut body = vec![0; length.unwrap_or(0)];
     client.read_exact(&mut body).await.ok()?;
+    if let Turned::Late(while_) = turned {
+        tokio::time::sleep(while_).await;
+    }
     match turned {
         Turned::Cut => None,
         Turned::Away(status, code) => {
@@ -186,7 +191,7 @@ async fn serve(mut client: TcpStream, service: String, rule: Arc<Mutex<Rule>>) -
             let answer = format!("HTTP/1.1 {status} No\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{body}", body.len());
             client.write_all(answer.as_bytes()).await.ok()
         }
-        Turned::On => {
+        Turned::On | Turned::Late(_) => {
             let mut server = TcpStream::connect(service).await.ok()?;
             let head = head.replacen("\r\n", "\r\nConnection: close\r\n", 1);
             server.write_all(head.as_bytes()).await.ok()?;
