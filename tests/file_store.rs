@@ -10,6 +10,7 @@ use std::sync::{Arc, Mutex};
 use retentiond::archive::{BucketSettings, LockMode, Store as Archive};
 use retentiond::files::{Bucket, FileError, FilePath, Gone, Stamp, Store};
 
+#[expect(dead_code, reason = "what archives are tested with")]
 #[path = "support/bucket.rs"]
 mod bucket;
 

@@ -51,14 +51,12 @@ pub fn file_name(source: &str, batch: &str, until: Option<NaiveDate>, part: u32,
     ObjectName::new(&format!("{}/{batch}/{until}-{part}.file-{file}.zst.age", segment(source)))
 }
 
-/// Whether a name is that of this object of its batch, or of a file that was sealed beside it.
+/// The number, among the objects of its batch, of the object that has this name, or beside which the file was sealed that has it.
 #[must_use]
-pub fn is_of_part(name: &ObjectName, part: u32) -> bool {
+pub fn part_of(name: &ObjectName) -> Option<u32> {
     let (_, last) = name.split();
-    let of = |ending: &str| {
-        last.split_once(ending).and_then(|(before, _)| before.rsplit_once('-')).map(|(_, n)| n == part.to_string())
-    };
-    of(".jsonl.").or_else(|| of(".file-")).unwrap_or_default()
+    let (before, _) = last.split_once(".jsonl.").or_else(|| last.split_once(".file-"))?;
+    before.rsplit_once('-')?.1.parse().ok()
 }
 
 /// The common beginning of the names of a batch's objects.

@@ -26,7 +26,7 @@ mod store;
 mod tests;
 mod versions;
 
-pub use archives::{Archive, Archives, file_name, is_of_part, object_name, objects_of};
+pub use archives::{Archive, Archives, file_name, object_name, objects_of, part_of};
 pub use bucket::{Bucket, BucketSettings, LockMode, Secret};
 pub use cell::Cell;
 pub use directory::Directory;

@@ -1,7 +1,7 @@
 //! Who lies in which archive, by keyed names: nothing is opened for it.
 
 use super::error::EnforceError;
-use super::kept::sealed_of;
+use super::kept::{first_sealed, sealed_of};
 use crate::journal::{Journal, KeyId, MacOf, Name, Reader, Sealed};
 use crate::plan::key::RecordKey;
 use crate::state::{SealedQuery, SealedRow};
@@ -18,6 +18,8 @@ pub struct Found {
     pub sealed: Sealed,
     /// The key under which it names its records.
     pub key_id: KeyId,
+    /// The entry that sealed what is in it first.
+    pub since: u64,
 }
 
 /// Goes through the catalogue, a page at a time.
@@ -50,7 +52,8 @@ impl Pages {
         let mut all = Vec::new();
         for row in page {
             let Some((sealed, key_id)) = sealed_of(reader, &row).await? else { continue };
-            all.push(Found { row, sealed, key_id });
+            let since = first_sealed(reader, &row).await?;
+            all.push(Found { row, sealed, key_id, since });
         }
         Ok(Some(all))
     }
@@ -69,6 +72,6 @@ pub async fn find(journal: &Journal, source: &Name, data_set: &Name, key: &Recor
             mac.is_some_and(|mac| found.sealed.macs.contains(mac))
         }));
     }
-    all.sort_by_key(|found| (found.row.seq, found.row.part));
+    all.sort_by_key(|found| (found.since, found.row.part));
     Ok(all)
 }

@@ -10,7 +10,7 @@ use chrono::NaiveDate;
 use super::destruction::{Destruction, object_of};
 use super::error::EnforceError;
 use crate::archive::{Store, StoreError};
-use crate::journal::{Append, Day, Event, Id128, Name, ObjectRef};
+use crate::journal::{Append, Day, Event, Id128, Name, ObjectRef, RESTS_FROM};
 use crate::plan::compile::Plan;
 use crate::plan::key::RecordKey;
 use crate::plan::open_end::{Answer, OpenEnd};
@@ -89,7 +89,13 @@ impl Destruction<'_> {
             // Also those of which the journal knew the day already: the database was set back, or a run ended in between. And those of objects that
             // an order has ended meanwhile.
             for way in &ways {
-                if !self.waits(way.object()).await? {
+                if self.waits(way.object()).await? {
+                    continue;
+                }
+                // The database was set back to before what is left of the object was sealed anew: that one waits for the same.
+                if let Some(rest) = self.rest_of(way.object()).await? {
+                    over.extend(d.move_pending(self.kept.source.as_str(), &way.batch.to_string(), (way.part, rest)));
+                } else {
                     over.push(d.delete_pending(self.kept.source.as_str(), &way.batch.to_string(), way.part));
                 }
             }
@@ -201,6 +207,25 @@ impl Destruction<'_> {
             }
         }
         Ok(Ok(()))
+    }
+
+    /// What is left of an object out of which records were taken, if it waits for its end.
+    async fn rest_of(&self, object: ObjectRef) -> Result<Option<u32>, EnforceError> {
+        let reader = self.kept.journal.reader();
+        for row in self.kept.catalogued(object.batch).await? {
+            let mut at = (row.part, row.seq);
+            while at.0 >= RESTS_FROM && row.until.is_none() {
+                let before = match reader.entry(at.1).await?.map(|e| e.event) {
+                    Some(Event::ArchiveResealed { object, entry, .. }) => (object.part, entry),
+                    _ => break,
+                };
+                if before.0 == object.part {
+                    return Ok(Some(row.part));
+                }
+                at = before;
+            }
+        }
+        Ok(None)
     }
 
     /// Whether an object is there of which nobody knows the last day yet.

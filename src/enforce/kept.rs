@@ -6,7 +6,7 @@ use chrono::{DateTime, NaiveDate, Utc};
 
 use super::error::EnforceError;
 use super::prepare::{ArchiveTerms, Prepared};
-use crate::journal::{Day, Event, Id128, Journal, KeyId, Name, Reader, Sealed};
+use crate::journal::{Day, Event, Id128, Journal, KeyId, Name, RESTS_FROM, Reader, Sealed};
 use crate::policy::bound::RunTime;
 use crate::policy::purpose::OrderKind;
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
@@ -72,16 +72,37 @@ impl Kept<'_> {
     }
 }
 
+/// The entry that sealed what is in an object first: that of its batch, for the rest of an object as well.
+///
+/// # Errors
+/// Of the journal.
+pub(super) async fn first_sealed(reader: &Reader, row: &SealedRow) -> Result<u64, EnforceError> {
+    let mut at = row.seq;
+    if row.part >= RESTS_FROM {
+        while let Some(Event::ArchiveResealed { entry, .. }) = reader.entry(at).await?.map(|e| e.event) {
+            at = entry;
+        }
+    }
+    Ok(at)
+}
+
 /// What the journal says of an object, with the key of its MACs.
 ///
 /// # Errors
 /// Of the journal.
 pub(super) async fn sealed_of(reader: &Reader, row: &SealedRow) -> Result<Option<(Sealed, KeyId)>, EnforceError> {
-    let entry = reader.entry(row.seq).await?;
-    let (sealed, key_id) = match entry.map(|e| e.event) {
+    sealed_at(reader, row.seq, row.part).await
+}
+
+/// What an entry says of an object, with the key of its MACs.
+///
+/// # Errors
+/// Of the journal.
+pub(super) async fn sealed_at(reader: &Reader, entry: u64, part: u32) -> Result<Option<(Sealed, KeyId)>, EnforceError> {
+    let (sealed, key_id) = match reader.entry(entry).await?.map(|e| e.event) {
         Some(Event::Applied { sealed, key_id, .. } | Event::BatchFound { sealed, key_id, .. }) => (sealed, key_id),
         Some(Event::ArchiveResealed { sealed, key_id, .. }) => (vec![sealed], key_id),
         _ => return Ok(None),
     };
-    Ok(sealed.into_iter().find(|s| s.part == row.part).map(|s| (s, key_id)))
+    Ok(sealed.into_iter().find(|s| s.part == part).map(|s| (s, key_id)))
 }

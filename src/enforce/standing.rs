@@ -177,7 +177,7 @@ impl Holds<'_> {
         begin.push(&lock);
         let answer = session.script(&begin).await?.pop().map(|a| a.rows).unwrap_or_default();
         check_slot(&answer, self.fence)?;
-        let frozen = Frozen(self.orders.read(&mut session, &FREEZING).await?);
+        let frozen = self.orders.freezing(&mut session).await?;
         Ok((session, frozen))
     }
 }
@@ -187,6 +187,14 @@ impl<'h> Orders<'h> {
     pub fn of(source: &'h Source, prepared: &'h Prepared) -> Self {
         let plan = &prepared.plan;
         Self { source, name: &plan.source, keys: &prepared.keys, subjects: &plan.subjects, today: plan.today }
+    }
+
+    /// The holds and restrictions that stand now; somebody may place another any time.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn freezing(&self, session: &mut Session) -> Result<Frozen, EnforceError> {
+        Ok(Frozen(self.read(session, &FREEZING).await?))
     }
 
     /// The orders that end purposes, of those that stand and that the journal knows.

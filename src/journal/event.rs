@@ -286,6 +286,8 @@ pub enum Event {
         erasure: Id128,
         /// The object.
         object: ObjectRef,
+        /// The entry that said what the object was: that of its batch, or the one that made it a rest itself.
+        entry: u64,
         /// Records of it that are not in its rest.
         records: u64,
         /// The key of the MACs: that of the object.

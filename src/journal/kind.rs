@@ -76,7 +76,7 @@ mod tests {
         r#"archive_opened","source":"s","data_set":"d","access":"undo","objects":[{"batch":"I","part":0}],"actor":"a","reason":"error_correction","reference":"A/1""#,
         r#"archive_opened","source":"s","data_set":"d","access":"erase","objects":[{"batch":"I","part":0}],"actor":"a","reason":"legal_duty","reference":"A/1""#,
         r#"archive_erasure_intended","erasure":"I","source":"s","data_set":"d","archive":"a","purpose":"p","object":{"batch":"I","part":0},"part":1000000,"key_id":"2026-11","macs":"AAAAAAAAAAAAAAAAAAAAAA==","actor":"a","reason":"legal_duty","reference":"A/1""#,
-        r#"archive_resealed","erasure":"I","object":{"batch":"I","part":0},"records":1,"key_id":"2026-11","sealed":{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":1000000,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}"#,
+        r#"archive_resealed","erasure":"I","object":{"batch":"I","part":0},"entry":3,"records":1,"key_id":"2026-11","sealed":{"source":"s","data_set":"d","archive":"a","purpose":"p","until":"2036-12-31","part":1000000,"sha256":"H","bytes":912,"rows":3,"macs":"AAAAAAAAAAAAAAAAAAAAAA==","tenants":""}"#,
         r#"archive_erased","erasure":"I","records":1,"recovered":false"#,
         r#"archive_erasure_aborted","erasure":"I","code":"interrupted""#,
         r#"undo_intended","undo":"I","source":"s","run":"I","batch":"I","data_set":"d","plan_hash":"H","records":1,"objects":[{"batch":"I","part":0}],"actor":"a","reason":"error_correction","reference":"A/1""#,

@@ -333,16 +333,17 @@ impl Dialect {
         )
     }
 
-    /// Has the way to the end of an object lead to another of the same batch, its rest: one statement after the other, of which each may be repeated.
+    /// Has the way to the end of an object lead to another of the same batch, its rest: one statement after the other, of which each may be repeated. A way that the rest has is left.
     #[must_use]
     pub fn move_pending(self, source: &str, batch: &str, (from, to): (u32, u32)) -> [String; 2] {
         let own = self.own(OwnTable::Pending);
         let copy = format!(
             "INSERT INTO {own} (source, batch, part, data_set, purpose, link) \
              SELECT p.source, p.batch, {to}, p.data_set, p.purpose, p.link FROM {own} AS p \
-             WHERE p.source = {} AND p.batch = {} AND p.part = {from}",
-            self.word(source),
-            self.word(batch)
+             WHERE p.source = {source} AND p.batch = {batch} AND p.part = {from} \
+             AND NOT EXISTS (SELECT 1 FROM {own} AS q WHERE q.source = {source} AND q.batch = {batch} AND q.part = {to})",
+            source = self.word(source),
+            batch = self.word(batch)
         );
         [copy, self.delete_pending(source, batch, from)]
     }

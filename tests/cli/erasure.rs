@@ -52,7 +52,7 @@ fn lived(engine: Engine) {
     let shown = site.run(&["journal", "show"]).expect(0).out;
     let resealed = shown.lines().find(|line| line.contains("archive resealed: ")).expect("the entry");
     assert!(
-        resealed.contains("/0, records 1, ") && resealed.contains("sealed 3 rows into evidence for evidence until "),
+        resealed.contains("/0, entry ") && resealed.contains("sealed 3 rows into evidence for evidence until "),
         "{resealed}"
     );
     assert!(!shown.contains(['{', '"']), "{shown}");

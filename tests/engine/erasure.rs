@@ -1,8 +1,9 @@
 //! What an order has ended and lies among others is taken out of its object; nobody else is touched, whoever dies in between.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
-use retentiond::archive::Identities;
+use retentiond::archive::{Archive, Bucket, Directory, Identities, Store};
 use retentiond::enforce::erasure::{AmongOthers, ErasureRequest, Taken, erase, preview};
 use retentiond::enforce::orders::Target;
 use retentiond::enforce::unseal::Why;
@@ -11,6 +12,7 @@ use retentiond::journal::{Access, AccessReason, Code, Event, Id128, Name, Object
 use retentiond::policy::purpose::OrderKind;
 
 use crate::archives::{MAP, POLICY, at, lies, set};
+use crate::bucket::{Fresh, Kind, Turned};
 use crate::enforcement::{Fixture, Rules, rules};
 use crate::ordered::{clients, evidence, names};
 use crate::restore::{lift, place, record};
@@ -35,7 +37,7 @@ async fn take_out(fixture: &Fixture<'_>, rules: &Rules, identity: Option<&str>) 
         fence,
         archives: &fixture.archives,
         only: None,
-        identities: &std::sync::Arc::new(Identities::read(&file).unwrap()),
+        identities: &Arc::new(Identities::read(&file).unwrap()),
         why: Why {
             access: Access::Erase,
             actor: Name::parse("dpo").unwrap(),
@@ -80,7 +82,7 @@ async fn what_an_order_has_ended_leaves_its_object_and_the_others_stay_until_the
         order(OrderKind::Objection, record(2)).await;
         let hold = order(OrderKind::Hold, record(2)).await;
         let found = among_others(&fixture, &rules).await;
-        assert_eq!((found.len(), found[0].objects, found[0].records, found[0].purpose.as_str()), (1, 1, 2, "evidence"));
+        assert_eq!((found.len(), found[0].objects, found[0].records, found[0].purpose.as_str()), (1, 1, 1, "evidence"));
         // Of whom a hold keeps nothing goes, nor of whom nobody asks.
         assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), Taken { held: 1, ..gone(1, 1) }, "{}", engine.name());
         assert_eq!(names(&fixture).await, ["N2+N3", "S4", "Z5"], "{}", engine.name());
@@ -224,15 +226,138 @@ async fn an_erasure_that_died_is_closed_by_the_next_run_without_an_identity() {
         run_clean(&fixture, &rules).await;
         assert_eq!((there(&fixture).await, names(&fixture).await), (whole.clone(), names_before), "{}", engine.name());
         // It is over: whoever comes too late with its rest is refused, and the object stays.
-        let late = Event::ArchiveResealed { erasure, object, records: 1, key_id, sealed: sealed.clone() };
+        let late = Event::ArchiveResealed { erasure, object, entry: 0, records: 1, key_id, sealed: sealed.clone() };
         assert!(fixture.journal.append(late).await.is_err(), "{}", engine.name());
         let aborted =
             |e: &Event| matches!(e, Event::ArchiveErasureAborted { code, .. } if *code == Code::parse("interrupted").unwrap());
         assert_eq!(entries(&fixture).await.iter().filter(|e| aborted(&e.event)).count(), 1);
 
-        // The same again is done under another number: one is used once.
+        // The same again is done under another number: one is used once, also one of which the journal does not know.
+        let stranger = rest.replace("-1000000.jsonl.", "-1000006.file-0.");
+        store.put(&stranger.parse().unwrap(), b"of a journal that was lost".to_vec(), None).await.unwrap();
         assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), gone(1, 1), "{}", engine.name());
-        assert!(there(&fixture).await.iter().any(|name| name.contains("-1000001.")), "{}", engine.name());
+        assert!(there(&fixture).await.iter().any(|name| name.contains("-1000007.")), "{}", engine.name());
+        assert!(there(&fixture).await.contains(&stranger), "{}", engine.name());
         consistent(&fixture).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_hold_that_only_the_journal_knows_stops_the_erasure() {
+    for engine in ENGINES {
+        let Some(db) = clients(engine).await else { continue };
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, client_rules());
+        run_clean(&fixture, &rules).await;
+        for kind in [OrderKind::Erasure, OrderKind::Hold] {
+            place(&fixture, &rules, kind, "client", record(1)).await;
+        }
+        // The database is set back to between the two.
+        db.run_sql(&format!("DELETE FROM {} WHERE kind = 'hold'", own(engine, "hold"))).await;
+        let refused = take_out(&fixture, &rules, None).await;
+        assert!(matches!(refused, Err(EnforceError::OrderUnmatched)), "{}: {refused:?}", engine.name());
+        assert_eq!(names(&fixture).await, ["N1+N2+N3", "S4", "Z5"], "{}", engine.name());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_those_whom_orders_have_all_ended_a_hold_on_one_keeps_nobody_else() {
+    for engine in ENGINES {
+        let Some(db) = clients(engine).await else { continue };
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, client_rules());
+        run_clean(&fixture, &rules).await;
+        for id in 1..=3 {
+            place(&fixture, &rules, OrderKind::Erasure, "client", record(id)).await;
+        }
+        assert!(among_others(&fixture, &rules).await.is_empty(), "the next run does it");
+        let hold = place(&fixture, &rules, OrderKind::Hold, "client", record(3)).await;
+        let found = among_others(&fixture, &rules).await;
+        assert_eq!((found[0].objects, found[0].records), (1, 2), "{}", engine.name());
+        assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), Taken { held: 1, ..gone(2, 1) }, "{}", engine.name());
+        assert_eq!(names(&fixture).await, ["N3", "S4", "Z5"], "{}", engine.name());
+        assert!(among_others(&fixture, &rules).await.is_empty());
+        lift(&fixture, hold).await;
+        assert_eq!(evidence(&fixture.run(&rules).await).destroyed, 1, "{}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_left_of_an_older_object_is_no_newer_for_it() {
+    for engine in ENGINES {
+        let Some(db) = clients(engine).await else { continue };
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, client_rules());
+        run_clean(&fixture, &rules).await;
+        // Somebody brought the second one back, and corrected the name.
+        db.run_sql("INSERT INTO client VALUES (2, 'north', NULL, 'N2 corrected', NULL, '2024-06-30')").await;
+        run_clean(&fixture, &rules).await;
+        place(&fixture, &rules, OrderKind::Erasure, "client", record(1)).await;
+        assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), gone(1, 1), "{}", engine.name());
+        let Target::Record(key) = record(2) else { unreachable!() };
+        let (source, data_set) = (Name::parse("crm").unwrap(), Name::parse("client").unwrap());
+        let found = catalogue::find(&fixture.journal, &source, &data_set, &key).await.unwrap();
+        let parts: Vec<bool> = found.iter().map(|f| f.row.part >= retentiond::journal::RESTS_FROM).collect();
+        assert_eq!(parts, [true, false], "{}: the oldest first", engine.name());
+        assert!(found[0].since < found[1].since && found[0].row.seq > found[1].row.seq);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_database_that_was_set_back_to_before_an_erasure_still_tells_the_rest_its_end() {
+    for engine in ENGINES {
+        let Some(db) = clients(engine).await else { continue };
+        let event = "[data.client.events.ended]\ntitle = { fr = \"Fin\", en = \"End\" }\nof = { table = \"house\", on = { name = \"house\" } }\ncolumn = \"ended_on\"\nformat = \"iso_date\"\nmissing = \"running\"\n\n[data.note]";
+        let map = MAP.replacen("[data.note]", event, 1).replace("plain = [\"ref\"]", "plain = [\"ref\", \"house\"]");
+        let (before, evidence_at) = POLICY.split_at(POLICY.find("id = \"evidence\"").unwrap());
+        let policy = format!("{before}{}", evidence_at.replace("starts = \"left\"", "starts = \"ended\""));
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, rules(&map, &[&policy]));
+        run_clean(&fixture, &rules).await;
+        let ways = || async { number(&fixture, &format!("FROM {} WHERE part >= 1000000", own(engine, "pending"))).await };
+        for id in 1..=2 {
+            place(&fixture, &rules, OrderKind::Erasure, "client", record(id)).await;
+            assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), gone(1, 1), "{}", engine.name());
+        }
+        assert_eq!(ways().await, 1);
+        db.run_sql(&format!("UPDATE {} SET part = 0 WHERE part >= 1000000", own(engine, "pending"))).await;
+        fixture.run(&rules).await;
+        assert_eq!(ways().await, 1, "{}", engine.name());
+        assert_eq!(evidence(&fixture.run(&rules).await).astray, 0, "{}", engine.name());
+        db.run_sql("UPDATE house SET ended_on = '2026-11-01' WHERE name = 'north'").await;
+        assert_eq!(evidence(&fixture.run(&rules).await).open, 1, "{}: the south's", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_called_erased_where_the_archive_is_not_the_one_that_has_it() {
+    let engine = retentiond::plan::schema::Engine::Sqlite;
+    let Some(db) = clients(engine).await else { return };
+    let Some(fresh) = Fresh::new(Kind::Versions, None, "").await else { return };
+    let (settings, gate) = fresh.behind(|_| Turned::On).await;
+    let mut fixture = Fixture::new(engine, &db, "crm", now()).await;
+    let rules = client_rules();
+    let recipients = || fixture.archives.get("evidence").unwrap().recipients.clone();
+    let (mounted, elsewhere) = (recipients(), recipients());
+    let store = Store::Bucket(Arc::new(Bucket::new(settings).unwrap()));
+    fixture.archives.0.insert("evidence".to_owned(), Archive { store, recipients: mounted });
+    run_clean(&fixture, &rules).await;
+    place(&fixture, &rules, OrderKind::Erasure, "client", record(1)).await;
+    gate.set(|line| if line.starts_with("DELETE") { Turned::Away(403, "AccessDenied") } else { Turned::On });
+    let taken = take_out(&fixture, &rules, None).await.unwrap();
+    assert_eq!((taken.left, taken.records, taken.is_whole()), (1, 0, false), "{taken:?}");
+    // Somebody hides the object, as one who does not think of versions does; the archive's disk is not there when the next run comes by.
+    let object = there(&fixture).await.into_iter().find(|name| name.contains("-1.jsonl")).unwrap();
+    fresh.hide(&object).await;
+    let folder = tempfile::tempdir().unwrap();
+    let store = Store::Directory(Directory::new(&folder.path().join("empty")).unwrap());
+    let bucket = fixture.archives.0.insert("evidence".to_owned(), Archive { store, recipients: elsewhere }).unwrap();
+    fixture.run(&rules).await;
+    assert_eq!(fixture.journal.reader().open_resealed().await.unwrap().len(), 1);
+    // It comes back, and what was to go goes, with every version of it.
+    fixture.archives.0.insert("evidence".to_owned(), bucket);
+    gate.set(|_| Turned::On);
+    fixture.run(&rules).await;
+    assert_eq!(fixture.journal.reader().open_resealed().await.unwrap().len(), 0);
+    assert!(!fresh.versions().await.contains(&object), "{object}");
+    assert_eq!(names(&fixture).await, ["N2+N3", "S4", "Z5"]);
+    consistent(&fixture).await;
 }

@@ -85,8 +85,8 @@ fn intended(erasure: u64, key_id: KeyId, (from, to): (u32, u32), macs: &[u8]) ->
     }
 }
 
-fn resealed(erasure: u64, key_id: KeyId, from: u32, records: u64, rest: Sealed) -> Event {
-    Event::ArchiveResealed { erasure: id(erasure), object: at(from), records, key_id, sealed: rest }
+fn resealed(erasure: u64, key_id: KeyId, (from, entry): (u32, u64), records: u64, rest: Sealed) -> Event {
+    Event::ArchiveResealed { erasure: id(erasure), object: at(from), entry, records, key_id, sealed: rest }
 }
 
 fn erased(erasure: u64, records: u64) -> Event {
@@ -114,6 +114,9 @@ async fn faults(events: impl FnOnce(KeyId) -> Vec<Event>) -> Vec<String> {
 
 const REST: u32 = RESTS_FROM;
 
+/// The entry of the batch.
+const SEALED: u64 = 4;
+
 #[tokio::test]
 async fn what_leaves_its_object_record_by_record_is_sound() {
     let in_pieces = faults(|key| {
@@ -121,10 +124,10 @@ async fn what_leaves_its_object_record_by_record_is_sound() {
             intended(10, key, (0, REST), &[1]),
             given_up(10),
             intended(11, key, (0, REST + 1), &[1]),
-            resealed(11, key, 0, 1, object(&[2, 3], REST + 1)),
+            resealed(11, key, (0, SEALED), 1, object(&[2, 3], REST + 1)),
             erased(11, 1),
             intended(12, key, (REST + 1, REST + 2), &[2]),
-            resealed(12, key, REST + 1, 1, object(&[3], REST + 2)),
+            resealed(12, key, (REST + 1, SEALED + 6), 1, object(&[3], REST + 2)),
             // Whoever lifts the order now is too late.
             lifted(90),
             erased(12, 1),
@@ -136,7 +139,7 @@ async fn what_leaves_its_object_record_by_record_is_sound() {
 #[tokio::test]
 async fn each_contradiction_about_what_left_its_object_breaks_its_rule() {
     type Case = (&'static str, fn(KeyId) -> Vec<Event>);
-    let cases: [Case; 10] = [
+    let cases: [Case; 12] = [
         ("nothing is erased unless an order that ends purposes stands on its data set", |key| {
             vec![lifted(90), intended(10, key, (0, REST), &[1]), given_up(10)]
         }),
@@ -146,24 +149,31 @@ async fn each_contradiction_about_what_left_its_object_breaks_its_rule() {
         ("an erasure leaves a rest", |key| vec![intended(10, key, (0, REST), &[1, 2, 3]), given_up(10)]),
         ("what is erased was sealed before, and not destroyed yet", |key| vec![intended(10, key, (7, REST), &[1]), given_up(10)]),
         ("the rest of an object has all its records but those that are erased", |key| {
-            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, 0, 1, object(&[3], REST)), erased(10, 1)]
+            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, (0, SEALED), 1, object(&[3], REST)), erased(10, 1)]
         }),
         ("the rest of an object is kept as the object was", |key| {
             let longer = Sealed { purpose: name("marketing"), ..object(&[2, 3], REST) };
-            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, 0, 1, longer), erased(10, 1)]
+            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, (0, SEALED), 1, longer), erased(10, 1)]
+        }),
+        ("the rest of an object is kept as the object was", |key| {
+            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, (0, 2), 1, object(&[2, 3], REST)), erased(10, 1)]
+        }),
+        ("the rest of an object has none of the records that are erased", |key| {
+            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, (0, SEALED), 1, object(&[1, 2], REST)), erased(10, 1)]
         }),
         ("what is resealed is what was intended to be", |key| {
-            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, 0, 1, object(&[2, 3], REST + 1)), erased(10, 1)]
+            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, (0, SEALED), 1, object(&[2, 3], REST + 1)), erased(10, 1)]
         }),
         ("an erasure counts its records", |key| {
-            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, 0, 1, object(&[2, 3], REST)), erased(10, 2)]
+            vec![intended(10, key, (0, REST), &[1]), resealed(10, key, (0, SEALED), 1, object(&[2, 3], REST)), erased(10, 2)]
         }),
         ("an erasure begins once", |key| {
             vec![intended(10, key, (0, REST), &[1]), given_up(10), intended(10, key, (0, REST), &[1]), given_up(10)]
         }),
         // What is gone cannot be destroyed again, nor taken out of once more.
         ("what is erased was sealed before, and not destroyed yet", |key| {
-            let once = [intended(10, key, (0, REST), &[1]), resealed(10, key, 0, 1, object(&[2, 3], REST)), erased(10, 1)];
+            let once =
+                [intended(10, key, (0, REST), &[1]), resealed(10, key, (0, SEALED), 1, object(&[2, 3], REST)), erased(10, 1)];
             once.into_iter().chain([intended(11, key, (0, REST + 1), &[2]), given_up(11)]).collect()
         }),
     ];
@@ -179,7 +189,7 @@ async fn the_store_refuses_a_rest_of_what_is_not_under_way_and_an_end_without_a_
     fixture.journal.append(start(id(1))).await.unwrap();
     fixture.journal.append(Append::new().events([intent(id(1), id(2)), sealed(key), finished(id(1))])).await.unwrap();
     let append = |event: Event| fixture.journal.append(event);
-    let rest = || resealed(10, key, 0, 1, object(&[2, 3], REST));
+    let rest = || resealed(10, key, (0, SEALED), 1, object(&[2, 3], REST));
     assert!(append(rest()).await.is_err());
     assert!(append(intended(10, key, (0, 5), &[1])).await.is_err(), "not the number of a rest");
     assert!(append(intended(10, key, (0, REST), &[])).await.is_err(), "nobody");

@@ -78,13 +78,35 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         only: (!only.is_empty()).then_some(&only),
         by: by.as_ref(),
     };
-    let (mut worst, mut all) = (Exit::Ok, Vec::new());
-    for family in families(&workspace, args.source.as_deref()) {
-        worst = say_unusable(&workspace, family, lang, worst);
+    let done = each(cx, &asked, args.source.as_deref()).await;
+    if by.is_some() {
+        // Whoever verifies the journal sees what went, without waiting for the next run.
+        journal.checkpoint().await?;
     }
-    for id in cx.sources(&workspace, args.source.as_deref())? {
-        let Some(rules) = workspace.sources.get(&id) else { continue };
-        let told = match one(cx, &asked, &id, &rules).await {
+    let (worst, all) = done?;
+    state.close().await;
+    match cx.format {
+        Format::Json => output::json(&serde_json::Value::from(all))?,
+        Format::Text if by.is_none() => output::line(pick(
+            lang,
+            "Rien n'a été ouvert ni changé. Pour effacer\u{a0}: la même commande avec --identity, --actor, --reason et --reference.",
+            "Nothing was opened or changed. To erase: the same command with --identity, --actor, --reason and --reference.",
+        ))?,
+        Format::Text => {}
+    }
+    Ok(worst)
+}
+
+/// The same for each source; what is told of it in JSON.
+async fn each(cx: &Cx, asked: &Asked<'_>, only: Option<&str>) -> Result<(Exit, Vec<serde_json::Value>), Failure> {
+    let lang = cx.lang(asked.workspace);
+    let (mut worst, mut all) = (Exit::Ok, Vec::new());
+    for family in families(asked.workspace, only) {
+        worst = say_unusable(asked.workspace, family, lang, worst);
+    }
+    for id in cx.sources(asked.workspace, only)? {
+        let Some(rules) = asked.workspace.sources.get(&id) else { continue };
+        let told = match one(cx, asked, &id, &rules).await {
             // One tenant that is broken does not keep what is to go of another.
             Err(failure) if family_of(&id).is_some() => {
                 worst = worst_of(worst, Exit::Failed);
@@ -106,21 +128,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             (Format::Text, Told::Done(taken)) => output::say(done_text(&id, taken, lang))?,
         }
     }
-    if by.is_some() {
-        // Whoever verifies the journal sees what went, without waiting for the next run.
-        journal.checkpoint().await?;
-    }
-    state.close().await;
-    match cx.format {
-        Format::Json => output::json(&serde_json::Value::from(all))?,
-        Format::Text if by.is_none() => output::line(pick(
-            lang,
-            "Rien n'a été ouvert ni changé. Pour effacer\u{a0}: la même commande avec --identity, --actor, --reason et --reference.",
-            "Nothing was opened or changed. To erase: the same command with --identity, --actor, --reason and --reference.",
-        ))?,
-        Format::Text => {}
-    }
-    Ok(worst)
+    Ok((worst, all))
 }
 
 /// Who opens the archives, with what, and why.
@@ -217,6 +225,14 @@ fn done_text(id: &str, taken: &Taken, lang: Lang) -> String {
             taken.unopened,
             ("dans un objet que cette identité n'ouvre pas", "dans des objets que cette identité n'ouvre pas"),
             ("in an object that this identity does not open", "in objects that this identity does not open"),
+        ),
+        (
+            taken.left,
+            (
+                "dans un objet remplacé qui n'est pas encore supprimé",
+                "dans des objets remplacés qui ne sont pas encore supprimés",
+            ),
+            ("in an object that was replaced and is not removed yet", "in objects that were replaced and are not removed yet"),
         ),
         (taken.failed, ("non effacé", "non effacés"), ("could not be erased", "could not be erased")),
     ];

@@ -50,7 +50,7 @@ pub async fn found(journal: &Journal, source: &str, data: &DataSet, key: &Record
 
 /// When an object was sealed.
 pub async fn since(journal: &Journal, found: &Found) -> Result<String, Failure> {
-    Ok(journal.reader().entry(found.row.seq).await?.map(|e| e.time.to_string()).unwrap_or_default())
+    Ok(journal.reader().entry(found.since).await?.map(|e| e.time.to_string()).unwrap_or_default())
 }
 
 /// Tells where a record lies.

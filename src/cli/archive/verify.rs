@@ -4,7 +4,9 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::archive::{Archive, FileLine, Identities, ObjectName, Plain, StoreError, file_name, object_name, open, open_file};
+use crate::archive::{
+    Archive, FileLine, Identities, ObjectName, Plain, StoreError, file_name, object_name, open, open_file, part_of,
+};
 use crate::cli::Format;
 use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
@@ -40,6 +42,9 @@ struct Verdict {
     unreadable: Vec<String>,
     /// Objects that no entry of the journal names.
     unknown: Vec<String>,
+    /// Objects out of which records are being taken, and what there is of their rests: the next run ends it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    erasing: Vec<String>,
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
@@ -119,13 +124,18 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         .into_iter()
         .filter_map(|e| if let Event::Intent { batch, .. } = e.event { Some(batch.to_string()) } else { None })
         .collect();
+    let erasing = erasing(&reader).await?;
     for (name, archive) in &archives.0 {
         let listed = archive.store.list(None).await.map_err(|e| Failure::new(Exit::Unavailable, e.to_string()))?;
         for object in listed {
             let of_open = object.name.as_str().split('/').nth(1).is_some_and(|batch| under_way.contains(batch));
-            if !of_open && !known.contains(&(name.clone(), object.name.clone())) {
-                verdict.unknown.push(format!("{name}: {}", object.name.as_str()));
+            if of_open || known.contains(&(name.clone(), object.name.clone())) {
+                continue;
             }
+            let batch = object.name.as_str().split('/').nth(1).unwrap_or_default().to_owned();
+            let of_erasure = part_of(&object.name).is_some_and(|part| erasing.contains(&(batch, part)));
+            let list = if of_erasure { &mut verdict.erasing } else { &mut verdict.unknown };
+            list.push(format!("{name}: {}", object.name.as_str()));
         }
         for left in archive.store.leftovers().await.map_err(unavailable)? {
             // Unfinished: those of an open batch go with it.
@@ -144,6 +154,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                 ("is not as it was sealed", &verdict.changed),
                 ("cannot be opened", &verdict.unreadable),
                 ("is in no journal", &verdict.unknown),
+                ("is being erased from", &verdict.erasing),
             ] {
                 for object in list {
                     output::line(format!("{object} {what}"))?;
@@ -155,6 +166,17 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
     }
     Ok(if sound { Exit::Ok } else { Exit::Failed })
+}
+
+/// What erasures that have not ended leave to the next run, by batch and part.
+async fn erasing(reader: &Reader) -> Result<BTreeSet<(String, u32)>, Failure> {
+    let open = reader.open_erasures().await?.into_iter().chain(reader.open_resealed().await?);
+    let part = |event| match event {
+        Event::ArchiveErasureIntended { object, part, .. } => Some((object.batch.to_string(), part)),
+        Event::ArchiveResealed { object, .. } => Some((object.batch.to_string(), object.part)),
+        _ => None,
+    };
+    Ok(open.filter_map(|entry| part(entry.event)).collect())
 }
 
 fn unavailable(e: StoreError) -> Failure {

@@ -7,7 +7,7 @@
 mod close;
 mod rest;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -19,12 +19,13 @@ use super::destruction::{name_of, object_of};
 use super::error::EnforceError;
 use super::fence::Fence;
 use super::kept::{Kept, Terms, sealed_of};
-use super::ordered::Reached;
+use super::ordered::{Ordered, Reached};
 use super::prepare::Prepared;
-use super::standing::{Ended, Holds, Orders};
+use super::restore::restore;
+use super::standing::{Ended, Ending, Frozen, Holds, Orders};
 use super::unseal::Why;
-use crate::archive::{Archives, Identities, OpenError};
-use crate::journal::{Code, Event, Id128, Journal, Macs, Name, ObjectRef, RESTS_FROM};
+use crate::archive::{Archive, Archives, Identities, OpenError, StoreError, part_of};
+use crate::journal::{Code, Event, Id128, Journal, KeyId, Mac, Macs, Name, ObjectRef, RESTS_FROM, Sealed};
 use crate::source::{Session, Source};
 use crate::state::SealedRow;
 use rest::{Rest, Split};
@@ -77,6 +78,8 @@ pub struct Taken {
     pub locked: u64,
     /// Records in objects that the identity does not open.
     pub unopened: u64,
+    /// Records whose object cannot be removed yet, although its rest stands for it: every run tries again.
+    pub left: u64,
     /// Records that stay because something failed.
     pub failed: u64,
     /// The last reason.
@@ -88,7 +91,7 @@ impl Taken {
     /// Whether nothing stayed but what is held.
     #[must_use]
     pub fn is_whole(&self) -> bool {
-        self.locked + self.unopened + self.failed == 0
+        self.locked + self.unopened + self.left + self.failed == 0
     }
 }
 
@@ -104,23 +107,55 @@ pub async fn preview(
 ) -> Result<Vec<AmongOthers>, EnforceError> {
     let name = Name::parse(&prepared.plan.source)?;
     let kept = Kept { journal, source: &name, terms: Terms::of(prepared) };
-    let reached = kept.reached(Orders::of(source, prepared)).await?;
-    let told = wanted(reached, only).map(|((archive, data_set, purpose), of)| AmongOthers {
-        archive,
-        data_set,
-        purpose,
-        objects: of.shared.len() as u64,
-        records: of.among_others,
-    });
-    Ok(told.collect())
+    let orders = Orders::of(source, prepared);
+    let reached = kept.reached(orders).await?;
+    let mut session = source.session().await?;
+    let frozen = orders.freezing(&mut session).await?;
+    let mut ending = orders.ending(&mut session, journal).await?;
+    session.discard().await;
+    let mut all = Vec::new();
+    for ((archive, data_set, purpose), of) in wanted(reached, only) {
+        let mut told = AmongOthers { archive, data_set, purpose, objects: 0, records: 0 };
+        for row in of.shared.iter().chain(&of.objects) {
+            if let Some(going) = going(&kept, row, &mut ending, &frozen).await?.filter(|of| !of.macs.is_empty()) {
+                told.objects += 1;
+                told.records += going.macs.len() as u64;
+            }
+        }
+        if told.records > 0 {
+            all.push(told);
+        }
+    }
+    Ok(all)
 }
 
-fn wanted(
-    reached: Reached,
-    only: Option<&BTreeSet<String>>,
-) -> impl Iterator<Item = ((String, String, String), super::ordered::Ordered)> {
-    let asked = reached.into_iter().filter(move |((archive, ..), _)| only.is_none_or(|only| only.contains(archive)));
-    asked.filter(|(_, of)| !of.shared.is_empty())
+fn wanted(reached: Reached, only: Option<&BTreeSet<String>>) -> impl Iterator<Item = ((String, String, String), Ordered)> {
+    reached.into_iter().filter(move |((archive, ..), _)| only.is_none_or(|only| only.contains(archive)))
+}
+
+/// What is to leave an object.
+struct Going {
+    sealed: Sealed,
+    key_id: KeyId,
+    macs: HashSet<Mac>,
+    /// Records that orders have ended, and holds or restrictions keep.
+    held: u64,
+}
+
+/// What is to leave an object, of which something stays; `None` where that is everything: the next run destroys it.
+async fn going(kept: &Kept<'_>, row: &SealedRow, ending: &mut Ending, frozen: &Frozen) -> Result<Option<Going>, EnforceError> {
+    let Some((sealed, key_id)) = sealed_of(&kept.journal.reader(), row).await? else { return Ok(None) };
+    let mut macs = match kept.ended(row, ending).await? {
+        Ended::Of(macs) => macs,
+        Ended::All => sealed.macs.as_bytes().chunks_exact(16).filter_map(|mac| Some(Mac(mac.try_into().ok()?))).collect(),
+    };
+    let asked = macs.len() as u64;
+    match frozen.records(kept.journal, kept.source, &sealed, key_id) {
+        Some(held) => macs.retain(|mac| !held.contains(mac)),
+        None => macs.clear(),
+    }
+    let left = macs.len() as u64;
+    Ok((left < sealed.macs.len()).then_some(Going { sealed, key_id, macs, held: asked - left }))
 }
 
 /// Takes it out.
@@ -128,18 +163,21 @@ fn wanted(
 /// # Errors
 /// Of database and journal. An object that cannot be opened, written or removed is in what is returned: the others go on.
 pub async fn erase(request: ErasureRequest<'_>) -> Result<Taken, EnforceError> {
-    let name = Name::parse(&request.prepared.plan.source)?;
-    let orders = Orders::of(request.source, request.prepared);
-    let kept = Kept { journal: request.journal, source: &name, terms: Terms::of(request.prepared) };
+    let (journal, prepared) = (request.journal, request.prepared);
+    let name = Name::parse(&prepared.plan.source)?;
+    let orders = Orders::of(request.source, prepared);
+    let kept = Kept { journal, source: &name, terms: Terms::of(prepared) };
     let mut session = request.source.session().await?;
-    close(&mut session, (request.journal, request.archives), &name).await?;
+    close(&mut session, (journal, request.archives), &name).await?;
+    // A database that was set back has lost holds that the journal knows.
+    restore(&mut session, journal, &name, prepared).await?;
     session.done().await?;
     let only = request.only;
     let reached = kept.reached(orders).await?;
     let work = Work { holds: Holds { orders, fence: &request.fence }, kept, request: &request };
     let mut taken = Taken::default();
     for (_, of) in wanted(reached, only) {
-        for row in &of.shared {
+        for row in of.shared.iter().chain(&of.objects) {
             work.object(row, &mut taken).await?;
         }
     }
@@ -156,20 +194,12 @@ impl Work<'_> {
     /// Takes out of one object what an order has ended, while nobody can place or lift one.
     async fn object(&self, row: &SealedRow, taken: &mut Taken) -> Result<(), EnforceError> {
         let (mut session, frozen) = self.holds.keep().await?;
-        let journal = self.kept.journal;
-        let mut ending = self.holds.orders.ending(&mut session, journal).await?;
-        let ended = self.kept.ended(row, &mut ending).await?;
-        let (Ended::Of(mut going), Some((sealed, key_id))) = (ended, sealed_of(&journal.reader(), row).await?) else {
-            // All of it by now: the next run destroys it.
+        let mut ending = self.holds.orders.ending(&mut session, self.kept.journal).await?;
+        let Some(Going { sealed, key_id, macs: going, held }) = going(&self.kept, row, &mut ending, &frozen).await? else {
             session.discard().await;
             return Ok(());
         };
-        let asked = going.len() as u64;
-        match frozen.records(journal, self.kept.source, &sealed, key_id) {
-            Some(held) => going.retain(|mac| !held.contains(mac)),
-            None => going.clear(),
-        }
-        taken.held += asked - going.len() as u64;
+        taken.held += held;
         let records = going.len() as u64;
         if records > 0 {
             let of = Split { row, sealed: &sealed, key_id, going: &going };
@@ -179,6 +209,11 @@ impl Work<'_> {
                     taken.objects += 1;
                 }
                 Ok(Done::Locked) => taken.locked += records,
+                Ok(Done::Left(e)) => {
+                    tracing::warn!(error = %e, archive = %row.archive, "an object whose rest stands for it is not removed yet");
+                    taken.left += records;
+                    taken.error = Some(e.to_string());
+                }
                 Err(EnforceError::Open(OpenError::NoIdentity)) => taken.unopened += records,
                 Err(e @ (EnforceError::Journal(_) | EnforceError::Source(_) | EnforceError::State(_))) => return Err(e),
                 Err(e) => {
@@ -195,8 +230,11 @@ impl Work<'_> {
     async fn split(&self, session: &mut Session, of: Split<'_>) -> Result<Done, EnforceError> {
         let (journal, source, request) = (self.kept.journal, self.kept.source, self.request);
         let archive = request.archives.get(&of.row.archive).ok_or_else(|| EnforceError::NoArchive(of.row.archive.clone()))?;
-        if archive.store.is_held(&name_of(of.row)?).await? {
-            return Ok(Done::Locked);
+        let name = name_of(of.row)?;
+        match alive(session, archive.store.is_held(&name)).await {
+            (_, Some(lost)) => return Err(lost.into()),
+            (Ok(true), None) => return Ok(Done::Locked),
+            (held, None) => drop(held?),
         }
         let object = object_of(of.row);
         let Why { access, actor, reason, reference } = request.why.clone();
@@ -213,7 +251,10 @@ impl Work<'_> {
                 reference: reference.clone(),
             })
             .await?;
-        let part = self.part(object).await?;
+        let part = match alive(session, self.part(archive, object)).await {
+            (_, Some(lost)) => return Err(lost.into()),
+            (part, None) => part?,
+        };
         let opening = of.rest(journal, request.archives, request.prepared, request.identities, part);
         let rest = match alive(session, opening).await {
             (_, Some(lost)) => return Err(lost.into()),
@@ -240,7 +281,11 @@ impl Work<'_> {
         // The orders need not stand still any more; what is left to do, every run does as well.
         let mut other = request.source.session().await?;
         session.rows("ROLLBACK").await?;
-        close::finish(&mut other, (journal, request.archives), erasure, false).await?;
+        match close::finish(&mut other, (journal, request.archives), erasure, false).await {
+            Ok(()) => {}
+            Err(e @ EnforceError::Store(_)) => return Ok(Done::Left(e)),
+            Err(e) => return Err(e),
+        }
         other.done().await?;
         Ok(Done::Erased)
     }
@@ -263,21 +308,35 @@ impl Work<'_> {
         match written {
             Ok(sealed) => {
                 let records = of.going.len() as u64;
-                journal.append(Event::ArchiveResealed { erasure, object, records, key_id: of.key_id, sealed }).await?;
+                let (entry, key_id) = (of.row.seq, of.key_id);
+                journal.append(Event::ArchiveResealed { erasure, object, entry, records, key_id, sealed }).await?;
                 Ok(())
             }
             Err(e) => {
-                let archive = (of.row.archive.as_str(), object.batch, part);
-                close::remove(self.request.archives, self.kept.source, archive).await?;
-                journal.append(Event::ArchiveErasureAborted { erasure, code: Code::parse("archive")? }).await?;
+                // What has the name already is nothing that this one wrote.
+                let ours = !matches!(e, EnforceError::Store(StoreError::Exists(_)));
+                let removed = match ours {
+                    true => close::remove_rest(self.request.archives, (of.row, of.sealed), part).await,
+                    false => Ok(()),
+                };
+                match removed {
+                    Ok(()) => {
+                        journal.append(Event::ArchiveErasureAborted { erasure, code: Code::parse("archive")? }).await?;
+                    }
+                    // The next one tries again.
+                    Err(e) => tracing::warn!(error = %e, "what was written of the rest of an object cannot be removed"),
+                }
                 Err(e)
             }
         }
     }
 
-    /// The number of the rest of an object among those of its batch: one that nothing ever had.
-    async fn part(&self, object: ObjectRef) -> Result<u32, EnforceError> {
+    /// The number of the rest of an object among those of its batch: one that nothing has or ever had, also where the journal is an old one.
+    async fn part(&self, archive: &Archive, object: ObjectRef) -> Result<u32, EnforceError> {
         let (reader, mut from, mut next) = (self.kept.journal.reader(), 0, RESTS_FROM);
+        for listed in archive.store.list(Some(&close::prefix(self.kept.source, object.batch)?)).await? {
+            next = next.max(part_of(&listed.name).map_or(0, |part| part.saturating_add(1)));
+        }
         loop {
             let page = reader.entries_of("archive_erasure_intended", from, 1_000).await?;
             let Some(last) = page.last() else { return Ok(next) };
@@ -297,4 +356,6 @@ impl Work<'_> {
 enum Done {
     Erased,
     Locked,
+    /// Its rest stands for it, but it cannot be removed yet.
+    Left(EnforceError),
 }

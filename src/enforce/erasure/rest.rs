@@ -54,7 +54,8 @@ impl Split<'_> {
         let Self { row, sealed, key_id, going } = self;
         let (source, data_set) = (&sealed.source, &sealed.data_set);
         let columns = prepared.keys.get(data_set.as_str()).ok_or(EnforceError::Unknown("data set of an archived row"))?;
-        let bytes = read_object(archives, source, &Found { row: row.clone(), sealed: sealed.clone(), key_id }).await?;
+        let bytes =
+            read_object(archives, source, &Found { since: row.seq, row: row.clone(), sealed: sealed.clone(), key_id }).await?;
         let (d, columns, identities) = (prepared.plan.dialect, columns.clone(), Arc::clone(identities));
         let opened = tokio::task::spawn_blocking(move || rows_of(d, &columns, bytes, &identities, &|_| true)).await;
         let (mut header, records, lines) = opened.map_err(|_| EnforceError::Unknown("end of an opening"))??;

@@ -188,7 +188,7 @@ fn sort(
             }
         }
         if let Some(row) = row.filter(|_| !over) {
-            share.objects.push(Found { row: row.clone(), sealed: object.clone(), key_id: share.key_id });
+            share.objects.push(Found { since: row.seq, row: row.clone(), sealed: object.clone(), key_id: share.key_id });
         }
     }
     let back = undone.of(share.batch, &share.data_set, but);

@@ -1,13 +1,13 @@
 //! What entries about archives must say of each other: nothing is destroyed that was not sealed, none before its end.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use chrono::Days;
 
 use super::rules::{Ruling, ensure};
 use crate::journal::event::Event;
 use crate::journal::sealed::{ObjectRef, Sealed};
-use crate::journal::value::{Day, Id128, Instant, Name};
+use crate::journal::value::{Day, Id128, Instant, KeyId, Name};
 use crate::journal::words::{DestructionCause, OrderKind};
 
 struct Object {
@@ -17,13 +17,17 @@ struct Object {
     purpose: Name,
     until: Option<Day>,
     records: u64,
+    key_id: KeyId,
+    /// The entry that says so.
+    entry: u64,
 }
 
 /// Records that are being taken out of an object.
 struct Erasure {
     object: ObjectRef,
     part: u32,
-    records: u64,
+    key_id: KeyId,
+    macs: HashSet<[u8; 16]>,
     /// Whether the rest stands for the object already.
     resealed: bool,
 }
@@ -42,7 +46,13 @@ pub(super) struct Archives {
 
 impl Archives {
     /// Takes the objects of an applied batch of this source.
-    pub(super) fn sealed(&mut self, batch: Id128, source: Option<&Name>, sealed: &[Sealed]) -> Ruling {
+    pub(super) fn sealed(
+        &mut self,
+        entry: u64,
+        batch: Id128,
+        source: Option<&Name>,
+        (sealed, key_id): (&[Sealed], KeyId),
+    ) -> Ruling {
         for object in sealed {
             let new = Object {
                 source: object.source.clone(),
@@ -51,6 +61,8 @@ impl Archives {
                 purpose: object.purpose.clone(),
                 until: object.until,
                 records: object.macs.len(),
+                key_id,
+                entry,
             };
             self.objects.insert(ObjectRef { batch, part: object.part }, new);
         }
@@ -95,33 +107,39 @@ impl Archives {
 
     /// Takes the intent to take records out of an object.
     pub(super) fn erasing(&mut self, event: &Event) -> Ruling {
-        let Event::ArchiveErasureIntended { erasure, source, data_set, archive, purpose, object, part, macs, .. } = event else {
+        let Event::ArchiveErasureIntended { erasure, source, data_set, archive, purpose, object, part, key_id, macs, .. } = event
+        else {
             return Ok(());
         };
-        let new = Erasure { object: *object, part: *part, records: macs.len(), resealed: false };
+        let names = macs.as_bytes().chunks_exact(16).filter_map(|mac| mac.try_into().ok()).collect();
+        let new = Erasure { object: *object, part: *part, key_id: *key_id, macs: names, resealed: false };
         self.erasures.insert(*erasure, new);
         ensure(self.erased.insert(*erasure), "an erasure begins once")?;
         let known = self.objects.get(object).ok_or("what is erased was sealed before, and not destroyed yet")?;
         let same = (&known.source, &known.data_set, &known.archive, &known.purpose) == (source, data_set, archive, purpose);
-        ensure(same, "what is erased is what was sealed")?;
+        ensure(same && known.key_id == *key_id, "what is erased is what was sealed")?;
         ensure(macs.len() < known.records, "an erasure leaves a rest")?;
         ensure(self.by_order(source, data_set), "nothing is erased unless an order that ends purposes stands on its data set")
     }
 
     /// Takes the rest of an object, which stands for it.
-    pub(super) fn resealed(&mut self, event: &Event) -> Ruling {
-        let Event::ArchiveResealed { erasure, object, records: gone, sealed, .. } = event else { return Ok(()) };
+    pub(super) fn resealed(&mut self, position: u64, event: &Event) -> Ruling {
+        let Event::ArchiveResealed { erasure, object, entry, records: gone, key_id, sealed } = event else { return Ok(()) };
         let open = self.erasures.get_mut(erasure).ok_or("what is resealed was intended to be, and has not ended")?;
         ensure(!std::mem::replace(&mut open.resealed, true), "an object is resealed once")?;
         ensure((open.object, open.part) == (*object, sealed.part), "what is resealed is what was intended to be")?;
-        let records = open.records;
+        let records = open.macs.len() as u64;
+        let left = |mac: &[u8]| mac.try_into().is_ok_and(|mac: [u8; 16]| open.macs.contains(&mac));
+        let clear = open.key_id == *key_id && !sealed.macs.as_bytes().chunks_exact(16).any(left);
+        ensure(clear, "the rest of an object has none of the records that are erased")?;
         ensure(records == *gone, "an erasure counts its records")?;
         let known = self.objects.remove(object).ok_or("what is resealed was sealed before, and not destroyed yet")?;
         let new = ObjectRef { batch: object.batch, part: sealed.part };
         let same = (&known.source, &known.data_set, &known.archive, &known.purpose, known.until)
             == (&sealed.source, &sealed.data_set, &sealed.archive, &sealed.purpose, sealed.until);
         let counted = known.records.checked_sub(records) == Some(sealed.macs.len());
-        let free = self.objects.insert(new, Object { records: sealed.macs.len(), ..known }).is_none();
+        let same = same && known.entry == *entry;
+        let free = self.objects.insert(new, Object { records: sealed.macs.len(), entry: position, ..known }).is_none();
         ensure(same && free, "the rest of an object is kept as the object was")?;
         ensure(counted, "the rest of an object has all its records but those that are erased")
     }
@@ -130,7 +148,7 @@ impl Archives {
     pub(super) fn erased(&mut self, erasure: &Id128, records: Option<u64>) -> Ruling {
         let open = self.erasures.remove(erasure).ok_or("an erasure that ends was begun, and ends once")?;
         ensure(open.resealed == records.is_some(), "records are erased when their object was resealed, and only then")?;
-        ensure(records.is_none_or(|n| n == open.records), "an erasure counts its records")
+        ensure(records.is_none_or(|n| n == open.macs.len() as u64), "an erasure counts its records")
     }
 
     /// Whether an order that ends purposes stands on a data set.

@@ -29,6 +29,8 @@ enum Batch {
 #[derive(Default)]
 pub(super) struct Rules {
     last_time: Option<Instant>,
+    /// That of the entry that is looked at.
+    position: u64,
     runs: HashMap<Id128, Run>,
     batches: HashMap<Id128, Batch>,
     open_orders: HashSet<Id128>,
@@ -57,6 +59,7 @@ impl Rules {
     /// Takes the next entry; says the rule that it breaks. A bad entry's effects are still taken over where they can be,
     /// so that one fault does not cause many.
     pub(super) fn entry(&mut self, position: u64, entry: &Entry) -> Ruling {
+        self.position = position;
         let time = self.time(entry);
         let first = matches!(entry.event, Event::LogCreated { .. });
         ensure((position == 0) == first, "a log begins with log_created and has no other")?;
@@ -128,14 +131,8 @@ impl Rules {
                 self.running(*run, Some(source))
             }
             Event::ArchiveOpened { key_id, .. } => key_id.map_or(Ok(()), |key_id| self.mac_key(key_id)),
-            Event::ArchiveErasureIntended { key_id, .. } => {
-                self.archives.erasing(event)?;
-                self.mac_key(*key_id)
-            }
-            Event::ArchiveResealed { key_id, .. } => {
-                self.archives.resealed(event)?;
-                self.mac_key(*key_id)
-            }
+            Event::ArchiveErasureIntended { .. } => self.archives.erasing(event),
+            Event::ArchiveResealed { .. } => self.archives.resealed(self.position, event),
             Event::ArchiveErased { erasure, records, .. } => self.archives.erased(erasure, Some(*records)),
             Event::ArchiveErasureAborted { erasure, .. } => self.archives.erased(erasure, None),
             Event::UndoIntended { source, run, batch, data_set, objects, .. } => {
@@ -190,7 +187,8 @@ impl Rules {
                 let opener = self.close(*batch, Batch::Applied)?;
                 let taken = related.iter().fold(*rows, |all, r| all.saturating_add(r.rows));
                 self.taken.insert(*batch, (opener, taken));
-                self.archives.sealed(*batch, self.runs.get(&opener).map(|r| &r.source), sealed)?;
+                let source = self.runs.get(&opener).map(|r| &r.source);
+                self.archives.sealed(self.position, *batch, source, (sealed, *key_id))?;
                 if *recovered {
                     ensure(self.runs.contains_key(run), "what belongs to a run follows its start")?;
                 } else {
@@ -208,8 +206,8 @@ impl Rules {
                 ensure(before == Some(Batch::Applied), "only an applied batch is reverted, and once")?;
                 ensure(self.runs.contains_key(run), "what belongs to a run follows its start")
             }
-            Event::BatchFound { source, batch, sealed, .. } => {
-                self.archives.sealed(*batch, Some(source), sealed)?;
+            Event::BatchFound { source, batch, key_id, sealed, .. } => {
+                self.archives.sealed(self.position, *batch, Some(source), (sealed, *key_id))?;
                 let known = self.batches.insert(*batch, Batch::Applied).is_some();
                 ensure(self.recovered.contains(source), "batches are found only after the journal was recovered")?;
                 ensure(!known, "a found batch is not one that the journal knows")
