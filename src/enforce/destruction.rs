@@ -21,6 +21,9 @@ use crate::state::{SealedGroup, SealedQuery, SealedRow};
 /// How many objects are looked at, and destroyed under one intent, at once.
 pub(super) const PAGE: u32 = 100;
 
+/// How many objects are looked for to tell whether an archive is the one that it should be.
+const OTHERS: usize = 10;
+
 /// What a run does to the archives of one source.
 pub(super) struct Destruction<'a> {
     /// What they keep of it.
@@ -47,16 +50,37 @@ impl Destruction<'_> {
                 continue;
             };
             let mut gone = Vec::new();
-            for object in objects {
+            for object in &objects {
                 let rows = self.kept.catalogued(object.batch).await?;
-                let Some(row) = rows.iter().find(|row| object_of(row) == object) else { continue };
+                let Some(row) = rows.iter().find(|row| object_of(row) == *object) else { continue };
                 if !store.exists(&name_of(row)?).await? {
-                    gone.push(object);
+                    gone.push(*object);
                 }
+            }
+            if !gone.is_empty() && !self.has_others(store, &archive, &objects).await? {
+                tracing::warn!(%archive, "the archive has nothing of what it should have: what a run began to destroy there stays open");
+                continue;
             }
             self.destroyed(destruction, gone, true).await?;
         }
         Ok(())
+    }
+
+    /// Whether an archive has something of this source besides these objects, where it should: one that is not mounted, or another one, has not, and that
+    /// it does not have what was to go says nothing.
+    async fn has_others(&self, store: &Store, archive: &Name, but: &[ObjectRef]) -> Result<bool, EnforceError> {
+        let (source, archive) = (Some(self.kept.source.to_string()), Some(archive.to_string()));
+        let query = SealedQuery { source, archive, ..SealedQuery::default() };
+        let rows =
+            self.kept.journal.reader().sealed(query, u32::try_from(but.len()).unwrap_or(PAGE).saturating_add(PAGE)).await?;
+        let mut others = rows.iter().filter(|row| !but.contains(&object_of(row))).take(OTHERS).peekable();
+        let none = others.peek().is_none();
+        for row in others {
+            if store.exists(&name_of(row)?).await? {
+                return Ok(true);
+            }
+        }
+        Ok(none)
     }
 
     /// Counts what the archives keep of this source, for the journal and the outcome.

@@ -1,12 +1,12 @@
-//! Archives that take their time: what a server gives up meanwhile is nobody's leave to go on.
+//! Archives that take their time, or are not there: what a server gives up meanwhile is nobody's leave to go on, and what is not seen is not gone.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use retentiond::archive::{Archive, Bucket, Store};
+use retentiond::archive::{Archive, Bucket, Directory, Store};
 use retentiond::enforce::orders::Target;
-use retentiond::journal::Event;
+use retentiond::journal::{DestructionCause, Event, Id128, ObjectRef};
 use retentiond::plan::schema::Engine;
 use retentiond::policy::purpose::OrderKind;
 
@@ -54,4 +54,42 @@ async fn no_order_is_placed_while_objects_are_destroyed_however_long_that_takes(
         assert!(too_late, "{}: the hold stood before what it held was gone", engine.name());
         consistent(&fixture).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_an_archive_that_is_not_mounted_does_not_have_is_not_called_destroyed() {
+    let Some(db) = clients(Engine::Sqlite).await else { return };
+    let mut fixture = Fixture::new(Engine::Sqlite, &db, "crm", now()).await;
+    let rules = rules(MAP, &[POLICY]);
+    let run = run_clean(&fixture, &rules).await.run;
+    // As a run that died between its intent and the removal leaves it.
+    let sealed = entries(&fixture).await.into_iter().find_map(|e| match e.event {
+        Event::Applied { batch, sealed, .. } if !sealed.is_empty() => Some((batch, sealed)),
+        _ => None,
+    });
+    let (batch, sealed) = sealed.unwrap();
+    let first = &sealed[0];
+    let intent = Event::DestructionIntended {
+        run,
+        destruction: Id128::random().unwrap(),
+        source: first.source.clone(),
+        data_set: first.data_set.clone(),
+        archive: first.archive.clone(),
+        purpose: first.purpose.clone(),
+        until: first.until,
+        cause: DestructionCause::Ended,
+        objects: vec![ObjectRef { batch, part: first.part }],
+    };
+    fixture.journal.append(intent).await.unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let recipients = fixture.archives.get("evidence").unwrap().recipients.clone();
+    let store = Store::Directory(Directory::new(&folder.path().join("empty")).unwrap());
+    let mounted = fixture.archives.0.insert("evidence".to_owned(), Archive { store, recipients }).unwrap();
+    fixture.run(&rules).await;
+    assert_eq!(fixture.journal.reader().open_destructions().await.unwrap().len(), 1);
+    fixture.archives.0.insert("evidence".to_owned(), mounted);
+    fixture.run(&rules).await;
+    assert_eq!(fixture.journal.reader().open_destructions().await.unwrap().len(), 0);
+    let destroyed = |event: &Event| matches!(event, Event::Destroyed { objects, .. } if !objects.is_empty());
+    assert!(!entries(&fixture).await.iter().any(|e| destroyed(&e.event)));
 }
