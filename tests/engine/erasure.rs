@@ -14,7 +14,7 @@ use retentiond::policy::purpose::OrderKind;
 use crate::archives::{MAP, POLICY, at, lies, set};
 use crate::bucket::{Fresh, Kind, Turned};
 use crate::enforcement::{Fixture, Rules, rules};
-use crate::ordered::{clients, evidence, names};
+use crate::ordered::{clients, evidence, names, open_rules};
 use crate::restore::{lift, place, record};
 use crate::scene::{ENGINES, consistent, entries, now, number, own, run_clean};
 use crate::undo::Scene;
@@ -153,11 +153,7 @@ async fn who_cannot_open_an_object_changes_nothing_and_a_hold_on_more_than_a_rec
 async fn the_rest_of_what_is_kept_until_a_day_that_nobody_knows_hears_of_it() {
     for engine in ENGINES {
         let Some(db) = clients(engine).await else { continue };
-        let event = "[data.client.events.ended]\ntitle = { fr = \"Fin\", en = \"End\" }\nof = { table = \"house\", on = { name = \"house\" } }\ncolumn = \"ended_on\"\nformat = \"iso_date\"\nmissing = \"running\"\n\n[data.note]";
-        let map = MAP.replacen("[data.note]", event, 1).replace("plain = [\"ref\"]", "plain = [\"ref\", \"house\"]");
-        let (before, evidence_at) = POLICY.split_at(POLICY.find("id = \"evidence\"").unwrap());
-        let policy = format!("{before}{}", evidence_at.replace("starts = \"left\"", "starts = \"ended\""));
-        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, rules(&map, &[&policy]));
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, open_rules());
         run_clean(&fixture, &rules).await;
         place(&fixture, &rules, OrderKind::Erasure, "client", record(1)).await;
         assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), gone(1, 1), "{}", engine.name());
@@ -305,11 +301,7 @@ async fn what_is_left_of_an_older_object_is_no_newer_for_it() {
 async fn a_database_that_was_set_back_to_before_an_erasure_still_tells_the_rest_its_end() {
     for engine in ENGINES {
         let Some(db) = clients(engine).await else { continue };
-        let event = "[data.client.events.ended]\ntitle = { fr = \"Fin\", en = \"End\" }\nof = { table = \"house\", on = { name = \"house\" } }\ncolumn = \"ended_on\"\nformat = \"iso_date\"\nmissing = \"running\"\n\n[data.note]";
-        let map = MAP.replacen("[data.note]", event, 1).replace("plain = [\"ref\"]", "plain = [\"ref\", \"house\"]");
-        let (before, evidence_at) = POLICY.split_at(POLICY.find("id = \"evidence\"").unwrap());
-        let policy = format!("{before}{}", evidence_at.replace("starts = \"left\"", "starts = \"ended\""));
-        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, rules(&map, &[&policy]));
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, open_rules());
         run_clean(&fixture, &rules).await;
         let ways = || async { number(&fixture, &format!("FROM {} WHERE part >= 1000000", own(engine, "pending"))).await };
         for id in 1..=2 {

@@ -64,6 +64,15 @@ async fn causes(fixture: &Fixture<'_>) -> Vec<(DestructionCause, u64)> {
     all
 }
 
+/// The same, where what archives keep ends some time after a house did.
+pub fn open_rules() -> Rules {
+    let event = "[data.client.events.ended]\ntitle = { fr = \"Fin\", en = \"End\" }\nof = { table = \"house\", on = { name = \"house\" } }\ncolumn = \"ended_on\"\nformat = \"iso_date\"\nmissing = \"running\"\n\n[data.note]";
+    let map = MAP.replacen("[data.note]", event, 1).replace("plain = [\"ref\"]", "plain = [\"ref\", \"house\"]");
+    let (before, evidence_at) = POLICY.split_at(POLICY.find("id = \"evidence\"").unwrap());
+    let policy = format!("{before}{}", evidence_at.replace("starts = \"left\"", "starts = \"ended\""));
+    rules(&map, &[&policy])
+}
+
 fn client_rules() -> Rules {
     rules(MAP, &[POLICY])
 }
@@ -146,11 +155,7 @@ async fn only_the_orders_that_end_the_purpose_reach_what_it_keeps_and_ceilings_c
 async fn what_is_kept_until_a_day_that_nobody_knows_goes_by_order_with_the_way_to_it() {
     for engine in ENGINES {
         let Some(db) = clients(engine).await else { continue };
-        let event = "[data.client.events.ended]\ntitle = { fr = \"Fin\", en = \"End\" }\nof = { table = \"house\", on = { name = \"house\" } }\ncolumn = \"ended_on\"\nformat = \"iso_date\"\nmissing = \"running\"\n\n[data.note]";
-        let map = MAP.replacen("[data.note]", event, 1).replace("plain = [\"ref\"]", "plain = [\"ref\", \"house\"]");
-        let (before, evidence_at) = POLICY.split_at(POLICY.find("id = \"evidence\"").unwrap());
-        let policy = format!("{before}{}", evidence_at.replace("starts = \"left\"", "starts = \"ended\""));
-        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, rules(&map, &[&policy]));
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, open_rules());
         run_clean(&fixture, &rules).await;
         let pending = || async { number(&fixture, &format!("FROM {}", own(engine, "pending"))).await };
         assert_eq!(
