@@ -7,7 +7,8 @@ use super::purpose::{Cap, Needs, Purpose};
 
 /// Checks a purpose that is kept in an archive: its end must be a day that is known when something moves.
 pub(super) fn check(purpose: &Purpose, archive: &Located<String>, faults: &mut Faults) {
-    if purpose.starts.is_none() || purpose.keeps.is_none() {
+    // One that is there and cannot be read was told already.
+    if (purpose.starts.is_none() || purpose.keeps.is_none()) && !faults.is_spoiled(&purpose.id) {
         faults
             .error(&archive.at, format!("archive purpose `{}` does not say until when it keeps", purpose.id))
             .expected("`starts` and `keeps`: what moves into an archive is destroyed on a day that is known then");

@@ -103,6 +103,9 @@ fn purpose(r: &Reader<'_, '_>, faults: &mut Faults) -> Option<Purpose> {
         faults.spoil(id);
     }
     let keeps = period(r, "keeps", faults);
+    if let (None, Some(_), Some(id)) = (&keeps, r.get("keeps"), &id) {
+        faults.spoil(id);
+    }
     let at_most = r.get("at_most").map(|v| caps(v, file, faults)).unwrap_or_default();
     let kept_while = condition(r, "kept_while", faults);
     let ends_when = condition(r, "ends_when", faults);
