@@ -36,7 +36,7 @@ in = "base.paper"
 matched_by = { number = "id", house = "house", code = "code" }
 "#;
 
-const POLICY: &str = r#"
+pub const POLICY: &str = r#"
 [policy]
 id = "portal"
 author = "dpo"

@@ -5,18 +5,14 @@ use retentiond::policy::located::Faults;
 use retentiond::policy::{link, read_map, read_policy};
 use retentiond::source::{Source, Target};
 
-use crate::copies::{given_up, run};
+use crate::copies::{POLICY, given_up, run};
 use crate::enforcement::{Fixture, Rules};
 use crate::scene::{ENGINES, consistent, now};
 use crate::support::database;
 use crate::together::{data, dates, left};
 
-const POLICY: &str = r#"
-[policy]
-id = "portal"
-author = "dpo"
-title = { fr = "Politique", en = "Policy" }
-
+/// What is added to the policy of requests: clients are kept for some time after the last of theirs.
+const ACCOUNT: &str = r#"
 [[purpose]]
 id = "account"
 title = { fr = "Compte", en = "Account" }
@@ -25,23 +21,6 @@ data = "portal.client"
 needs = "all"
 starts = { latest_of = ["closed"] }
 keeps = "3 years"
-
-[[purpose]]
-id = "shown"
-title = { fr = "Espace personnel", en = "Portal" }
-legal_basis = "contract"
-data = "portal.request"
-needs = "all"
-starts = "closed"
-keeps = "6 months"
-
-[[purpose]]
-id = "evidence"
-title = { fr = "Preuve", en = "Evidence" }
-legal_basis = "legal_obligation"
-data = "portal.request"
-needs = "all"
-kept_in = "copy:paper"
 "#;
 
 /// Clients whose period begins with their last request, and requests that are kept by copies.
@@ -76,12 +55,13 @@ async fn a_record_waits_with_those_that_would_go_along_without_a_copy() {
     let text = portal();
     let base = format!("[source]\nid = \"base\"\n{}", data("paper", "\"number\"", "", &[("closed", "", "closed")]));
     let maps = [&text, &base].map(|text| read_map::read(text, 0, &mut faults).unwrap_or_else(|| panic!("{faults:?}")));
-    let policies = [POLICY, BASE_POLICY].map(|text| read_policy::read(text, 0, &mut faults).unwrap());
+    let policy = format!("{POLICY}{ACCOUNT}");
+    let policies = [policy.as_str(), BASE_POLICY].map(|text| read_policy::read(text, 0, &mut faults).unwrap());
     link::link(&maps, &policies, &mut faults);
     assert!(!faults.any_error(), "{:#?}", faults.sorted());
-    let ([map, base], [policy, _]) = (maps, policies);
-    let documents = retentiond::enforce::run_documents(&text, &mut [("portal", POLICY)]);
-    let rules = Rules { map, policies: vec![policy], documents };
+    let ([map, base], [portal, _]) = (maps, policies);
+    let documents = retentiond::enforce::run_documents(&text, &mut [("portal", &policy)]);
+    let rules = Rules { map, policies: vec![portal], documents };
     for engine in ENGINES {
         let (Some(db), Some(base_db)) = (database(engine).await, database(engine).await) else { continue };
         db.run_sql(&dates(
