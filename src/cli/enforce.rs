@@ -258,12 +258,12 @@ pub fn beside_the_due(a: &ArchiveOutcome, lang: Lang) -> String {
     }
     if a.among_others > 0 {
         let fr = (
-            "enregistrement auquel une mesure a mis fin reste, parmi d’autres qui sont à conserver (`archive erase`)",
-            "enregistrements auxquels une mesure a mis fin restent, parmi d’autres qui sont à conserver (`archive erase`)",
+            "enregistrement à supprimer reste parmi d’autres qui sont à conserver\u{a0}: une mesure y a mis fin, ou son terme est passé (`archive erase`)",
+            "enregistrements à supprimer restent parmi d’autres qui sont à conserver\u{a0}: une mesure y a mis fin, ou leur terme est passé (`archive erase`)",
         );
         let en = (
-            "record that an order has ended stays, among others that are to be kept (`archive erase`)",
-            "records that orders have ended stay, among others that are to be kept (`archive erase`)",
+            "record that is to go stays among others that are to be kept: an order has ended it, or its day has passed (`archive erase`)",
+            "records that are to go stay among others that are to be kept: orders have ended them, or their day has passed (`archive erase`)",
         );
         out.push_str(&format!("  {place}{colon} {}\n", count(a.among_others, lang, fr, en)));
     }

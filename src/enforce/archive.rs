@@ -177,6 +177,7 @@ impl<'c> Transaction<'_, 'c> {
             header: object.header(&of, data_set),
             rows: object.rows(tables),
             files: files.lines,
+            lock_until: day,
             sealed: Sealed {
                 source: self.cx.source.clone(),
                 data_set: Name::parse(data_set).map_err(EnforceError::from)?,

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashSet};
 use super::alive::alive;
 use super::error::EnforceError;
 use super::guard::would_stop;
-use super::kept::{Kept, sealed_of};
-use super::ordered::{Reached, place, query};
+use super::kept::{Kept, PAGE, query, sealed_of};
+use super::ordered::{Reached, place};
 use super::outcome::{ArchiveOutcome, Stopped};
 use super::settings::Ceilings;
 use super::standing::{Frozen, Holds};
@@ -17,9 +17,6 @@ use crate::archive::{Archives, ObjectName, Store, StoreError, file_name, object_
 use crate::journal::{Action, Append, Day, DestructionCause, Event, Id128, Name, ObjectRef, Phase};
 use crate::source::{Session, SourceError};
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
-
-/// How many objects are looked at, and destroyed under one intent, at once.
-pub(super) const PAGE: u32 = 100;
 
 /// How many objects are looked for to tell whether an archive is the one that it should be.
 const OTHERS: usize = 10;
@@ -191,8 +188,11 @@ impl Destruction<'_> {
     ) -> Result<(), EnforceError> {
         let mut by_end: BTreeMap<Option<String>, Vec<SealedRow>> = BTreeMap::new();
         for row in page {
-            if self.is_frozen(&row, frozen).await? {
-                out.held += row.records;
+            let frozen = self.frozen(&row, frozen).await?;
+            if frozen > 0 {
+                out.held += frozen;
+                // What is over beside them: nobody but the holders of an identity can take it out.
+                out.among_others += row.records - frozen;
             } else if held(alive(session, store.exists(&name_of(&row)?)).await)?? {
                 by_end.entry(row.until.clone()).or_default().push(row);
             } else {
@@ -213,13 +213,14 @@ impl Destruction<'_> {
         Ok(())
     }
 
-    /// Whether a hold or a restriction covers one of the records of an object.
-    async fn is_frozen(&self, row: &SealedRow, frozen: &Frozen) -> Result<bool, EnforceError> {
+    /// How many records of an object a hold or a restriction covers: all, where one may cover any of them.
+    async fn frozen(&self, row: &SealedRow, frozen: &Frozen) -> Result<u64, EnforceError> {
         if frozen.is_empty() {
-            return Ok(false);
+            return Ok(0);
         }
-        let Some(sealed) = sealed_of(&self.kept.journal.reader(), row).await? else { return Ok(true) };
-        Ok(frozen.covers(self.kept.journal, self.kept.source, &sealed.0, sealed.1))
+        let Some((sealed, key_id)) = sealed_of(&self.kept.journal.reader(), row).await? else { return Ok(row.records) };
+        let records = frozen.records(self.kept.journal, self.kept.source, &sealed, key_id);
+        Ok(records.map_or(row.records, |all| all.len() as u64))
     }
 
     /// Destroys objects of one end; how many records they held that are gone, and why the rest is not.

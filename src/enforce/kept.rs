@@ -11,6 +11,9 @@ use crate::policy::bound::RunTime;
 use crate::policy::purpose::OrderKind;
 use crate::state::{SealedGroup, SealedQuery, SealedRow};
 
+/// How many objects are looked at, and destroyed under one intent, at once.
+pub(super) const PAGE: u32 = 100;
+
 /// When archive purposes end, at the time of a run.
 #[derive(Debug, Clone)]
 pub(super) struct Terms {
@@ -65,10 +68,39 @@ impl Kept<'_> {
         Ok(all)
     }
 
+    /// The objects of an archive purpose whose last day has passed.
+    pub async fn over(&self, group: &SealedGroup) -> Result<Vec<SealedRow>, EnforceError> {
+        let ended_before = Some(Day::try_from(self.terms.today(&group.purpose))?.to_string());
+        let (mut query, mut all) = (SealedQuery { ended_before, ..query(group) }, Vec::new());
+        loop {
+            let page = self.journal.reader().sealed(query.clone(), PAGE).await?;
+            let Some(last) = page.last() else { return Ok(all) };
+            query.after = Some((last.batch, last.part));
+            all.extend(page);
+        }
+    }
+
+    /// Whether the last day of an object has passed.
+    pub fn is_over(&self, row: &SealedRow) -> Result<bool, EnforceError> {
+        let today = Day::try_from(self.terms.today(&row.purpose))?.to_string();
+        Ok(row.until.as_ref().is_some_and(|until| *until < today))
+    }
+
     /// The objects of a batch that the catalogue has.
     pub async fn catalogued(&self, batch: Id128) -> Result<Vec<SealedRow>, EnforceError> {
         let query = SealedQuery { batch: Some(batch.0), ..SealedQuery::default() };
         Ok(self.journal.reader().sealed(query, u32::MAX).await?)
+    }
+}
+
+/// All objects of an archive purpose.
+pub(super) fn query(group: &SealedGroup) -> SealedQuery {
+    SealedQuery {
+        source: Some(group.source.clone()),
+        data_set: Some(group.data_set.clone()),
+        archive: Some(group.archive.clone()),
+        purpose: Some(group.purpose.clone()),
+        ..SealedQuery::default()
     }
 }
 

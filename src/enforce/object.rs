@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashMap};
 
+use chrono::NaiveDate;
 use sha2::{Digest as _, Sha256};
 
 use super::batch::Failure;
@@ -37,6 +38,8 @@ pub(super) struct Making {
     pub rows: Vec<Row>,
     /// The files that were sealed beside it.
     pub files: Vec<FileLine>,
+    /// To the end of which day a bucket is to lock it.
+    pub lock_until: Option<NaiveDate>,
     /// What the journal will say of it, but for what is not known before it is written: hash, length, number of rows.
     pub sealed: Sealed,
 }
@@ -44,13 +47,13 @@ pub(super) struct Making {
 impl Making {
     /// Seals it, writes it, and reads it back.
     pub(super) async fn write(self, to: &Archive) -> Result<Sealed, Failure> {
-        let Self { name, header, rows, files, mut sealed } = self;
-        let (recipients, day) = (to.recipients.clone(), header.until);
+        let Self { name, header, rows, files, lock_until, mut sealed } = self;
+        let recipients = to.recipients.clone();
         let made = tokio::task::spawn_blocking(move || seal(&recipients, &header, &rows, &files)).await;
         let (bytes, rows) = made.map_err(|_| EnforceError::Unknown("end of a sealing"))??;
         let sha256: [u8; 32] = Sha256::digest(&bytes).into();
         (sealed.sha256, sealed.bytes, sealed.rows) = (Hash(sha256), bytes.len() as u64, rows);
-        to.store.put(&name, bytes, day).await.map_err(EnforceError::from)?;
+        to.store.put(&name, bytes, lock_until).await.map_err(EnforceError::from)?;
         to.store.check(&name, &sha256).await.map_err(EnforceError::from)?;
         Ok(sealed)
     }

@@ -3,14 +3,14 @@
 
 use std::collections::{BTreeMap, HashSet};
 
-use super::destruction::{Destruction, PAGE};
+use super::destruction::Destruction;
 use super::error::EnforceError;
-use super::kept::{Kept, sealed_of};
+use super::kept::{Kept, PAGE, query, sealed_of};
 use super::outcome::ArchiveOutcome;
 use super::standing::{Ended, Ending, Holds, Orders};
 use crate::archive::Store;
-use crate::journal::{Day, DestructionCause};
-use crate::state::{SealedGroup, SealedQuery, SealedRow};
+use crate::journal::DestructionCause;
+use crate::state::{SealedGroup, SealedRow};
 
 /// What orders have ended of one archive purpose, beside what is over by its day.
 #[derive(Debug, Default)]
@@ -55,14 +55,16 @@ impl Kept<'_> {
             if ending.spares(&group.data_set, &self.terms.ended_by(&group.purpose)) {
                 continue;
             }
-            let today = Day::try_from(self.terms.today(&group.purpose))?.to_string();
             let (mut query, mut of) = (query(&group), Ordered::default());
             loop {
                 let page = self.journal.reader().sealed(query.clone(), PAGE).await?;
                 let Some(last) = page.last() else { break };
                 query.after = Some((last.batch, last.part));
                 // What is over goes by its day.
-                for row in page.into_iter().filter(|row| row.until.as_ref().is_none_or(|until| *until >= today)) {
+                for row in page {
+                    if self.is_over(&row)? {
+                        continue;
+                    }
                     match self.ended(&row, &mut ending).await? {
                         Ended::All => {
                             of.records += row.records;
@@ -116,16 +118,5 @@ impl Destruction<'_> {
             session.discard().await;
         }
         Ok(())
-    }
-}
-
-/// All objects of an archive purpose.
-pub(super) fn query(group: &SealedGroup) -> SealedQuery {
-    SealedQuery {
-        source: Some(group.source.clone()),
-        data_set: Some(group.data_set.clone()),
-        archive: Some(group.archive.clone()),
-        purpose: Some(group.purpose.clone()),
-        ..SealedQuery::default()
     }
 }

@@ -152,12 +152,13 @@ pub struct ArchiveOutcome {
     /// Records whose last day had not, and that lie in objects that orders have ended for all of their records.
     #[serde(skip_serializing_if = "is_zero")]
     pub ordered: u64,
-    /// Records that orders have ended, too, and that lie with others for which the purpose goes on.
+    /// Records that are over, too, by an order or by their day, and lie in objects with others that are to be kept: for a purpose that goes on, or by a
+    /// hold or a restriction.
     #[serde(skip_serializing_if = "is_zero")]
     pub among_others: u64,
     /// Records destroyed.
     pub destroyed: u64,
-    /// Records in objects that a hold or a restriction keeps.
+    /// Records that a hold or a restriction keeps, though they are over.
     pub held: u64,
     /// Records in objects that the archive would not destroy.
     pub failed: u64,

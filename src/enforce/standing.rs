@@ -73,6 +73,11 @@ impl Frozen {
         self.0.iter().filter(|order| order.data_set == data_set.as_str())
     }
 
+    /// Whether such an order stands on records of a data set.
+    pub fn concerns(&self, data_set: &str) -> bool {
+        self.0.iter().any(|order| order.data_set == data_set)
+    }
+
     /// The records of this object, whose MACs are under this key, that are covered one by one; `None` where an order may cover others of it, too.
     pub fn records(&self, journal: &Journal, source: &Name, object: &Sealed, key_id: KeyId) -> Option<HashSet<Mac>> {
         let (by_record, others): (Vec<Order>, Vec<Order>) =
@@ -84,7 +89,8 @@ impl Frozen {
             Whom::Record(key) => journal.mac_keys().mac_of(MacOf::Record, key_id, source, &object.data_set, key),
             _ => None,
         };
-        by_record.iter().map(mac).collect()
+        let named: Option<HashSet<Mac>> = by_record.iter().map(mac).collect();
+        named.map(|macs| macs.into_iter().filter(|mac| object.macs.contains(*mac)).collect())
     }
 }
 

@@ -17,7 +17,7 @@ fn lived(engine: Engine) {
     site.run(&[&order[..], &["--reference", "SAR/1"]].concat()).expect(0);
     let told = site.run(&["archive", "destroy", "--source", "crm"]).expect(0).out;
     assert!(
-        told.contains("1 record that an order has ended stays, among others that are to be kept (`archive erase`)"),
+        told.contains("1 record that is to go stays among others that are to be kept: an order has ended it, or its day has passed (`archive erase`)"),
         "{told}"
     );
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use retentiond::archive::{Archive, Bucket, Directory, Identities, Store};
+use retentiond::archive::{Archive, Bucket, BucketSettings, Directory, Identities, LockMode, Store};
 use retentiond::enforce::erasure::{AmongOthers, ErasureRequest, Taken, erase, preview};
 use retentiond::enforce::orders::Target;
 use retentiond::enforce::unseal::Why;
@@ -275,6 +275,61 @@ async fn of_those_whom_orders_have_all_ended_a_hold_on_one_keeps_nobody_else() {
         assert_eq!(evidence(&fixture.run(&rules).await).destroyed, 1, "{}", engine.name());
         consistent(&fixture).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn past_its_day_a_hold_on_one_keeps_nobody_else() {
+    for engine in ENGINES {
+        let Some(db) = clients(engine).await else { continue };
+        let (fixture, rules) = (Fixture::new(engine, &db, "crm", now()).await, client_rules());
+        run_clean(&fixture, &rules).await;
+        let hold = place(&fixture, &rules, OrderKind::Hold, "client", record(2)).await;
+        assert!(among_others(&fixture, &rules).await.is_empty(), "{}: its day has not come", engine.name());
+        set(&fixture, at(2029, 7, 1));
+        let outcome = fixture.run(&rules).await;
+        let told = evidence(&outcome);
+        assert_eq!((told.held, told.among_others), (1, 2), "{}: {told:?}", engine.name());
+        assert_eq!(names(&fixture).await[0], "N1+N2+N3", "{}", engine.name());
+        let found = among_others(&fixture, &rules).await;
+        assert_eq!((found.len(), found[0].objects, found[0].records), (1, 1, 2), "{}: {found:?}", engine.name());
+        // A hold on more than a record keeps all of it.
+        let wide = place(&fixture, &rules, OrderKind::Hold, "client", Target::Tenant("north".into())).await;
+        assert!(among_others(&fixture, &rules).await.is_empty(), "{}", engine.name());
+        assert_eq!(evidence(&fixture.run(&rules).await).held, 3, "{}", engine.name());
+        assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), Taken { held: 3, ..Taken::default() }, "{}", engine.name());
+        lift(&fixture, wide).await;
+        assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), Taken { held: 1, ..gone(2, 1) }, "{}", engine.name());
+        assert_eq!(names(&fixture).await[0], "N2", "{}", engine.name());
+        let outcome = fixture.run(&rules).await;
+        assert_eq!((evidence(&outcome).held, evidence(&outcome).among_others), (1, 0), "{}", engine.name());
+        consistent(&fixture).await;
+        lift(&fixture, hold).await;
+        assert_eq!(evidence(&fixture.run(&rules).await).destroyed, 1, "{}", engine.name());
+        consistent(&fixture).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_rest_of_what_was_locked_to_a_day_that_has_passed_is_not_locked_anew() {
+    let engine = retentiond::plan::schema::Engine::Sqlite;
+    let Some(db) = clients(engine).await else { return };
+    let Some(fresh) = Fresh::new(Kind::ObjectLock, Some(LockMode::Governance), "").await else { return };
+    let mut fixture = Fixture::new(engine, &db, "crm", now()).await;
+    let rules = client_rules();
+    let recipients = fixture.archives.get("evidence").unwrap().recipients.clone();
+    // Sealed where nothing locks, since no service can be told that the years have passed.
+    let unlocked = BucketSettings { object_lock: None, ..fresh.settings.clone() };
+    let store = |settings| Store::Bucket(Arc::new(Bucket::new(settings).unwrap()));
+    fixture.archives.0.insert("evidence".to_owned(), Archive { store: store(unlocked), recipients: recipients.clone() });
+    run_clean(&fixture, &rules).await;
+    fixture.archives.0.insert("evidence".to_owned(), Archive { store: store(fresh.settings.clone()), recipients });
+    place(&fixture, &rules, OrderKind::Hold, "client", record(2)).await;
+    set(&fixture, at(2029, 7, 1));
+    fixture.run(&rules).await;
+    assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), Taken { held: 1, ..gone(2, 1) });
+    assert_eq!(names(&fixture).await[0], "N2");
+    let rest = there(&fixture).await.into_iter().find(|name| name.contains("-1000000.")).unwrap();
+    assert!(!fixture.archives.get("evidence").unwrap().store.is_held(&rest.parse().unwrap()).await.unwrap());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,7 @@
 //! What a verifier holds against a log that says something was taken out of an archived object.
 
 use retentiond::journal::{
-    AccessReason, Append, Code, Event, FaultKind, Hash, KeyId, Mac, Macs, ObjectRef, OrderKind, OrderReason, OrderScope,
+    AccessReason, Append, Code, Day, Event, FaultKind, Hash, KeyId, Mac, Macs, ObjectRef, OrderKind, OrderReason, OrderScope,
     RESTS_FROM, Reference, Sealed,
 };
 
@@ -30,10 +30,10 @@ fn macs_of(macs: &[u8]) -> Macs {
 }
 
 /// A batch of three records, sealed in one object.
-fn sealed(key: KeyId) -> Event {
+fn sealed(key: KeyId, until: Option<&str>) -> Event {
     let mut event = applied(id(1), id(2), key, &[Mac([1; 16]), Mac([2; 16]), Mac([3; 16])]);
     if let Event::Applied { sealed, .. } = &mut event {
-        sealed.push(object(&[1, 2, 3], 0));
+        sealed.push(Sealed { until: until.map(|day| Day::parse(day).unwrap()), ..object(&[1, 2, 3], 0) });
     }
     event
 }
@@ -99,10 +99,15 @@ fn given_up(erasure: u64) -> Event {
 
 /// The faults of a log with a run of one batch, an order, and what comes after it.
 async fn faults(events: impl FnOnce(KeyId) -> Vec<Event>) -> Vec<String> {
+    faults_where(None, events).await
+}
+
+/// The same, where the object is kept until this day.
+async fn faults_where(until: Option<&str>, events: impl FnOnce(KeyId) -> Vec<Event>) -> Vec<String> {
     let fixture = Fixture::new().await;
     let key = fixture.journal.current_mac_key().await.unwrap();
     fixture.journal.append(start(id(1))).await.unwrap();
-    let run = [intent(id(1), id(2)), sealed(key), finished(id(1)), ordered(90, key, OrderKind::Erasure)];
+    let run = [intent(id(1), id(2)), sealed(key, until), finished(id(1)), ordered(90, key, OrderKind::Erasure)];
     fixture.journal.append(Append::new().events(run).events(events(key)).sign()).await.unwrap();
     let report = fixture.verify().await;
     let told = |kind: &FaultKind| match kind {
@@ -140,10 +145,10 @@ async fn what_leaves_its_object_record_by_record_is_sound() {
 async fn each_contradiction_about_what_left_its_object_breaks_its_rule() {
     type Case = (&'static str, fn(KeyId) -> Vec<Event>);
     let cases: [Case; 12] = [
-        ("nothing is erased unless an order that ends purposes stands on its data set", |key| {
+        ("nothing is erased before its last day has passed, unless an order that ends purposes stands on its data set", |key| {
             vec![lifted(90), intended(10, key, (0, REST), &[1]), given_up(10)]
         }),
-        ("nothing is erased unless an order that ends purposes stands on its data set", |key| {
+        ("nothing is erased before its last day has passed, unless an order that ends purposes stands on its data set", |key| {
             vec![lifted(90), ordered(91, key, OrderKind::Hold), intended(10, key, (0, REST), &[1]), given_up(10)]
         }),
         ("an erasure leaves a rest", |key| vec![intended(10, key, (0, REST), &[1, 2, 3]), given_up(10)]),
@@ -183,11 +188,19 @@ async fn each_contradiction_about_what_left_its_object_breaks_its_rule() {
 }
 
 #[tokio::test]
+async fn what_is_over_by_its_day_needs_no_order_to_leave_its_object_and_what_is_not_does() {
+    let without_order = |key| vec![lifted(90), intended(10, key, (0, REST), &[1]), given_up(10)];
+    assert_eq!(faults_where(Some("2020-01-01"), without_order).await, Vec::<String>::new());
+    let rule = "nothing is erased before its last day has passed, unless an order that ends purposes stands on its data set";
+    assert_eq!(faults_where(Some("9990-01-01"), without_order).await, [rule]);
+}
+
+#[tokio::test]
 async fn the_store_refuses_a_rest_of_what_is_not_under_way_and_an_end_without_a_rest() {
     let fixture = Fixture::new().await;
     let key = fixture.journal.current_mac_key().await.unwrap();
     fixture.journal.append(start(id(1))).await.unwrap();
-    fixture.journal.append(Append::new().events([intent(id(1), id(2)), sealed(key), finished(id(1))])).await.unwrap();
+    fixture.journal.append(Append::new().events([intent(id(1), id(2)), sealed(key, None), finished(id(1))])).await.unwrap();
     let append = |event: Event| fixture.journal.append(event);
     let rest = || resealed(10, key, (0, SEALED), 1, object(&[2, 3], REST));
     assert!(append(rest()).await.is_err());

@@ -1,4 +1,5 @@
-//! `retentiond archive erase`: what orders have ended, and lies in objects with what is to be kept, is taken out of them by whoever can open them.
+//! `retentiond archive erase`: what is over, by an order or by its day, and lies in objects with what is to be kept, is taken out of them by whoever can
+//! open them.
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,5 +1,5 @@
-//! Taking out of archived objects what orders have ended, where it lies with what is to be kept: the holder of the identity opens the object, its rest
-//! is sealed, written and read back, and stands for it from then on; then the object goes.
+//! Taking out of archived objects what is over, by an order or by its day, where it lies with what is to be kept: the holder of the identity opens the
+//! object, its rest is sealed, written and read back, and stands for it from then on; then the object goes.
 //!
 //! Before the rest is in the journal, the object counts, and whatever there is of a rest is removed again; from then on, the rest counts, and whatever
 //! there is of the object is removed. So each record is in one of them, whenever the program dies.
@@ -7,7 +7,7 @@
 mod close;
 mod rest;
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -19,7 +19,7 @@ use super::destruction::{name_of, object_of};
 use super::error::EnforceError;
 use super::fence::Fence;
 use super::kept::{Kept, Terms, sealed_of};
-use super::ordered::{Ordered, Reached};
+use super::ordered::{Reached, place};
 use super::prepare::Prepared;
 use super::restore::restore;
 use super::standing::{Ended, Ending, Frozen, Holds, Orders};
@@ -50,7 +50,7 @@ pub struct ErasureRequest<'a> {
     pub why: Why,
 }
 
-/// What lies among others in one archive, and orders have ended.
+/// What lies among others in one archive, and is over.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct AmongOthers {
     /// The archive.
@@ -95,7 +95,7 @@ impl Taken {
     }
 }
 
-/// What orders have ended among others, by the journal and the orders that stand: opens nothing, changes nothing.
+/// What is over among others, by the journal and the orders that stand: opens nothing, changes nothing.
 ///
 /// # Errors
 /// Of database and journal.
@@ -114,9 +114,9 @@ pub async fn preview(
     let mut ending = orders.ending(&mut session, journal).await?;
     session.discard().await;
     let mut all = Vec::new();
-    for ((archive, data_set, purpose), of) in wanted(reached, only) {
+    for ((archive, data_set, purpose), objects) in wanted(&kept, reached, &frozen, only).await? {
         let mut told = AmongOthers { archive, data_set, purpose, objects: 0, records: 0 };
-        for row in of.shared.iter().chain(&of.objects) {
+        for row in &objects {
             if let Some(going) = going(&kept, row, &mut ending, &frozen).await?.filter(|of| !of.macs.is_empty()) {
                 told.objects += 1;
                 told.records += going.macs.len() as u64;
@@ -129,8 +129,22 @@ pub async fn preview(
     Ok(all)
 }
 
-fn wanted(reached: Reached, only: Option<&BTreeSet<String>>) -> impl Iterator<Item = ((String, String, String), Ordered)> {
-    reached.into_iter().filter(move |((archive, ..), _)| only.is_none_or(|only| only.contains(archive)))
+/// The objects that may have to be opened, by archive, data set and purpose: those that orders reach, and those that holds keep past their day.
+async fn wanted(
+    kept: &Kept<'_>,
+    reached: Reached,
+    frozen: &Frozen,
+    only: Option<&BTreeSet<String>>,
+) -> Result<BTreeMap<(String, String, String), Vec<SealedRow>>, EnforceError> {
+    let mut all: BTreeMap<_, Vec<SealedRow>> = BTreeMap::new();
+    for (place, of) in reached {
+        all.insert(place, of.shared.into_iter().chain(of.objects).collect());
+    }
+    for group in kept.groups().await?.iter().filter(|group| group.due > 0 && frozen.concerns(&group.data_set)) {
+        all.entry(place(group)).or_default().extend(kept.over(group).await?);
+    }
+    all.retain(|(archive, ..), _| only.is_none_or(|only| only.contains(archive)));
+    Ok(all)
 }
 
 /// What is to leave an object.
@@ -138,16 +152,17 @@ struct Going {
     sealed: Sealed,
     key_id: KeyId,
     macs: HashSet<Mac>,
-    /// Records that orders have ended, and holds or restrictions keep.
+    /// Records that are over, and holds or restrictions keep.
     held: u64,
 }
 
 /// What is to leave an object, of which something stays; `None` where that is everything: the next run destroys it.
 async fn going(kept: &Kept<'_>, row: &SealedRow, ending: &mut Ending, frozen: &Frozen) -> Result<Option<Going>, EnforceError> {
     let Some((sealed, key_id)) = sealed_of(&kept.journal.reader(), row).await? else { return Ok(None) };
+    let all = || sealed.macs.as_bytes().chunks_exact(16).filter_map(|mac| Some(Mac(mac.try_into().ok()?))).collect();
     let mut macs = match kept.ended(row, ending).await? {
-        Ended::Of(macs) => macs,
-        Ended::All => sealed.macs.as_bytes().chunks_exact(16).filter_map(|mac| Some(Mac(mac.try_into().ok()?))).collect(),
+        Ended::Of(macs) if !kept.is_over(row)? => macs,
+        Ended::Of(_) | Ended::All => all(),
     };
     let asked = macs.len() as u64;
     match frozen.records(kept.journal, kept.source, &sealed, key_id) {
@@ -174,12 +189,14 @@ pub async fn erase(request: ErasureRequest<'_>) -> Result<Taken, EnforceError> {
     session.done().await?;
     let only = request.only;
     let reached = kept.reached(orders).await?;
+    let mut session = request.source.session().await?;
+    let frozen = orders.freezing(&mut session).await?;
+    session.discard().await;
+    let objects = wanted(&kept, reached, &frozen, only).await?;
     let work = Work { holds: Holds { orders, fence: &request.fence }, kept, request: &request };
     let mut taken = Taken::default();
-    for (_, of) in wanted(reached, only) {
-        for row in of.shared.iter().chain(&of.objects) {
-            work.object(row, &mut taken).await?;
-        }
+    for row in objects.values().flatten() {
+        work.object(row, &mut taken).await?;
     }
     Ok(taken)
 }
@@ -191,7 +208,7 @@ struct Work<'w> {
 }
 
 impl Work<'_> {
-    /// Takes out of one object what an order has ended, while nobody can place or lift one.
+    /// Takes out of one object what is over, while nobody can place or lift an order.
     async fn object(&self, row: &SealedRow, taken: &mut Taken) -> Result<(), EnforceError> {
         let (mut session, frozen) = self.holds.keep().await?;
         let mut ending = self.holds.orders.ending(&mut session, self.kept.journal).await?;

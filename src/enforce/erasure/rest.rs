@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashSet};
 use std::sync::Arc;
 
+use chrono::NaiveDate;
+
 use crate::archive::{Archives, Cell, FileLine, Header, Identities, Row, file_name, object_name};
 use crate::enforce::batch::Failure;
 use crate::enforce::catalogue::Found;
@@ -31,6 +33,8 @@ pub(super) struct Rest {
     rows: Vec<Row>,
     /// Each with the number that it had, and its hash as it lies there.
     files: Vec<(FileLine, u64, SealedFile)>,
+    /// The last day, where it is not over: no bucket takes a lock that has ended.
+    lock_until: Option<NaiveDate>,
     sealed: Sealed,
 }
 
@@ -109,7 +113,8 @@ impl Split<'_> {
             files: files.iter().map(|(_, _, sealed)| *sealed).collect(),
             ..sealed.clone()
         };
-        Ok(Rest { row: row.clone(), header, rows, files, sealed })
+        let lock_until = header.until.filter(|day| *day >= prepared.plan.now.date_naive());
+        Ok(Rest { row: row.clone(), header, rows, files, lock_until, sealed })
     }
 
     /// The persons whom a record is about, by the MACs under which the object names them.
@@ -141,18 +146,18 @@ impl Rest {
     /// # Errors
     /// Of the archive.
     pub async fn write(self, archives: &Archives) -> Result<Sealed, EnforceError> {
-        let Self { row, header, rows, files, sealed } = self;
+        let Self { row, header, rows, files, lock_until, sealed } = self;
         let archive = archives.get(&row.archive).ok_or_else(|| EnforceError::NoArchive(row.archive.clone()))?;
         let (batch, until) = (Id128(row.batch).to_string(), sealed.until.map(Day::date));
         let unnamed = |_| EnforceError::Unknown("name of an object");
         for (line, before, file) in &files {
             let from = file_name_of(&row, *before)?;
             let to = file_name(&row.source, &batch, until, sealed.part, line.file).map_err(unnamed)?;
-            archive.store.put_copy(&to, (&from, &file.sha256.0), until).await?;
+            archive.store.put_copy(&to, (&from, &file.sha256.0), lock_until).await?;
         }
         let name = object_name(&row.source, &batch, until, sealed.part).map_err(unnamed)?;
         let files = files.into_iter().map(|(line, ..)| line).collect();
-        let making = Making { name, header, rows, files, sealed };
+        let making = Making { name, header, rows, files, lock_until, sealed };
         making.write(archive).await.map_err(|failure| match failure {
             Failure::Fatal(e) => e,
             _ => EnforceError::Unknown("form of an archived row"),

@@ -106,7 +106,7 @@ impl Archives {
     }
 
     /// Takes the intent to take records out of an object.
-    pub(super) fn erasing(&mut self, event: &Event) -> Ruling {
+    pub(super) fn erasing(&mut self, event: &Event, time: Instant) -> Ruling {
         let Event::ArchiveErasureIntended { erasure, source, data_set, archive, purpose, object, part, key_id, macs, .. } = event
         else {
             return Ok(());
@@ -119,7 +119,10 @@ impl Archives {
         let same = (&known.source, &known.data_set, &known.archive, &known.purpose) == (source, data_set, archive, purpose);
         ensure(same && known.key_id == *key_id, "what is erased is what was sealed")?;
         ensure(macs.len() < known.records, "an erasure leaves a rest")?;
-        ensure(self.by_order(source, data_set), "nothing is erased unless an order that ends purposes stands on its data set")
+        ensure(
+            is_over(known.until, time) || self.by_order(source, data_set),
+            "nothing is erased before its last day has passed, unless an order that ends purposes stands on its data set",
+        )
     }
 
     /// Takes the rest of an object, which stands for it.
@@ -171,11 +174,8 @@ impl Archives {
                 == (source, data_set, archive, purpose, until);
             ensure(same, "a destruction says of its objects what was said when they were sealed")?;
         }
-        // No clock on earth shows a day that is two after the one in Greenwich.
-        let latest = time.utc().date_naive().checked_add_days(Days::new(1)).unwrap_or_default();
-        let over = until.is_some_and(|until| until.date() < latest);
         match cause {
-            DestructionCause::Ended => ensure(over, "nothing is destroyed before its last day has passed"),
+            DestructionCause::Ended => ensure(is_over(*until, time), "nothing is destroyed before its last day has passed"),
             DestructionCause::Ordered => ensure(
                 self.by_order(source, data_set),
                 "nothing is destroyed by order unless one that ends purposes stands on its data set",
@@ -193,4 +193,11 @@ impl Archives {
         }
         ensure(counted == records, "a destruction counts the records of its objects")
     }
+}
+
+/// Whether the last day of something may have passed somewhere.
+fn is_over(until: Option<Day>, time: Instant) -> bool {
+    // No clock on earth shows a day that is two after the one in Greenwich.
+    let latest = time.utc().date_naive().checked_add_days(Days::new(1)).unwrap_or_default();
+    until.is_some_and(|until| until.date() < latest)
 }

@@ -69,6 +69,11 @@ impl Rules {
         own
     }
 
+    /// The time of the entry that is looked at.
+    fn now(&self) -> Result<Instant, &'static str> {
+        self.last_time.ok_or("a log begins with log_created")
+    }
+
     fn time(&mut self, entry: &Entry) -> Ruling {
         let last = self.last_time.replace(entry.time).unwrap_or(entry.time);
         match &entry.event {
@@ -131,7 +136,7 @@ impl Rules {
                 self.running(*run, Some(source))
             }
             Event::ArchiveOpened { key_id, .. } => key_id.map_or(Ok(()), |key_id| self.mac_key(key_id)),
-            Event::ArchiveErasureIntended { .. } => self.archives.erasing(event),
+            Event::ArchiveErasureIntended { .. } => self.archives.erasing(event, self.now()?),
             Event::ArchiveResealed { .. } => self.archives.resealed(self.position, event),
             Event::ArchiveErased { erasure, records, .. } => self.archives.erased(erasure, Some(*records)),
             Event::ArchiveErasureAborted { erasure, .. } => self.archives.erased(erasure, None),
@@ -150,8 +155,7 @@ impl Rules {
             }
             Event::UndoAborted { undo, .. } => self.undos.aborted(undo),
             Event::DestructionIntended { run, source, .. } => {
-                let time = self.last_time.ok_or("a log begins with log_created")?;
-                self.archives.intended(event, time)?;
+                self.archives.intended(event, self.now()?)?;
                 self.running(*run, Some(source))
             }
             Event::Destroyed { run, destruction, objects, records, .. } => {
