@@ -40,6 +40,28 @@ async fn a_foreign_key_that_deletes_undeclared_rows_is_refused() {
 }
 
 #[tokio::test]
+async fn columns_that_a_join_compares_otherwise_than_a_foreign_key_are_refused() {
+    // SQLite: the foreign key goes by the collation and the affinity of the column referred to.
+    for (of_child, why) in
+        [("varchar(8) COLLATE NOCASE", "collation NOCASE beside BINARY"), ("integer", "INTEGER beside varchar(8)")]
+    {
+        let pet = PET.replace("log_part varchar(8)", &format!("log_part {of_child}"));
+        let declared = case().and(&pet).map("key = [\"id\", \"part\"]", "key = [\"id\", \"part\"]\ncascades = [\"pet\"]");
+        declared.findings(Engine::Sqlite).await.unwrap().error(&["`pet.log_part` and `log.part` are not compared", why]);
+    }
+    let note = case().sql(
+        "CREATE TABLE note (id integer PRIMARY KEY, person_id integer NOT NULL REFERENCES person (id)",
+        "CREATE TABLE note (id integer PRIMARY KEY, person_id varchar(20) NOT NULL",
+    );
+    note.clone().findings(Engine::Sqlite).await.unwrap().no_error();
+    // These two compare a text with a number as floating points.
+    for engine in [Engine::MariaDb, Engine::MySql] {
+        let Some(found) = note.clone().findings(engine).await else { continue };
+        found.error(&["`note.person_id` and `person.id` are not compared", "varchar(20) beside int"]);
+    }
+}
+
+#[tokio::test]
 async fn foreign_keys_in_a_circle_are_named_where_rows_are_looked_at_one_by_one() {
     let pet = PET.replace(" ON DELETE CASCADE", "");
     for engine in [Engine::MariaDb, Engine::MySql, Engine::Postgres] {

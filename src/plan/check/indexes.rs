@@ -133,7 +133,7 @@ fn to_do_column(cx: &Inspection<'_>, data: &DataSet, table: &Table, touch: &Touc
     let Some(expected) = expected else {
         faults
             .error(&named.at, format!("data set `{}` can have no to-do column", data.id))
-            .expected("MariaDB or MySQL, a data set that is masked and never deleted, and that nothing follows");
+            .expected("MariaDB or MySQL, a data set that is masked and never deleted, that nothing follows, and whose TIMESTAMP columns have no mask but \"null\"");
         return;
     };
     if expected.name != named.value {
@@ -216,7 +216,8 @@ fn start_index(
         // Not there yet: the column first, then the index over both.
         Some(todo) if members.len() == 1 => {
             let index = index_over(d, table, &[&todo.name, &column.name]);
-            fault.help(format!("{}\n{index}", create_to_do(d, table, &todo)));
+            // On one line: what is printed shows a line break as something else.
+            fault.help(format!("{} {index}", create_to_do(d, table, &todo)));
             fault.expected(format!(
                 "to_do = \"{}\" in the map, a column that says what is still to be masked; without it each run reads what was masked in earlier years: {} has no partial indexes",
                 todo.name,

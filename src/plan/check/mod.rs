@@ -1,6 +1,7 @@
 //! What would fail or surprise later, decided from map, policies, schema and plan alone.
 //!
 //! Names and types are compared before ([`Resolved::check`]); this looks at what the database would do by itself (`foreign_keys`, `triggers`),
+//! at what it would compare otherwise than expected (`joins`),
 //! at what it could not do (`tables`), at what would be slow (`indexes`) at what nobody declared (`coverage`),
 //! and at what stays personal (`pseudonyms`). Whatever only a
 //! trial can tell is left to the probe of the masks.
@@ -8,6 +9,7 @@
 mod coverage;
 mod foreign_keys;
 mod indexes;
+mod joins;
 mod pseudonyms;
 mod tables;
 mod triggers;
@@ -47,11 +49,12 @@ impl<'a> Inspection<'a> {
         pseudonyms::inspect(self, faults);
     }
 
-    /// Notes only what no run may begin with: tables that cannot be trusted, cascades and triggers that nobody declared, races.
+    /// Notes only what no run may begin with: tables that cannot be trusted, joins that find others, cascades and triggers that nobody declared, races.
     pub fn hazards(&self, faults: &mut Faults) {
         let touched = touches(self.plan);
         tables::inspect(self, faults);
         foreign_keys::inspect(self, &touched, faults);
+        joins::inspect(self, faults);
         triggers::inspect(self, &touched, faults);
     }
 
