@@ -80,13 +80,32 @@ fn floored(value: &Value, floor: DateFloor) -> Value {
         Value::Instant(instant) => {
             Value::Instant(dates::instant_of(first(instant.date_naive()).and_time(NaiveTime::MIN), Tz::UTC))
         }
-        Value::Text(text) => match moment::iso_text(text) {
-            Some(time) if text.len() == 10 => Value::Text(first(time.date()).format("%Y-%m-%d").to_string()),
-            Some(time) => Value::Text(first(time.date()).format("%Y-%m-%d 00:00:00").to_string()),
-            None => value.clone(),
-        },
+        Value::Text(text) => Value::Text(floored_text(text, floor).unwrap_or_else(|| NO_DATE.to_owned())),
+        Value::Integer(_) | Value::Decimal(_) | Value::Bool(_) | Value::Bytes(_) => Value::Text(NO_DATE.to_owned()),
         other => other.clone(),
     }
+}
+
+/// What takes the place of what is no date.
+const NO_DATE: &str = "1900-01-01";
+
+/// The floor of a text that begins with a date, whatever follows.
+fn floored_text(text: &str, floor: DateFloor) -> Option<String> {
+    let number = |from: usize, to: usize| {
+        let digits = text.get(from..to)?;
+        digits.bytes().all(|b| b.is_ascii_digit()).then(|| digits.parse::<u32>().ok())?
+    };
+    let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+    if text.as_bytes()[4] != b'-' || text.as_bytes()[7] != b'-' || !(1..=12).contains(&month) || !(1..=31).contains(&day) {
+        return None;
+    }
+    let (year, month) = match floor {
+        DateFloor::Month => (year, month),
+        DateFloor::Year => (year, 1),
+        DateFloor::Decade => (year - year % 10, 1),
+    };
+    let time = if text.chars().count() > 10 { " 00:00:00" } else { "" };
+    Some(format!("{year:04}-{month:02}-01{time}"))
 }
 
 fn band(value: &Value, step: i128) -> Value {
@@ -95,9 +114,10 @@ fn band(value: &Value, step: i128) -> Value {
         Value::Integer(n) => Value::Integer(down(*n)),
         Value::Decimal(text) => match Number::parse(text) {
             Some(n) => Value::Decimal(down(n.whole()).to_string()),
-            None => value.clone(),
+            None => Value::Decimal("0".to_owned()),
         },
-        other => other.clone(),
+        Value::Null => Value::Null,
+        _ => Value::Integer(0),
     }
 }
 
@@ -112,13 +132,16 @@ fn ip_prefix(value: &Value, v4: u8, v6: u8) -> Value {
             let kept = u128::MAX.checked_shl(128 - u32::from(v6)).unwrap_or(0);
             Value::Text(std::net::Ipv6Addr::from_bits(ip.to_bits() & kept).to_string())
         }
-        Err(_) => value.clone(),
+        Err(_) => Value::Text("0.0.0.0".to_owned()),
     }
 }
 
 fn json_remove(value: &Value, paths: &[Vec<String>]) -> Value {
     let (Value::Json(text) | Value::Text(text)) = value else { return value.clone() };
-    let Ok(mut document) = serde_json::from_str::<serde_json::Value>(text) else { return value.clone() };
+    if text.is_empty() {
+        return value.clone();
+    }
+    let Ok(mut document) = serde_json::from_str::<serde_json::Value>(text) else { return Value::Text("{}".to_owned()) };
     let mut removed = false;
     for path in paths {
         let Some((last, steps)) = path.split_last() else { continue };

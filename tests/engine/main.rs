@@ -43,6 +43,7 @@ mod tangles;
 mod tied;
 mod together;
 mod undo;
+mod unknown_forms;
 mod workers;
 
 #[path = "../support/asked.rs"]

@@ -1,4 +1,7 @@
 //! Masks as SQL: the value that replaces, and the condition that says there is something left to replace.
+//!
+//! A mask that leaves something of a value leaves it only of values whose form it knows. Whatever else stands in the column (texts hold anything, and so
+//! does every column of SQLite) becomes a neutral value: nothing may count as done because it was not understood.
 
 use super::Dialect;
 use super::reserved::Form;
@@ -49,14 +52,38 @@ impl Dialect {
                     return None;
                 }
                 let rest = format!("((({c} % {step}) + {step}) % {step})");
-                (format!("({c} - {rest})"), format!("{rest} <> 0"))
+                match (self.engine, column.class) {
+                    (Engine::Sqlite, _) => {
+                        // What is below has no band that fits; whole numbers beyond 2^53 are not exact as floating points.
+                        let known = format!(
+                            "typeof({c}) = 'integer' AND {c} >= {} OR typeof({c}) = 'real' AND abs({c}) <= 9000000000000000",
+                            i64::MIN.saturating_add(i64::from(*step))
+                        );
+                        let value = format!("(CASE WHEN {known} THEN CAST({c} AS INTEGER) - {rest} ELSE 0 END)");
+                        let differs = self.differs(&c, column, &value);
+                        (value, differs)
+                    }
+                    (Engine::Postgres, TypeClass::Decimal) => {
+                        let unknown = format!("{c}::text IN ('NaN', 'Infinity', '-Infinity')");
+                        (
+                            format!("(CASE WHEN {unknown} THEN 0 ELSE {c} - {rest} END)"),
+                            format!("CASE WHEN {unknown} THEN true ELSE {rest} <> 0 END"),
+                        )
+                    }
+                    _ => (format!("({c} - {rest})"), format!("{rest} <> 0")),
+                }
             }
             Mask::First(n) => {
                 if column.class != TypeClass::Text {
                     return None;
                 }
                 match self.engine {
-                    Engine::Sqlite => (format!("substr({c}, 1, {n})"), format!("length({c}) > {n}")),
+                    Engine::Sqlite => {
+                        // Not by its length, which ends at a character NUL.
+                        let value = format!("substr({c}, 1, {n})");
+                        let differs = self.differs(&c, column, &value);
+                        (value, differs)
+                    }
                     _ => (format!("LEFT({c}, {n})"), format!("CHAR_LENGTH({c}) > {n}")),
                 }
             }
@@ -117,11 +144,22 @@ impl Dialect {
             };
             let length = if self.engine.is_mysql_family() { "CHAR_LENGTH" } else { "length" };
             let tail = format!("CASE WHEN {length}({c}) > 10 THEN ' 00:00:00' ELSE '' END");
-            return Some(if self.engine.is_mysql_family() {
+            let floored = if self.engine.is_mysql_family() {
                 format!("CONCAT({}, {tail})", parts.join(", "))
             } else {
-                format!("({} || {tail})", parts.join(" || "))
-            });
+                format!("{} || {tail}", parts.join(" || "))
+            };
+            const DATE: &str = "^[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])";
+            let known = match self.engine {
+                Engine::Postgres => format!("{c} ~ '{DATE}'"),
+                Engine::MariaDb | Engine::MySql => format!("{c} REGEXP '{DATE}'"),
+                Engine::Sqlite => format!(
+                    "{c} GLOB '[0-9][0-9][0-9][0-9]-[01][0-9]-[0-3][0-9]*' AND {} BETWEEN '01' AND '12' AND {} BETWEEN '01' AND '31'",
+                    piece(6, 2),
+                    piece(9, 2)
+                ),
+            };
+            return Some(format!("(CASE WHEN {known} THEN {floored} ELSE '{NO_DATE}' END)"));
         }
         let unit = match floor {
             DateFloor::Month => "month",
@@ -172,16 +210,19 @@ impl Dialect {
             }
             Engine::MariaDb | Engine::MySql if matches!(column.class, TypeClass::Json | TypeClass::Text) => {
                 let all: Vec<String> = paths.iter().map(|p| dotted(p)).collect();
-                let exists = format!("JSON_VALID({c}) AND JSON_CONTAINS_PATH({c}, 'one', {})", all.join(", "));
-                Some((format!("JSON_REMOVE({c}, {})", all.join(", ")), exists))
+                let all = all.join(", ");
+                Some((
+                    format!("CASE WHEN JSON_VALID({c}) THEN JSON_REMOVE({c}, {all}) ELSE '{NO_MEMBERS}' END"),
+                    format!("CASE WHEN JSON_VALID({c}) THEN JSON_CONTAINS_PATH({c}, 'one', {all}) ELSE {c} <> '' END"),
+                ))
             }
             Engine::Sqlite if matches!(column.class, TypeClass::Json | TypeClass::Text) => {
                 let all: Vec<String> = paths.iter().map(|p| dotted(p)).collect();
                 let exists: Vec<String> = all.iter().map(|p| format!("json_type({c}, {p}) IS NOT NULL")).collect();
                 // CASE: SQLite may evaluate AND in any order, and json_type fails on what is no JSON.
                 Some((
-                    format!("json_remove({c}, {})", all.join(", ")),
-                    format!("CASE WHEN json_valid({c}) THEN {} ELSE 0 END", exists.join(" OR ")),
+                    format!("CASE WHEN json_valid({c}) THEN json_remove({c}, {}) ELSE '{NO_MEMBERS}' END", all.join(", ")),
+                    format!("CASE WHEN json_valid({c}) THEN {} ELSE {c} <> '' END", exists.join(" OR ")),
                 ))
             }
             _ => None,
@@ -189,12 +230,18 @@ impl Dialect {
     }
 }
 
+/// What a date becomes that has no form of one; it counts as missing.
+const NO_DATE: &str = "1900-01-01";
+
+/// What a document becomes that is none; an empty text stays as it is.
+const NO_MEMBERS: &str = "{}";
+
 fn json_type(column: &Column) -> &'static str {
     if column.sql_type.eq_ignore_ascii_case("json") { "json" } else { "jsonb" }
 }
 
 /// A textual IP address cut to a prefix: dotted quads keep their first groups and zeros follow; addresses with a colon keep their first groups,
-/// at most up to their own `::`, and end in `::`; anything else becomes `0.0.0.0`.
+/// at most up to their own `::`, and end in `::`; anything else, an address with a port among it, becomes `0.0.0.0`.
 fn ip_text(dialect: Dialect, c: &str, v4: u8, v6: u8) -> String {
     let (quads, groups) = (usize::from(v4 / 8), usize::from(v6 / 16));
     let zeros = vec!["0"; 4 - quads].join(".");
@@ -203,8 +250,10 @@ fn ip_text(dialect: Dialect, c: &str, v4: u8, v6: u8) -> String {
         engine => {
             let is_v4 =
                 format!("{c} {} '^[0-9]{{1,3}}([.][0-9]{{1,3}}){{3}}$'", if engine == Engine::Postgres { "~" } else { "REGEXP" });
-            let is_v6 =
-                format!("{c} {} '^[0-9a-fA-F:.]*:[0-9a-fA-F:.]*$'", if engine == Engine::Postgres { "~" } else { "REGEXP" });
+            let is_v6 = format!(
+                "{c} {} '^[0-9a-fA-F.]*:[0-9a-fA-F.]*:[0-9a-fA-F:.]*$'",
+                if engine == Engine::Postgres { "~" } else { "REGEXP" }
+            );
             let head = |pattern: String| match engine {
                 Engine::Postgres => format!("COALESCE(substring({c} from '{pattern}'), '')"),
                 _ => format!("REGEXP_SUBSTR({c}, '{pattern}')"),
@@ -230,7 +279,7 @@ fn ip_text(dialect: Dialect, c: &str, v4: u8, v6: u8) -> String {
 /// SQLite has no regular expressions: groups are cut off one by one.
 fn sqlite_ip_text(c: &str, quads: usize, groups: usize) -> String {
     let is_v4 = format!(
-        "({c} GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*' AND {c} NOT GLOB '*[^0-9.]*' AND {c} NOT GLOB '*..*' AND length({c}) - length(replace({c}, '.', '')) = 3 AND {c} GLOB '*[0-9]')"
+        "({c} GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*' AND {c} NOT GLOB '*[^0-9.]*' AND {c} NOT GLOB '*..*' AND {c} NOT GLOB '*[0-9][0-9][0-9][0-9]*' AND length({c}) - length(replace({c}, '.', '')) = 3 AND {c} GLOB '*[0-9]')"
     );
     let mut head = c.to_owned();
     for dropped in 0..(4 - quads) {
@@ -245,7 +294,11 @@ fn sqlite_ip_text(c: &str, quads: usize, groups: usize) -> String {
         4 => c.to_owned(),
         _ => format!("{head} || '{}'", vec!["0"; 4 - quads].join(".")),
     };
-    let is_v6 = format!("({c} GLOB '*:*' AND {c} NOT GLOB '*[^0-9a-fA-F:.]*')");
+    let five = "[0-9a-fA-F]".repeat(5);
+    // Two colons at least, groups of four digits, and a dotted quad only as the last group, behind what was left out.
+    let is_v6 = format!(
+        "({c} GLOB '*:*:*' AND {c} NOT GLOB '*[^0-9a-fA-F:.]*' AND {c} NOT GLOB '*{five}*' AND {c} NOT GLOB '*.*:*' AND ({c} NOT GLOB '*.*' OR {c} GLOB '*::*'))"
+    );
     // Up to the address's own `::` first, then at most `groups` groups of what is left: after that many groups the rest goes.
     let base = format!("CASE WHEN instr({c}, '::') > 0 THEN substr({c}, 1, instr({c}, '::') - 1) ELSE {c} END");
     let v6_value = match groups {
