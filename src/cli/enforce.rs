@@ -346,7 +346,7 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
             n(a.due_before),
             n(a.changed),
             n(a.related),
-            n(a.failed + a.too_large),
+            n(a.failed + a.too_large + a.nameless),
             n(a.busy),
             n(a.due_after),
             a.stopped.map_or(String::new(), |s| ceiling::stopped(s, settings.ceiling_key(source, s.ceiling), lang)),
@@ -369,6 +369,24 @@ pub fn text(source: &str, outcome: &RunOutcome, settings: &Settings, lang: Lang)
         let fr = ("ligne a d'abord été versée dans une archive", "lignes ont d'abord été versées dans une archive");
         let en = ("row was sealed into an archive first", "rows were sealed into an archive first");
         out.push_str(&format!("  {}\n", count(archived, lang, fr, en)));
+    }
+    if outcome.actions.iter().any(|a| a.failed > 0) {
+        out.push_str(say(
+            "  Refusés\u{a0}: le journal nomme chacun et dit pourquoi (`journal show --kind record_failed`), `locate` le retrouve.\n",
+            "  Failed: the journal names each and says why (`journal show --kind record_failed`), `locate` finds it.\n",
+        ));
+    }
+    let nameless: u64 = outcome.actions.iter().map(|a| a.nameless).sum();
+    if nameless > 0 {
+        let fr = (
+            "fiche échue n'a pas de clé qui la nomme (NULL, ou un caractère NUL)\u{a0}: rien ne peut en être fait avant que la base soit corrigée",
+            "fiches échues n'ont pas de clé qui les nomme (NULL, ou un caractère NUL)\u{a0}: rien ne peut en être fait avant que la base soit corrigée",
+        );
+        let en = (
+            "due record has no key that names it (NULL, or a character NUL): nothing can be done with it before the database is corrected",
+            "due records have no key that names them (NULL, or a character NUL): nothing can be done with them before the database is corrected",
+        );
+        out.push_str(&format!("  {}\n", count(nameless, lang, fr, en)));
     }
     let waiting: u64 = outcome.actions.iter().map(|a| a.no_copy).sum();
     if waiting > 0 {

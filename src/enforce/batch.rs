@@ -97,6 +97,8 @@ pub enum Failure {
     Moved,
     /// The database left out, without an error, rows that were locked and due: a trigger's silent veto.
     Vetoed,
+    /// A key that was answered names nobody: that of a row that goes along, or of one that lies between the keys of others.
+    Nameless,
     /// More rows would follow than a batch may take.
     TooLarge,
     /// A value cannot be read in a form that an archive could give back, or an end cannot be reckoned.
@@ -115,6 +117,7 @@ impl From<EnforceError> for Failure {
     fn from(e: EnforceError) -> Self {
         match e {
             EnforceError::Source(e) => Self::Source(e),
+            EnforceError::Key => Self::Nameless,
             other => Self::Fatal(other),
         }
     }
@@ -148,6 +151,9 @@ const NOTED: usize = 200;
 
 /// The code of a record that the database refuses to change without saying so.
 pub const VETOED: &str = "vetoed";
+
+/// The code of a record with which rows would go that nothing names: their key is NULL, or cannot be written back.
+pub const NAMELESS: &str = "nameless";
 
 /// The code of a record that cannot be read as an archive needs it.
 pub const UNSEALABLE: &str = "unsealable";
@@ -259,6 +265,7 @@ pub async fn run(
                 Failure::TooLarge => "too_large".to_owned(),
                 Failure::Moved => "moved".to_owned(),
                 Failure::Vetoed => VETOED.to_owned(),
+                Failure::Nameless => NAMELESS.to_owned(),
                 Failure::Unsealable => UNSEALABLE.to_owned(),
                 Failure::Uncopied(_) => NO_COPY.to_owned(),
                 Failure::Needed(_) => NEEDED.to_owned(),

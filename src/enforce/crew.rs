@@ -118,6 +118,7 @@ pub(super) async fn drain(worker: &mut Worker<'_>, action: &Action, queue: &Mute
                 let mut queue = queue.lock().await;
                 let next = next(worker, action, &mut queue).await;
                 out.no_copy += std::mem::take(&mut queue.waiting);
+                out.nameless += std::mem::take(&mut worker.nameless);
                 next?
             };
             if keys.is_empty() {

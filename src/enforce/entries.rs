@@ -34,7 +34,7 @@ pub fn end(
             action: word(action.kind),
             due_before: out.due_before,
             changed: out.changed,
-            failed: out.failed + out.too_large,
+            failed: out.failed + out.too_large + out.nameless,
             busy: out.busy,
             due_after: out.due_after,
         });
@@ -59,6 +59,10 @@ pub fn end(
                 Some(Name::parse(&action.id)?),
                 out.too_large,
             ));
+        }
+        if out.nameless > 0 {
+            let subject = Some(Name::parse(&action.id)?);
+            append = append.event(finding(run, source, Some(&data_set), FindingKind::Nameless, subject, out.nameless));
         }
         if out.no_copy > 0 {
             let subject = Some(Name::parse(&action.id)?);

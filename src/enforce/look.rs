@@ -116,11 +116,13 @@ impl Worker<'_> {
     pub async fn find(&mut self, action: &Action, path: Path, after: Option<&RecordKey>) -> Result<(Keys, bool), EnforceError> {
         let (d, most) = (self.common.cx.dialect, self.chunk(action));
         let rows = self.look(&action.find(d, path, after, most)).await?;
-        let mut keys = Keys::answered(d, &action.key, rows)?;
+        let (mut keys, nameless) = Keys::found(d, &action.key, rows);
         if gathers(d, &action.key) {
             keys.sort();
         }
-        let last = (keys.len() as u64) < most;
+        // Behind those that nothing names, nobody can go on.
+        let last = (keys.len() as u64) + nameless < most || keys.is_empty();
+        self.nameless += nameless;
         Ok((keys, last))
     }
 
@@ -131,8 +133,9 @@ impl Worker<'_> {
     pub async fn find_all(&mut self, action: &Action) -> Result<Keys, EnforceError> {
         let d = self.common.cx.dialect;
         let rows = self.look(&action.find_all(d)).await?;
-        let mut keys = Keys::answered(d, &action.key, rows)?;
+        let (mut keys, nameless) = Keys::found(d, &action.key, rows);
         keys.sort();
+        self.nameless += nameless;
         Ok(keys)
     }
 
@@ -143,8 +146,9 @@ impl Worker<'_> {
     pub async fn find_between(&mut self, action: &Action, ends: &[RecordKey; 2]) -> Result<Keys, EnforceError> {
         let d = self.common.cx.dialect;
         let rows = self.look(&action.find_between(d, ends)).await?;
-        let mut keys = Keys::answered(d, &action.key, rows)?;
+        let (mut keys, nameless) = Keys::found(d, &action.key, rows);
         keys.sort();
+        self.nameless += nameless;
         Ok(keys)
     }
 

@@ -102,6 +102,9 @@ pub struct ActionOutcome {
     pub no_copy: u64,
     /// Roots with more rows behind them than a batch may take.
     pub too_large: u64,
+    /// Records that nothing can be done with because their key names nobody: NULL, or a text with a character NUL (SQLite).
+    #[serde(skip_serializing_if = "is_zero")]
+    pub nameless: u64,
     /// Due when it ended, counted anew.
     pub due_after: u64,
     /// The ceiling that stopped it.
@@ -111,12 +114,12 @@ pub struct ActionOutcome {
 impl ActionOutcome {
     /// Records that were tried and stay due: they are not tried again in the same run.
     pub(super) fn left(&self) -> u64 {
-        self.failed + self.busy + self.no_copy + self.too_large
+        self.failed + self.busy + self.no_copy + self.too_large + self.nameless
     }
 
     /// Forgets them, so that they are tried once more.
     pub(super) fn try_again(&mut self) {
-        (self.failed, self.busy, self.no_copy, self.too_large) = (0, 0, 0, 0);
+        (self.failed, self.busy, self.no_copy, self.too_large, self.nameless) = (0, 0, 0, 0, 0);
     }
 
     /// Adds what a part of the action did.
@@ -129,6 +132,7 @@ impl ActionOutcome {
         self.busy += part.busy;
         self.no_copy += part.no_copy;
         self.too_large += part.too_large;
+        self.nameless += part.nameless;
     }
 }
 
@@ -235,7 +239,10 @@ impl RunOutcome {
     #[must_use]
     pub fn failed(&self) -> u64 {
         let archived: u64 = self.archives.iter().map(|a| a.failed).sum();
-        self.actions.iter().map(|a| a.failed + a.too_large).sum::<u64>() + archived + self.left.changed + self.left.kept
+        self.actions.iter().map(|a| a.failed + a.too_large + a.nameless).sum::<u64>()
+            + archived
+            + self.left.changed
+            + self.left.kept
     }
 
     /// Records that somebody else kept locked.

@@ -88,6 +88,7 @@ impl Worker<'_> {
                 (fault.code.as_str(), fault.constraint.as_deref().map(Name::of_identifier))
             }
             Failure::Vetoed => (batch::VETOED, None),
+            Failure::Nameless => (batch::NAMELESS, None),
             Failure::Unsealable => (batch::UNSEALABLE, None),
             Failure::File(code) => (*code, None),
             _ => ("database", None),

@@ -73,6 +73,8 @@ pub struct Worker<'a> {
     session: Option<Session>,
     /// Rows of the next batch.
     pub size: usize,
+    /// Due rows that it found and whose key names nobody, not told yet.
+    pub nameless: u64,
 }
 
 /// What became of the rows of one batch.
@@ -88,7 +90,7 @@ impl<'a> Worker<'a> {
     /// A worker without a connection yet.
     #[must_use]
     pub fn new(common: &'a Common<'a>, slot: u32) -> Self {
-        Self { common, slot, pending: Pending::default(), session: None, size: common.settings.first_batch.max(1) }
+        Self { common, slot, pending: Pending::default(), session: None, size: common.settings.first_batch.max(1), nameless: 0 }
     }
 
     /// Begins another action, of which it does not know yet how long a batch takes.
@@ -299,7 +301,12 @@ pub(super) fn class_of(failure: &Failure) -> Class {
     match failure {
         Failure::Source(e) => e.class(),
         Failure::Moved => Class::Retry,
-        Failure::Vetoed | Failure::Unsealable | Failure::Uncopied(_) | Failure::Needed(_) | Failure::File(_) => Class::Row,
+        Failure::Vetoed
+        | Failure::Nameless
+        | Failure::Unsealable
+        | Failure::Uncopied(_)
+        | Failure::Needed(_)
+        | Failure::File(_) => Class::Row,
         Failure::Unknown(_) | Failure::TooLarge | Failure::Fatal(_) => Class::Fatal,
     }
 }

@@ -3,6 +3,46 @@
 use super::event::Event;
 
 impl Event {
+    /// All kinds of entries.
+    pub const KINDS: [&'static str; 36] = [
+        "log_created",
+        "signing_key_rotated",
+        "mac_key_created",
+        "mac_key_destroyed",
+        "clock_set_back",
+        "source_adopted",
+        "run_started",
+        "intent",
+        "applied",
+        "aborted",
+        "files_removed",
+        "destruction_intended",
+        "destroyed",
+        "archive_census",
+        "archive_dated",
+        "archive_opened",
+        "archive_erasure_intended",
+        "archive_resealed",
+        "archive_erased",
+        "archive_erasure_aborted",
+        "undo_intended",
+        "undone",
+        "undo_aborted",
+        "reverted",
+        "batch_found",
+        "record_failed",
+        "census",
+        "backlog",
+        "purpose_stopped",
+        "incident",
+        "finding",
+        "run_finished",
+        "order_placed",
+        "order_lifted",
+        "journal_recovered",
+        "certificate_issued",
+    ];
+
     /// The entry's kind.
     #[must_use]
     pub fn kind(&self) -> &'static str {
@@ -49,6 +89,7 @@ impl Event {
 
 #[cfg(test)]
 mod tests {
+    use super::Event;
     use crate::journal::entry::Entry;
 
     const ID: &str = "0123456789abcdef0123456789abcdef";
@@ -115,6 +156,9 @@ mod tests {
             let kind = entry.event.kind();
             assert!(example.starts_with(&format!("{kind}\"")), "{kind} is called otherwise in {text}");
             assert!(format.contains(&format!("| `{kind}` |")), "the format's description lacks {kind}");
+            assert!(Event::KINDS.contains(&kind), "{kind}");
         }
+        let shown = |kind: &&str| EXAMPLES.iter().any(|example| example.starts_with(&format!("{kind}\"")));
+        assert!(Event::KINDS.iter().all(shown));
     }
 }

@@ -178,6 +178,8 @@ words!(
         SchemaChanged = "schema_changed",
         /// A root with more followers than a batch may touch.
         FollowerLimit = "follower_limit",
+        /// Records whose key names nobody: NULL, or a text with a character NUL. Nothing can be done with them.
+        Nameless = "nameless",
         /// Rows that somebody kept locked.
         Busy = "busy",
         /// Records that are due while no copy of them was seen where the policy wants one.

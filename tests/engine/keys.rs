@@ -1,9 +1,11 @@
 //! Keys and names of every kind select exactly the rows meant.
 
+use retentiond::enforce::{Pace, Settings, Silent};
+use retentiond::journal::{Event, FindingKind};
 use retentiond::plan::schema::Engine;
 
 use crate::enforcement::{Fixture, Rules, rules};
-use crate::scene::{ENGINES, LOCKING, batches_of, clean, consistent, now, read};
+use crate::scene::{ENGINES, LOCKING, batches_of, clean, consistent, entries, now, number, read};
 use crate::support::database;
 
 const MYSQL_FAMILY: [Engine; 2] = [Engine::MariaDb, Engine::MySql];
@@ -192,4 +194,79 @@ async fn names_of_tables_and_columns_may_be_anything() {
             exact(engine, name, &format!("{quoted} integer NOT NULL"), &[name], &["1", "3"], &["2"]).await;
         }
     }
+}
+
+/// SQLite allows NULL in a primary key, and a character NUL in a text.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_row_that_nothing_names_keeps_nobody_else_and_is_told() {
+    const MAP: &str = r#"
+[source]
+id = "crm"
+time_zone = "Europe/Paris"
+[data.p]
+title = { fr = "P", en = "P" }
+table = "p"
+key = ["code"]
+disposition = "delete"
+categories = { identity = { columns = ["name"], mask = { fixed = "X" } } }
+events = { seen = { title = { fr = "Vu", en = "Seen" }, column = "seen", format = "iso_date" } }
+[data.note]
+title = { fr = "N", en = "N" }
+table = "note"
+key = ["id"]
+follows = "p"
+on = { p_code = "code" }
+disposition = "delete"
+categories = { text = { columns = ["body"], mask = { fixed = "" } } }
+[data.q]
+title = { fr = "Q", en = "Q" }
+table = "q"
+key = ["code"]
+disposition = "delete"
+categories = { identity = { columns = ["name"], mask = { fixed = "X" } } }
+events = { seen = { title = { fr = "Vu", en = "Seen" }, column = "seen", format = "iso_date" } }
+"#;
+    let purpose = |id: &str, data: &str| {
+        format!(
+            "[[purpose]]\nid = \"{id}\"\ntitle = {{ fr = \"G\", en = \"P\" }}\nlegal_basis = \"contract\"\ndata = \"crm.{data}\"\nneeds = \"all\"\nstarts = \"seen\"\nkeeps = \"1 year\"\n"
+        )
+    };
+    let policy = format!(
+        "[policy]\nid = \"crm\"\nauthor = \"dpo\"\ntitle = {{ fr = \"P\", en = \"P\" }}\n{}{}",
+        purpose("of-p", "p"),
+        purpose("of-q", "q")
+    );
+    let rules = rules(MAP, &[&policy]);
+    let Some(db) = database(Engine::Sqlite).await else { return };
+    let rows = |n: usize| (0..n).map(|n| format!("('k{n:03}', 'A', '2010-01-01')")).collect::<Vec<_>>().join(", ");
+    db.run_sql(&format!(
+        "CREATE TABLE p (code TEXT PRIMARY KEY, name TEXT, seen TEXT); CREATE TABLE q (code TEXT PRIMARY KEY, name TEXT, seen TEXT);
+         CREATE TABLE note (id TEXT PRIMARY KEY, p_code TEXT REFERENCES p (code), body TEXT);
+         INSERT INTO p VALUES {}, (NULL, 'B', '2010-01-01'), (NULL, 'C', '2010-01-01'), ('kept', 'D', '2026-01-01');
+         INSERT INTO q VALUES ('a', 'A', '2026-01-01'), ('a' || char(0) || 'b', 'B', '2010-01-01'), ('b', 'C', '2010-01-01'), ('c', 'D', '2010-01-01');
+         INSERT INTO note VALUES ('n1', 'k001', 'x'), (NULL, 'k002', 'y')",
+        rows(50)
+    ))
+    .await;
+    let fixture = Fixture::new(Engine::Sqlite, &db, "crm", now()).await;
+    for pace in [Pace::Gentle, Pace::Full] {
+        let settings = Settings { pace, chunk: 7, ..batches_of(5) };
+        let outcome = fixture.run_with(&rules, settings, &Silent).await.unwrap();
+        let of = |id: &str| outcome.actions.iter().find(|a| a.action == id).unwrap().clone();
+        let (p, q) = (of("p.delete"), of("q.delete"));
+        assert_eq!((p.nameless, p.failed, p.due_after), (2, 1, 3), "{p:?}");
+        assert_eq!((q.nameless, q.failed, q.due_after), (1, 0, 1), "{q:?}");
+        assert_eq!(number(&fixture, "FROM p WHERE code IS NULL OR code IN ('k002', 'kept')").await, 4);
+        assert_eq!(
+            (number(&fixture, "FROM p").await, number(&fixture, "FROM q").await, number(&fixture, "FROM note").await),
+            (4, 2, 1)
+        );
+        assert!(outcome.failed() > 0);
+    }
+    let told = entries(&fixture).await.into_iter().filter_map(|e| match e.event {
+        Event::Finding { finding: FindingKind::Nameless, count, .. } => Some(count),
+        _ => None,
+    });
+    assert_eq!(told.collect::<Vec<_>>(), [2, 1, 2, 1]);
+    consistent(&fixture).await;
 }

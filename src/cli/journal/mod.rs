@@ -34,6 +34,9 @@ enum What {
         /// At most so many.
         #[arg(long, default_value_t = 1_000)]
         limit: u32,
+        /// Only entries of this kind.
+        #[arg(long, value_parser = clap::builder::PossibleValuesParser::new(Event::KINDS), hide_possible_values = true)]
+        kind: Option<String>,
     },
     /// Write the journal with its documents, checkpoints and public key into one file.
     Export {
@@ -85,7 +88,7 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
     match args.what {
         What::Verify { file: Some(file), key, witness, .. } => verify::run(cx, &file, &key, &witness),
         What::Verify { certificate, key, .. } => verify::certificate(cx, &certificate.unwrap_or_default(), &key),
-        What::Show { from, limit } => show::run(cx, from, limit).await,
+        What::Show { from, limit, kind } => show::run(cx, from, limit, kind.as_deref()).await,
         What::Export { out } => {
             let workspace = cx.workspace()?;
             let reader = Reader::new(&cx.state_to_read(&workspace).await?);

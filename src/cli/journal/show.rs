@@ -6,13 +6,17 @@ use serde_json::Value;
 use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::{Format, output};
-use crate::journal::{Entry, Reader};
+use crate::journal::{Entry, Event, Reader};
 
 /// Prints entries: a line of words for each, or its canonical JSON.
-pub(super) async fn run(cx: &Cx, from: u64, limit: u32) -> Result<Exit, Failure> {
+pub(super) async fn run(cx: &Cx, from: u64, limit: u32, kind: Option<&str>) -> Result<Exit, Failure> {
     let workspace = cx.workspace()?;
     let reader = Reader::new(&cx.state_to_read(&workspace).await?);
-    for entry in reader.entries(from, limit).await? {
+    let entries = match kind.and_then(|kind| Event::KINDS.into_iter().find(|known| *known == kind)) {
+        Some(kind) => reader.entries_of(kind, from, limit).await?,
+        None => reader.entries(from, limit).await?,
+    };
+    for entry in entries {
         match cx.format {
             Format::Json => output::line(String::from_utf8_lossy(&entry.to_bytes()))?,
             Format::Text => output::line(words(&entry))?,

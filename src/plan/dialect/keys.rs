@@ -34,7 +34,11 @@ impl Dialect {
             (Engine::MariaDb | Engine::MySql, TypeClass::Text | TypeClass::Enum) => format!("CONVERT({c} USING utf8mb4)"),
             (Engine::MariaDb | Engine::MySql, _) => format!("CAST({c} AS CHAR)"),
             // The value's own type decides, not the column's: quote() writes it as a literal.
-            (Engine::Sqlite, _) => format!("quote({c})"),
+            (Engine::Sqlite, TypeClass::Integer) => format!("quote({c})"),
+            // But for a text with a character NUL, where it ends: `'a'` would be another row. Nothing names that one.
+            (Engine::Sqlite, _) => {
+                format!("CASE WHEN typeof({c}) = 'text' AND instr({c}, char(0)) > 0 THEN NULL ELSE quote({c}) END")
+            }
         }
     }
 
