@@ -10,12 +10,13 @@ use super::key::{refused, typed_key};
 use super::output;
 use super::subject::{self, Person};
 use super::table::Table;
-use super::words::written_day;
+use super::words::{count, pick, written_day};
 use crate::config::{Lang, Workspace};
 use crate::enforce::lift::{Lifting, lift_all, placed_under};
-use crate::enforce::orders::{self, NewOrder, Target};
+use crate::enforce::orders::{self, NewOrder, Placed, Target};
 use crate::journal::{Id128, Name, OrderKind as Kind, OrderReason, Reader, Reference};
 use crate::plan::resolve::Resolved;
+use crate::policy::map::DataSet;
 use crate::policy::purpose::OrderKind;
 use crate::policy::reader::shown;
 
@@ -179,22 +180,48 @@ async fn place(cx: &Cx, kind: OrderKind, args: Place) -> Result<Exit, Failure> {
             "kind": kind.word(),
             "data_set": placed.data_set,
             "others": placed.others,
+            "records": placed.records,
         }))?,
-        Format::Text => {
-            let follows = if placed.data_set.as_str() == data.id.value {
-                String::new()
-            } else {
-                format!(" It stands on the record of {id}.{} that this row follows, and on all of it.", placed.data_set)
-            };
-            let others = match placed.others {
-                0 => String::new(),
-                n => format!(" {n} of the same kind stood there already: lifting one leaves the others."),
-            };
-            output::line(format!("Order {}: {} on {}.{follows}{others}", placed.order, kind.word(), name))?;
-        }
+        Format::Text => output::line(placed_text(&placed, (&id, &name), kind, &data, cx.lang(&workspace)))?,
     }
     state.close().await;
     Ok(Exit::Ok)
+}
+
+/// What was placed, in words.
+fn placed_text(placed: &Placed, (source, name): (&str, &str), kind: OrderKind, data: &DataSet, lang: Lang) -> String {
+    let mut said = match lang {
+        Lang::Fr => format!("Mesure {}\u{a0}: {} sur {name}.", placed.order, in_words(kind.word().to_owned(), lang)),
+        Lang::En => format!("Order {}: {} on {name}.", placed.order, kind.word()),
+    };
+    if placed.data_set.as_str() != data.id.value {
+        said += &match lang {
+            Lang::Fr => format!(
+                " Elle porte sur la fiche de {source}.{} que suit cette ligne, et sur tout ce qui la suit.",
+                placed.data_set
+            ),
+            Lang::En => {
+                format!(" It stands on the record of {source}.{} that this row follows, and on all of it.", placed.data_set)
+            }
+        };
+    }
+    match (placed.records, lang) {
+        (None, _) => {}
+        (Some(0), Lang::Fr) => {
+            said += " La base n’a aucune fiche de ce client\u{a0}: vérifiez son nom, comparé caractère par caractère."
+        }
+        (Some(0), Lang::En) => {
+            said += " The database has no record of this tenant: check the name, which is compared character by character."
+        }
+        (Some(n), Lang::Fr) => said += &format!(" Elle porte aujourd’hui sur {}.", count(n, lang, ("fiche", "fiches"), ("", ""))),
+        (Some(n), Lang::En) => said += &format!(" It stands on {} now.", count(n, lang, ("", ""), ("record", "records"))),
+    }
+    match (placed.others, lang) {
+        (0, _) => {}
+        (n, Lang::Fr) => said += &format!(" Déjà {n} du même type sur la même cible\u{a0}: en lever une laisse les autres."),
+        (n, Lang::En) => said += &format!(" {n} of the same kind stood there already: lifting one leaves the others."),
+    }
+    said
 }
 
 /// What to say to somebody who lifts a restriction in silence.
@@ -231,7 +258,10 @@ async fn lift(cx: &Cx, args: Lift) -> Result<Exit, Failure> {
     source.close().await;
     match cx.format {
         Format::Json => output::json(&serde_json::json!({ "order": typed, "lifted": true }))?,
-        Format::Text => output::line(format!("Order {typed} is lifted; the next run decides anew."))?,
+        Format::Text => output::line(match cx.lang(&workspace) {
+            Lang::Fr => format!("Mesure {typed} levée\u{a0}; le prochain passage décidera à nouveau."),
+            Lang::En => format!("Order {typed} is lifted; the next run decides anew."),
+        })?,
     }
     state.close().await;
     Ok(Exit::Ok)
@@ -271,7 +301,13 @@ async fn lift_case(cx: &Cx, workspace: &Workspace, id: &str, under: &Reference, 
     state.close().await;
     match cx.format {
         Format::Json => output::json(&serde_json::json!({ "source": id, "placed_under": under, "lifted": standing.len() }))?,
-        Format::Text => output::line(format!("{} orders are lifted; the next run decides anew.", standing.len()))?,
+        Format::Text => {
+            let n = standing.len() as u64;
+            let lang = cx.lang(workspace);
+            let lifted = count(n, lang, ("mesure levée", "mesures levées"), ("order is lifted", "orders are lifted"));
+            let then = pick(lang, "\u{a0}; le prochain passage décidera à nouveau.", "; the next run decides anew.");
+            output::line(format!("{lifted}{then}"))?;
+        }
     }
     Ok(Exit::Ok)
 }

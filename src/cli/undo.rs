@@ -267,6 +267,10 @@ fn text(args: &Args, rules: &SourceRules, account: &Account, lang: Lang) -> Stri
         out += say("Rien ne peut être remis.\n", "Nothing can come back.\n");
         return out;
     }
+    out += say(
+        "Seuls reviennent les champs qu’une archive a pris (`needs` de la politique)\u{a0}; « en partie » compte ceux dont un objet n’est plus là.\n",
+        "Only fields that an archive took come back (`needs` of the policy); “in part” counts those of which an object is gone.\n",
+    );
     let archives = account.archives.iter().cloned().collect::<Vec<_>>().join(", ");
     out += &format!("{}{colon} {archives}\n", say("Archives à ouvrir", "Archives to be opened"));
     if let Some(until) = account.until.as_deref().and_then(|until| Day::parse(until).ok()) {

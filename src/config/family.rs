@@ -202,7 +202,8 @@ fn tenants(from: &FamilySettings, base: &Path, unusable: &mut Vec<String>) -> BT
         }
     };
     let path = base.join(glob);
-    let dir = path.parent().unwrap_or(base).to_owned();
+    // The settings may be a bare name: what lies beside them lies here.
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned();
     let pattern = path.file_name().map(|f| f.to_string_lossy().into_owned()).unwrap_or_default();
     let (before, after) = pattern.split_once('*').unwrap_or((&pattern, ""));
     let mut names: Vec<String> = Vec::new();
@@ -281,5 +282,8 @@ mod tests {
         assert!(tenants(&named, dir.path(), &mut unusable).is_empty() && unusable.len() == 2);
         unusable.clear();
         assert!(tenants(&nowhere, dir.path(), &mut unusable).is_empty() && unusable.len() == 1);
+        // Beside settings that are a bare name.
+        unusable.clear();
+        assert!(tenants(&from, Path::new(""), &mut unusable).is_empty() && unusable.is_empty(), "{unusable:?}");
     }
 }

@@ -18,6 +18,7 @@ use crate::plan::dialect::Dialect;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
 use crate::plan::lookup;
 use crate::plan::own_statements::OrderRow;
+use crate::plan::own_tables::OwnTable;
 use crate::plan::resolve::Resolved;
 use crate::policy::map::DataSet;
 use crate::policy::purpose::OrderKind;
@@ -64,6 +65,8 @@ pub struct Placed {
     pub others: usize,
     /// Whether this one stood there already, and nothing was placed.
     pub stood: bool,
+    /// Of an order on a tenant, how many records of that tenant the data set has now: names are compared exactly, and a wrong one reaches none.
+    pub records: Option<u64>,
 }
 
 /// An order as it stands in the customer's database.
@@ -165,7 +168,7 @@ pub async fn place(
         }
         if order.once && reference == order.reference {
             session.done().await?;
-            return Ok(Placed { order: stands, data_set, others, stood: true });
+            return Ok(Placed { order: stands, data_set, others, stood: true, records: None });
         }
         others += 1;
     }
@@ -196,8 +199,12 @@ pub async fn place(
     };
     match insert(&mut session, (prepared, resolved), root, &row, &target, archived).await {
         Ok(()) => {
+            let records = match &target {
+                Target::Tenant(_) => Some(reached(&mut session, resolved, root, &row.order_id).await?),
+                Target::Record(_) | Target::Subject(..) => None,
+            };
             session.done().await?;
-            Ok(Placed { order: id, data_set, others, stood: false })
+            Ok(Placed { order: id, data_set, others, stood: false, records })
         }
         Err(e) => {
             session.discard().await;
@@ -254,6 +261,20 @@ async fn insert(
     }
     session.rows(d.commit()).await?;
     Ok(())
+}
+
+/// How many records a tenant's order reaches, compared as every batch compares them.
+async fn reached(session: &mut Session, resolved: &Resolved<'_>, root: &DataSet, order: &str) -> Result<u64, EnforceError> {
+    let d = resolved.dialect;
+    let table = resolved.table(root).ok_or(EnforceError::Unknown("table"))?;
+    let Some(tenant) = &root.tenant else { return Ok(0) };
+    let (count, hold, order, named) = (d.as_text("COUNT(*)"), d.own(OwnTable::Hold), d.word(order), d.names_tenant(ROW, tenant));
+    let sql = format!(
+        "SELECT {count} FROM {} AS {ROW} WHERE EXISTS (SELECT 1 FROM {hold} AS h WHERE h.order_id = {order} AND {named})",
+        d.table(&table.name)
+    );
+    let rows = session.rows(&sql).await?;
+    Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
 }
 
 /// The key of a record exactly as stored, if the record exists.

@@ -73,7 +73,9 @@ pub async fn prove(
     let mut orders: Vec<Id128> = Vec::new();
     let mut undos: Vec<Id128> = Vec::new();
     let mut erasures: Vec<Id128> = Vec::new();
-    for kind in ["applied", "batch_found", "record_failed", "order_placed", "undone", "archive_erasure_intended"] {
+    const NAMING: [&str; 7] =
+        ["applied", "batch_found", "record_failed", "order_placed", "archive_opened", "undone", "archive_erasure_intended"];
+    for kind in NAMING {
         for_each(reader, kind, |entry| {
             if names(&entry.event, &macs) {
                 match &entry.event {
@@ -186,6 +188,8 @@ fn names(event: &Event, macs: &[RecordMac]) -> bool {
         | Event::Undone { key_id, macs, .. }
         | Event::ArchiveErasureIntended { key_id, macs, .. } => under(*key_id).is_some_and(|mac| macs.contains(mac)),
         Event::RecordFailed { key_id, mac, .. } | Event::OrderPlaced { key_id, mac, .. } => under(*key_id) == Some(*mac),
+        // Who read it, and why: the person may ask that, too.
+        Event::ArchiveOpened { key_id: Some(key_id), mac: Some(mac), .. } => under(*key_id) == Some(*mac),
         _ => false,
     }
 }

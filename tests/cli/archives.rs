@@ -94,7 +94,18 @@ fn lived(engine: Engine) {
     }
     let shown = site.run(&["journal", "show"]).expect(0).out;
     assert!(shown.contains("archive opened") && shown.contains("sealed 5 rows into evidence for evidence until"), "{shown}");
+    // Who read it is proven to the person whom it is about, too, and to nobody else.
+    let proof = |key: &str| site.run(&["journal", "prove", "--data", "crm.person", "--key", key]).expect(0).out;
+    let (own, other) = (proof("1"), proof("2"));
+    assert!(own.contains("Not signed yet, and not proved:") && !other.contains("Not signed yet"), "{own}\n{other}");
     site.run(&["archive", "verify", "--identity", "identity"]).expect(0);
+    // Sealed to others, it is compared and not opened; whoever gives an identity that opens nothing hears of it.
+    site.write("stranger", "AGE-SECRET-KEY-1GFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPYYSJZGFPQ4EGAEX\n");
+    let said = site.run(&["archive", "verify", "--identity", "stranger"]).expect(1).out;
+    assert!(said.contains("1 object sealed to others than this identity: compared with the journal, not opened\n"), "{said}");
+    assert!(said.contains(": as the journal says"), "{said}");
+    site.run(&["archive", "verify", "--archive", "nowhere"]).refused(64, "no archive `nowhere`");
+    site.run(&["archive", "verify", "--archive", "evidence", "--identity", "identity"]).expect(0);
 
     // The enforcer's role may not insert: an administrator's URL puts the record back, under a hold.
     if engine != Engine::Sqlite {

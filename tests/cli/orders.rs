@@ -34,12 +34,24 @@ fn orders(engine: Engine) {
     site.order("erase", &["--data", "crm.person", "--key", "5"]);
     assert_eq!(due(&site), 4);
     // An instruction ends everything of a tenant.
-    site.order("instruct", &["--data", "crm.person", "--tenant", "CanaryAgencyB"]);
+    let instruct = |tenant: &str, lang: &str| {
+        let order = ["order", "instruct", "--data", "crm.person", "--tenant", tenant, "--lang", lang];
+        site.run(&[order.as_slice(), WHY.as_slice()].concat()).expect(0).out
+    };
+    let told = instruct("CanaryAgencyB", "en");
+    assert!(told.contains("instruction on crm.person. It stands on 1 record now."), "{told}");
     assert_eq!(due(&site), 5);
+    // A name that nobody has reaches nobody, and whoever places it hears so.
+    for (lang, said) in [("en", "no record of this tenant: check the name"), ("fr", "aucune fiche de ce client")] {
+        let told = instruct("canaryagencyb", lang);
+        assert!(told.contains(said), "{told}");
+        let id = told.split([' ', ':', '\u{a0}']).nth(1).expect("an id").to_owned();
+        site.run(&[&["order", "lift", "--source", "crm", "--order", &id], WHY.as_slice()].concat()).expect(0);
+    }
 
     let list = site.json(&["order", "list"]);
     let list = list.as_array().expect("a list");
-    assert_eq!(list.len(), 7, "{list:?}");
+    assert_eq!(list.len(), 9, "{list:?}");
     let until = |id: &str| list.iter().find(|o| o["order"]["order"] == id).map(|o| o["order"]["until"].clone());
     assert_eq!(until(&restriction), Some("2099-12-31".into()));
     assert_eq!(until(&hold), Some(serde_json::Value::Null));
@@ -67,10 +79,10 @@ fn orders(engine: Engine) {
     lift("zero", &[]).expect(64);
     let all = site.json(&["order", "list"]);
     let lifted = all.as_array().expect("a list").iter().filter(|o| !o["order"]["lifted_on"].is_null()).count();
-    assert_eq!(lifted, 3);
+    assert_eq!(lifted, 5);
     // All of it is in the journal, and nothing but it.
     let shown = site.run(&["journal", "show", "--format", "json"]).expect(0).out;
-    assert_eq!((shown.matches("order_placed").count(), shown.matches("order_lifted").count()), (7, 3), "{shown}");
+    assert_eq!((shown.matches("order_placed").count(), shown.matches("order_lifted").count()), (9, 5), "{shown}");
 }
 
 #[test]

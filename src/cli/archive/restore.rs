@@ -8,6 +8,7 @@ use crate::cli::Format;
 use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::words::{count, pick};
 use crate::enforce::orders::{self, NewOrder, Target};
 use crate::enforce::put_back::put_back;
 use crate::enforce::unseal::{Unsealed, Why, unseal};
@@ -103,18 +104,27 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
             output::json(&told)?;
         }
         Format::Text => {
-            let lost = match done.lost {
-                0 => String::new(),
-                n => format!(" {n} archived columns are in these tables no more."),
-            };
-            let back = match (files.written(), files.there) {
-                (0, 0) => String::new(),
-                (written, there) => format!(" {written} files are back, {there} were there."),
-            };
-            output::line(format!(
-                "{} rows are back, {} have their masked fields again, under the hold {}.{lost}{back}",
-                done.inserted, done.unmasked, placed.order
-            ))?;
+            let lang = cx.lang(&workspace);
+            let n = |n: u64, fr: (&str, &str), en: (&str, &str)| count(n, lang, fr, en);
+            let rows = n(done.inserted, ("ligne remise", "lignes remises"), ("row is back", "rows are back"));
+            let masked = n(
+                done.unmasked,
+                ("ligne a retrouvé ses champs masqués", "lignes ont retrouvé leurs champs masqués"),
+                ("row has its masked fields again", "rows have their masked fields again"),
+            );
+            let under = pick(lang, "sous le gel", "under the hold");
+            let mut said = format!("{rows}, {masked}, {under} {}.", placed.order);
+            if done.lost > 0 {
+                let fr = ("colonne archivée n’existe plus", "colonnes archivées n’existent plus");
+                let en = ("archived column is in these tables no more", "archived columns are in these tables no more");
+                said += &format!(" {}.", n(done.lost, fr, en));
+            }
+            if files.written() + files.there > 0 {
+                let back = n(files.written(), ("fichier remis", "fichiers remis"), ("file is back", "files are back"));
+                let there = n(files.there, ("était déjà là", "étaient déjà là"), ("was there", "were there"));
+                said += &format!(" {back}, {there}.");
+            }
+            output::line(said)?;
         }
     }
     state.close().await;

@@ -5,14 +5,16 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::archive::{
-    Archive, FileLine, Identities, ObjectName, Plain, StoreError, file_name, object_name, open, open_file, part_of,
+    Archive, FileLine, Identities, ObjectName, OpenError, Plain, StoreError, file_name, object_name, open, open_file, part_of,
 };
 use crate::cli::Format;
 use crate::cli::context::Cx;
 use crate::cli::exit::{Exit, Failure};
 use crate::cli::output;
+use crate::cli::words::{colon, count, pick};
 use crate::enforce::catalogue;
 use crate::journal::{Day, Event, Id128, Reader};
+use crate::policy::reader::shown;
 
 /// Arguments.
 #[derive(Debug, clap::Args)]
@@ -23,6 +25,9 @@ pub struct Args {
     /// Looks at one object of so many, chosen anew each time; at all of them without it.
     #[arg(long, value_name = "N")]
     one_of: Option<u32>,
+    /// Only this archive; may be repeated.
+    #[arg(long)]
+    archive: Vec<String>,
 }
 
 #[derive(Debug, Default, serde::Serialize)]
@@ -38,8 +43,11 @@ struct Verdict {
     missing: Vec<String>,
     /// Objects that are not as they were sealed.
     changed: Vec<String>,
-    /// Objects that cannot be opened with the identity.
+    /// Objects that the identity opens, and that cannot be read to their end.
     unreadable: Vec<String>,
+    /// Objects sealed to others than the identity: their bytes are compared, nobody looked into them.
+    #[serde(skip_serializing_if = "is_zero")]
+    unopened: u64,
     /// Objects that no entry of the journal names.
     unknown: Vec<String>,
     /// Objects out of which records are being taken, and what there is of their rests: the next run ends it.
@@ -60,13 +68,19 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         .as_ref()
         .map(|file| Identities::read(file).map_err(|e| Failure::new(Exit::Denied, format!("{}: {e}", file.display()))));
     let identities = identities.transpose()?.map(Arc::new);
-    let archives = cx.archives(&workspace)?;
+    let mut archives = cx.archives(&workspace)?;
+    if let Some(unknown) = args.archive.iter().find(|name| !archives.0.contains_key(*name)) {
+        return Err(Failure::new(Exit::Usage, format!("the settings have no archive `{}`", shown(unknown))));
+    }
+    let wanted = |archive: &str| args.archive.is_empty() || args.archive.iter().any(|name| name == archive);
+    archives.0.retain(|name, _| wanted(name));
     let reader = Reader::new(&cx.state_to_read(&workspace).await?);
     let mut verdict = Verdict::default();
     let mut known: BTreeSet<(String, ObjectName)> = BTreeSet::new();
     let mut pages = catalogue::Pages::default();
+    let mut opened = 0u64;
     while let Some(page) = pages.next(&reader).await? {
-        for found in page {
+        for found in page.into_iter().filter(|found| wanted(&found.row.archive)) {
             let row = &found.row;
             let name = object_name(&row.source, &Id128(row.batch).to_string(), found.sealed.until.map(Day::date), row.part)
                 .map_err(|e| Failure::new(Exit::Failed, e.to_string()))?;
@@ -105,7 +119,9 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
                     Ok(rows.files().to_vec())
                 });
                 match lines {
+                    Err(OpenError::NoIdentity) => verdict.unopened += 1,
                     Ok(lines) if lines.len() == files.len() => {
+                        opened += 1;
                         for (line, (name, _)) in lines.iter().zip(&files).filter(|(_, (name, _))| as_sealed.contains(name)) {
                             if !opens(archive, name, identities, line).await? {
                                 verdict.unreadable.push(format!("{}: {}", row.archive, name.as_str()));
@@ -146,26 +162,47 @@ pub async fn run(cx: &Cx, args: Args) -> Result<Exit, Failure> {
         }
     }
     let sound = [&verdict.missing, &verdict.changed, &verdict.unreadable, &verdict.unknown].iter().all(|list| list.is_empty());
+    // Whoever gives an identity wants something opened.
+    let opens_nothing = verdict.unopened > 0 && opened == 0;
+    let lang = cx.lang(&workspace);
     match cx.format {
         Format::Json => output::json(&serde_json::json!(verdict))?,
         Format::Text => {
-            for (what, list) in [
-                ("is missing", &verdict.missing),
-                ("is not as it was sealed", &verdict.changed),
-                ("cannot be opened", &verdict.unreadable),
-                ("is in no journal", &verdict.unknown),
-                ("is being erased from", &verdict.erasing),
+            for (fr, en, list) in [
+                ("manque", "is missing", &verdict.missing),
+                ("n’est pas tel qu’il a été scellé", "is not as it was sealed", &verdict.changed),
+                ("ne peut être lu jusqu’au bout", "cannot be read to its end", &verdict.unreadable),
+                ("n’est dans aucun journal", "is in no journal", &verdict.unknown),
+                ("est en cours d’effacement partiel", "is being erased from", &verdict.erasing),
             ] {
                 for object in list {
-                    output::line(format!("{object} {what}"))?;
+                    output::line(format!("{object} {}", pick(lang, fr, en)))?;
                 }
             }
-            let how = if sound { "as the journal says" } else { "NOT as the journal says" };
-            let files = if verdict.files > 0 { format!(" and {} files", verdict.files) } else { String::new() };
-            output::line(format!("{} objects with {} records{files}: {how}", verdict.objects, verdict.records))?;
+            if verdict.unopened > 0 {
+                let fr = (
+                    "objet scellé pour d’autres que cette identité\u{a0}: comparé au journal, non ouvert",
+                    "objets scellés pour d’autres que cette identité\u{a0}: comparés au journal, non ouverts",
+                );
+                let en = (
+                    "object sealed to others than this identity: compared with the journal, not opened",
+                    "objects sealed to others than this identity: compared with the journal, not opened",
+                );
+                output::line(count(verdict.unopened, lang, fr, en))?;
+            }
+            let objects = count(verdict.objects, lang, ("objet", "objets"), ("object", "objects"));
+            let records = count(verdict.records, lang, ("enregistrement", "enregistrements"), ("record", "records"));
+            let files = count(verdict.files, lang, ("fichier", "fichiers"), ("file", "files"));
+            let (with, and) = (pick(lang, "avec", "with"), pick(lang, "et", "and"));
+            let files = if verdict.files > 0 { format!(" {and} {files}") } else { String::new() };
+            let how = match sound {
+                true => pick(lang, "conforme au journal", "as the journal says"),
+                false => pick(lang, "PAS conforme au journal", "NOT as the journal says"),
+            };
+            output::line(format!("{objects} {with} {records}{files}{} {how}", colon(lang)))?;
         }
     }
-    Ok(if sound { Exit::Ok } else { Exit::Failed })
+    Ok(if sound && !opens_nothing { Exit::Ok } else { Exit::Failed })
 }
 
 /// What erasures that have not ended leave to the next run, by batch and part.
