@@ -220,6 +220,12 @@ pub fn text(prepared: &Prepared, rules: &SourceRules, counts: &[(String, Counts)
     let total: u64 = counts.iter().flat_map(|(_, c)| &c.actions).map(|(_, n)| n).sum();
     if total == 0 {
         out.push_str(say("Rien n'est échu.\n", "Nothing is due.\n"));
+    } else if counts.iter().any(|(_, c)| c.purposes.iter().any(|(_, f)| f.ended > 0)) {
+        // What keeps what is known; how much of it will be left once these actions are done is not.
+        out.push_str(say(
+            "Ce que seules ces actions retiennent encore (parmi les « terminés », ou à vider) part dans le même passage, sous les mêmes plafonds\u{a0}: il peut être supprimé plus que ce plan ne compte.\n",
+            "What these actions alone still keep (among the ended, or to be emptied) goes in the same run, under the same ceilings: more may be deleted than this plan counts.\n",
+        ));
     }
     out.push_str(&format!("{}{colon} {}\n", say("Empreinte du plan", "Plan hash"), plan.hash));
     out

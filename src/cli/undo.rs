@@ -220,6 +220,7 @@ fn text(args: &Args, rules: &SourceRules, account: &Account, lang: Lang) -> Stri
             "dont en partie",
             "déjà revenus",
             "jamais scellés",
+            "archives exclues",
             "détruits",
             "délai passé",
             "fichiers",
@@ -232,14 +233,15 @@ fn text(args: &Args, rules: &SourceRules, account: &Account, lang: Lang) -> Stri
             "of these in part",
             "back already",
             "never sealed",
+            "archives left out",
             "destroyed",
             "time over",
             "files",
         ],
     });
     for g in &account.groups {
-        let Group { records, back, part, again, unsealed, destroyed, over, files, .. } = g;
-        let figures = [records, back, part, again, unsealed, destroyed, over, files].map(|n| number(*n, lang));
+        let Group { records, back, part, again, unsealed, left_out, destroyed, over, files, .. } = g;
+        let figures = [records, back, part, again, unsealed, left_out, destroyed, over, files].map(|n| number(*n, lang));
         table.row([g.data_set.to_string(), action(g.action, lang).to_owned()].into_iter().chain(figures).collect());
     }
     out += &table.render();

@@ -95,6 +95,7 @@ fn group(data_set: &str, action: Action, records: u64) -> Group {
         part: 0,
         again: 0,
         unsealed: 0,
+        left_out: 0,
         destroyed: 0,
         over: 0,
         files: 0,
@@ -246,6 +247,11 @@ async fn what_is_gone_for_good_is_told_and_what_was_approved_is_all_that_is_done
         let whole = Group { back: 1, unsealed: 1, ..group("client", Action::Delete, 2) };
         let approved = scene.preview().await;
         assert_eq!(approved.groups, std::slice::from_ref(&whole), "{}", engine.name());
+        // Who leaves an archive out hears what lies there.
+        let others = std::collections::BTreeSet::from(["another".to_owned()]);
+        let less = Asked { archives: Some(&others), ..scene.asked() };
+        let less = preview(&fixture.journal.reader(), less).await.unwrap();
+        assert_eq!(less.groups, [Group { left_out: 1, back: 0, ..whole.clone() }], "{}", engine.name());
         // Its last day is over, whether the object is destroyed yet or not.
         set(&fixture, at(2026, 6, 1));
         let over = scene.preview().await;

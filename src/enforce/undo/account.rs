@@ -53,6 +53,8 @@ pub struct Group {
     pub destroyed: u64,
     /// Those whose time in the archive is over.
     pub over: u64,
+    /// Those that lie in archives alone that are left out.
+    pub left_out: u64,
     /// Files beside their objects.
     pub files: u64,
 }
@@ -109,6 +111,7 @@ pub(super) async fn outlook(reader: &Reader, asked: Asked<'_>, but: Option<Hash>
                 unsealed: 0,
                 destroyed: 0,
                 over: 0,
+                left_out: 0,
                 files: 0,
             });
             group.records += share.records();
@@ -118,6 +121,7 @@ pub(super) async fn outlook(reader: &Reader, asked: Asked<'_>, but: Option<Hash>
             group.unsealed += share.unsealed;
             group.destroyed += share.destroyed;
             group.over += share.over;
+            group.left_out += share.left_out;
             group.files += share.files();
             if share.left.is_empty() {
                 continue;

@@ -58,12 +58,14 @@ pub(super) struct Share {
     pub(super) destroyed: u64,
     /// Records whose time in the archive is over.
     pub(super) over: u64,
+    /// Records that lie in archives alone that are left out.
+    pub(super) left_out: u64,
 }
 
 impl Share {
     /// All its records.
     pub(super) fn records(&self) -> u64 {
-        self.left.len() + self.again + self.unsealed + self.destroyed + self.over
+        self.left.len() + self.again + self.unsealed + self.destroyed + self.over + self.left_out
     }
 
     /// Files beside its objects.
@@ -136,6 +138,7 @@ pub(super) async fn shares(
             unsealed: 0,
             destroyed: 0,
             over: 0,
+            left_out: 0,
         };
         if applied.reverted {
             share.again = macs.len();
@@ -156,6 +159,8 @@ struct Lies {
     over: u64,
     /// Objects that are destroyed.
     destroyed: u64,
+    /// Objects of archives that are left out.
+    left_out: u64,
 }
 
 fn sort(
@@ -172,6 +177,7 @@ fn sort(
         rests.flat_map(|o| o.macs.as_bytes().chunks_exact(16).map(move |mac| (&o.archive, &o.purpose, mac))).collect();
     for object in sealed.iter().filter(|o| o.data_set == share.data_set) {
         if asked.archives.is_some_and(|only| !only.contains(object.archive.as_str())) {
+            object.macs.as_bytes().chunks_exact(16).for_each(|mac| lies.entry(mac).or_default().left_out += 1);
             continue;
         }
         let row = there.iter().find(|row| row.part == object.part);
@@ -204,6 +210,8 @@ fn sort(
             share.over += 1;
         } else if lies.destroyed > 0 {
             share.destroyed += 1;
+        } else if lies.left_out > 0 {
+            share.left_out += 1;
         } else {
             share.unsealed += 1;
         }

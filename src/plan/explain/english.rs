@@ -352,7 +352,7 @@ fn state(p: &PurposeStory) -> String {
         },
         State::Undated => {
             let mut text = format!(
-                "The start event {start} is not known: the retention period{length} cannot be reckoned. In doubt the data are kept, and the finding is reported"
+                "The start event {start} has no date, or one that cannot be read: the retention period{length} cannot be reckoned. In doubt the data are kept, and the finding is reported"
             );
             if let Some(end) = p.ends {
                 text.push_str(&format!("; they are kept at the latest {}{}", until(end), cap_note(p)));

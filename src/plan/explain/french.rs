@@ -369,7 +369,7 @@ fn state(p: &PurposeStory) -> String {
         },
         State::Undated => {
             let mut text = format!(
-                "Le point de départ {start} n’est pas connu\u{a0}: la durée de conservation{} ne peut pas être calculée. Dans le doute, les données sont conservées et l’anomalie est signalée",
+                "Le point de départ {start} n’a pas de date, ou une date illisible\u{a0}: la durée de conservation{} ne peut pas être calculée. Dans le doute, les données sont conservées et l’anomalie est signalée",
                 p.period.map(|l| format!(" de {}", period(l))).unwrap_or_default()
             );
             if let Some(end) = p.ends {
