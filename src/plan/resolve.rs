@@ -319,7 +319,7 @@ impl<'a> Resolved<'a> {
                 Err(F::NoFormat) => {
                     faults
                         .error(&event.column.at, format!("column `{}` is of type {}, not a date", shown(&event.column), column.sql_type))
-                        .expected("format = \"iso_date\", \"iso_datetime\", \"compact_date\", \"epoch_seconds\" or \"epoch_milliseconds\"");
+                        .expected("format = \"iso_date\", \"iso_datetime\", \"iso_instant\", \"compact_date\", \"epoch_seconds\" or \"epoch_milliseconds\"");
                 }
                 Err(F::WrongFormat) => {
                     let at = event.format.as_ref().map_or(&event.column.at, |f| &f.at);

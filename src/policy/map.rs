@@ -207,6 +207,8 @@ pub enum DateFormat {
     IsoDate,
     /// Text `YYYY-MM-DD HH:MM[:SS[.fff]]`, or with `T`, without a zone.
     IsoDateTime,
+    /// Text `YYYY-MM-DDTHH:MM:SS[.fff]Z`: an instant in UTC, as RFC 3339 and JavaScript write it.
+    IsoInstant,
     /// Text `YYYYMMDD`.
     CompactDate,
     /// Whole seconds since 1970-01-01 UTC.
@@ -217,7 +219,8 @@ pub enum DateFormat {
 
 impl DateFormat {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::IsoDate, Self::IsoDateTime, Self::CompactDate, Self::EpochSeconds, Self::EpochMilliseconds];
+    pub const ALL: [Self; 6] =
+        [Self::IsoDate, Self::IsoDateTime, Self::IsoInstant, Self::CompactDate, Self::EpochSeconds, Self::EpochMilliseconds];
 
     /// What a data map calls it.
     #[must_use]
@@ -225,6 +228,7 @@ impl DateFormat {
         match self {
             Self::IsoDate => "iso_date",
             Self::IsoDateTime => "iso_datetime",
+            Self::IsoInstant => "iso_instant",
             Self::CompactDate => "compact_date",
             Self::EpochSeconds => "epoch_seconds",
             Self::EpochMilliseconds => "epoch_milliseconds",

@@ -85,6 +85,15 @@ fn text_moment(text: &str, format: Option<DateFormat>, local: Tz, policy: Tz) ->
             Some((Zeroed::Day(day), time)) => local_moment(day.and_time(time), local),
             None => Moment::Invalid,
         },
+        // Only with its seconds, a `T` and a `Z`.
+        Some(DateFormat::IsoInstant) => match text.strip_suffix('Z').filter(|t| t.len() >= 19 && t.as_bytes()[10] == b'T') {
+            Some(utc) => match date_time(utc) {
+                Some((Zeroed::Zero, _)) => Moment::Missing,
+                Some((Zeroed::Day(day), time)) => instant_moment(day.and_time(time).and_utc(), policy),
+                None => Moment::Invalid,
+            },
+            None => Moment::Invalid,
+        },
         Some(DateFormat::EpochSeconds | DateFormat::EpochMilliseconds) => match text.parse::<i128>() {
             Ok(number) if !text.starts_with('+') => epoch(number, format, policy),
             _ => Moment::Invalid,
@@ -183,6 +192,15 @@ mod tests {
             assert_eq!(text(wrong, DateFormat::IsoDateTime), Moment::Invalid, "{wrong}");
         }
         let instant = Moment::Instant("2020-02-29T09:00:00Z".parse().unwrap());
+        for right in ["2020-02-29T09:00:00Z", "2020-02-29T09:00:00.000Z"] {
+            assert_eq!(text(right, DateFormat::IsoInstant), instant, "{right}");
+        }
+        for wrong in
+            ["2020-02-29T09:00Z", "2020-02-29 09:00:00Z", "2020-02-29T09:00:00", "2020-02-29T09:00:00+00:00", "2020-02-29", "Z"]
+        {
+            assert_eq!(text(wrong, DateFormat::IsoInstant), Moment::Invalid, "{wrong}");
+        }
+        assert_eq!(text("0000-00-00T00:00:00Z", DateFormat::IsoInstant), Moment::Missing);
         for right in ["2020-02-29 10:00", "2020-02-29T10:00:00", "2020-02-29 10:00:00.000"] {
             assert_eq!(text(right, DateFormat::IsoDateTime), instant, "{right}");
         }

@@ -52,7 +52,7 @@ fn reader_and_schemas_agree_on_values() {
     for basis in ["consent", "contract", "legal_obligation", "vital_interests", "public_task", "legitimate_interest"] {
         right.push((Kind::Policy, policy(HEAD, &format!("{}, ends_when = \"c\"", PURPOSE.replace("consent", basis)))));
     }
-    for format in ["iso_date", "iso_datetime", "compact_date", "epoch_seconds", "epoch_milliseconds"] {
+    for format in ["iso_date", "iso_datetime", "iso_instant", "compact_date", "epoch_seconds", "epoch_milliseconds"] {
         right.push(event(&format!("format = \"{format}\", missing = \"running\"")));
     }
     for unit in ["years", "months", "weeks", "days"] {

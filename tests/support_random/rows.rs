@@ -181,19 +181,52 @@ impl Around<'_> {
 
 /// The text of a dated text column: mostly a day in its format, sometimes a zero date or no date at all.
 fn dated_text(c: &mut Chance, around: &Around<'_>, format: &str) -> Value {
-    let wrong =
-        ["", "unknown", "31/12/2020", "2021-02-29", "20210229", "2020-1-1", "0000-00-00", "00000000", "2020-00-10", "20200010"];
+    let wrong = [
+        "",
+        "unknown",
+        "31/12/2020",
+        "2021-02-29",
+        "20210229",
+        "2020-1-1",
+        "0000-00-00",
+        "00000000",
+        "2020-00-10",
+        "20200010",
+        "0000-00-00T00:00:00Z",
+    ];
     match c.between(1, 10) {
         1 => Value::Null,
         2 => Value::text(*c.pick(&wrong)),
         3 => {
-            let iso = format == "iso_date";
-            let sentinels = if iso { ["9999-12-31", "1970-01-01"] } else { ["99991231", "19700101"] };
+            let sentinels = match format {
+                "iso_date" => ["9999-12-31", "1970-01-01"],
+                "iso_instant" => ["9999-12-31T00:00:00Z", "1969-12-31T23:30:00.000Z"],
+                _ => ["99991231", "19700101"],
+            };
             Value::text(*c.pick(&sentinels))
         }
         _ => {
-            let pattern = if format == "iso_date" { "%Y-%m-%d" } else { "%Y%m%d" };
-            Value::Text(around.day(c).format(pattern).to_string())
+            let pattern = if format == "compact_date" { "%Y%m%d" } else { "%Y-%m-%d" };
+            let day = around.day(c).format(pattern).to_string();
+            if format != "iso_instant" {
+                return Value::Text(day);
+            }
+            // Around the midnights of the zones, and what only looks like an instant.
+            let times = [
+                "T00:00:00Z",
+                "T21:59:59.999Z",
+                "T22:00:00Z",
+                "T22:30:00.5Z",
+                "T23:00:00.000Z",
+                "T12:34:56Z",
+                "T10:00Z",
+                "T10:00:00+00:00",
+                " 10:00:00Z",
+                "T10:00:00.Z",
+                "T24:00:00Z",
+                "T10:00:00z",
+            ];
+            Value::Text(format!("{day}{}", c.pick(&times)))
         }
     }
 }

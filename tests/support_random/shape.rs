@@ -108,7 +108,7 @@ pub fn shapes(c: &mut Chance) -> Vec<Shape> {
     let mut all: Vec<Shape> = Vec::new();
     let names = ["person", "file", "claim", "note"];
     let count = usize::try_from(c.between(2, 4)).unwrap();
-    let text_format = *c.pick(&["iso_date", "compact_date"]);
+    let text_format = *c.pick(&["iso_date", "compact_date", "iso_instant"]);
     for (i, name) in names.into_iter().take(count).enumerate() {
         let parent = (i > 0).then(|| {
             let above = usize::try_from(c.between(0, i64::try_from(i).unwrap() - 1)).unwrap();

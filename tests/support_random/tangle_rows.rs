@@ -114,7 +114,11 @@ fn long_past(shape: &Shape, row: &mut [Value], first: usize) {
             "d1" | "d2" => Value::Date("2011-05-17".parse().unwrap()),
             "t1" => Value::DateTime("2011-05-17T12:00:00".parse().unwrap()),
             "i1" => Value::Instant("2011-05-17T12:00:00Z".parse().unwrap()),
-            "x1" => Value::text(if shape.text_format == "iso_date" { "2011-05-17" } else { "20110517" }),
+            "x1" => Value::text(match shape.text_format {
+                "iso_date" => "2011-05-17",
+                "iso_instant" => "2011-05-17T10:00:00Z",
+                _ => "20110517",
+            }),
             "e1" => Value::Integer(1_305_633_600),
             _ => continue,
         };

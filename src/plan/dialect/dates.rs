@@ -24,6 +24,8 @@ pub enum DateForm {
     TextCompact,
     /// Text date-time without a zone, to be read in this zone.
     TextLocal(Tz),
+    /// Text `YYYY-MM-DDTHH:MM:SS[.fff]Z`, an instant in UTC.
+    TextInstant,
     /// Seconds or milliseconds since the epoch, this many to the second.
     Epoch(i64),
 }
@@ -86,13 +88,14 @@ impl DateForm {
                 Err(DateFormFault::NoFormat)
             }
             None => Err(DateFormFault::NoDate),
-            Some(DateFormat::IsoDate | DateFormat::CompactDate | DateFormat::IsoDateTime) if numeric => {
+            Some(DateFormat::IsoDate | DateFormat::CompactDate | DateFormat::IsoDateTime | DateFormat::IsoInstant) if numeric => {
                 Err(DateFormFault::WrongFormat)
             }
             Some(DateFormat::EpochSeconds | DateFormat::EpochMilliseconds) if !numeric => Err(DateFormFault::WrongFormat),
             Some(DateFormat::IsoDate) => Ok(Self::TextDate),
             Some(DateFormat::CompactDate) => Ok(Self::TextCompact),
             Some(DateFormat::IsoDateTime) => zone().map(Self::TextLocal),
+            Some(DateFormat::IsoInstant) => Ok(Self::TextInstant),
             Some(DateFormat::EpochSeconds) => Ok(Self::Epoch(1)),
             Some(DateFormat::EpochMilliseconds) => Ok(Self::Epoch(1000)),
         }
@@ -103,6 +106,11 @@ impl DateForm {
     pub fn has_time(self) -> bool {
         !matches!(self, Self::Date | Self::TextDate | Self::TextCompact)
     }
+}
+
+/// The literal of an instant as texts in UTC begin with it.
+fn text_instant(at: DateTime<Utc>) -> String {
+    format!("'{}'", at.format("%Y-%m-%dT%H:%M:%S"))
 }
 
 /// Calendar days that databases hold in place of "no date".
@@ -122,6 +130,8 @@ impl Dialect {
             DateForm::Local(zone) => self.date_time(bound.for_local_times(policy_zone, zone)),
             DateForm::Instant => self.instant(bound.for_instants(policy_zone)),
             DateForm::Epoch(scale) => (bound.for_instants(policy_zone).timestamp() * scale).to_string(),
+            // Every value has its seconds and a `Z`: it sorts behind the bound at which it lies.
+            DateForm::TextInstant => text_instant(bound.for_instants(policy_zone)),
             DateForm::TextLocal(zone) => {
                 let local = bound.for_local_times(policy_zone, zone);
                 if local.time() == NaiveTime::MIN {
@@ -170,7 +180,7 @@ impl Dialect {
     /// Whether a text is of its format but for a month or day that is zero, as MySQL writes "no date".
     fn zero_text(self, expr: &str, form: DateForm) -> B {
         match form {
-            DateForm::TextDate | DateForm::TextCompact | DateForm::TextLocal(_) => {
+            DateForm::TextDate | DateForm::TextCompact | DateForm::TextLocal(_) | DateForm::TextInstant => {
                 self.well_formed(expr, form, Days::Zero).map_or(B::False, B::sql)
             }
             _ => B::False,
@@ -222,10 +232,19 @@ impl Dialect {
                     "(typeof({expr}) = 'text' AND ({usual}({expr} GLOB '????-??-??[ T][0-2][0-9]:[0-5][0-9]*' AND {day} AND substr({expr}, 12, 2) < '24' AND ({rest} = '' OR {rest} GLOB ':[0-5][0-9]' OR ({rest} GLOB ':[0-5][0-9].[0-9]*' AND NOT substr({expr}, 21) GLOB '*[^0-9]*')))))"
                 ));
             }
+            (Engine::Sqlite, DateForm::TextInstant) => {
+                let (day, rest) = (days.sqlite(&format!("substr({expr}, 1, 10)")), format!("substr({expr}, 20)"));
+                return Some(format!(
+                    "(typeof({expr}) = 'text' AND {expr} GLOB '????-??-??T[0-2][0-9]:[0-5][0-9]:[0-5][0-9]*Z' AND {day} AND substr({expr}, 12, 2) < '24' AND ({rest} = 'Z' OR ({rest} GLOB '.[0-9]*Z' AND NOT substr({rest}, 2, length({rest}) - 2) GLOB '*[^0-9]*')))"
+                ));
+            }
             (Engine::Sqlite, DateForm::Epoch(_)) => return Some(format!("typeof({expr}) = 'integer'")),
             (_, DateForm::TextDate) => format!("^{}$", days.pattern("-")),
             (_, DateForm::TextCompact) => format!("^{}$", days.pattern("")),
             (_, DateForm::TextLocal(_)) => format!("^{}[ T]{TIME}$", days.pattern("-")),
+            (_, DateForm::TextInstant) => {
+                format!("^{}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]+)?Z$", days.pattern("-"))
+            }
             // Zero months and days pass MariaDB's and MySQL's date type.
             (Engine::MariaDb | Engine::MySql, DateForm::Date | DateForm::Local(_)) => {
                 return None;
@@ -233,9 +252,9 @@ impl Dialect {
             _ => return None,
         };
         Some(match self.engine {
-            // A line end before the end of the text would satisfy `$`: exclude it.
+            // A line end before the end of the text would satisfy `$`: exclude it. Letters count as they are written, whatever the collation says.
             Engine::MariaDb | Engine::MySql => {
-                format!("(CONVERT({expr} USING utf8mb4) REGEXP '{pattern}' AND INSTR({expr}, CHAR(10)) = 0)")
+                format!("(CONVERT({expr} USING utf8mb4) REGEXP '(?-i){pattern}' AND INSTR({expr}, CHAR(10)) = 0)")
             }
             _ => format!("{expr} ~ '{pattern}'"),
         })
@@ -262,6 +281,7 @@ impl Dialect {
             DateForm::TextCompact => (format!("'{}'", day.format("%Y%m%d")), format!("'{}'", next.format("%Y%m%d"))),
             DateForm::Local(_) => (self.date_time(midnight(day)), self.date_time(midnight(next))),
             DateForm::Instant => (self.instant(instants(day).0), self.instant(instants(next).1)),
+            DateForm::TextInstant => (text_instant(instants(day).0), text_instant(instants(next).1)),
             DateForm::Epoch(scale) => {
                 ((instants(day).0.timestamp() * scale).to_string(), (instants(next).1.timestamp() * scale).to_string())
             }

@@ -62,6 +62,8 @@ pub fn look<'a>(values: impl IntoIterator<Item = &'a str>) -> Seen {
     let all_are = |fits: fn(&str) -> bool| count >= 3 && of(fits) == count;
     let dates = if all_are(values::is_iso_date) {
         Some(DateFormat::IsoDate)
+    } else if all_are(values::is_iso_instant) {
+        Some(DateFormat::IsoInstant)
     } else {
         all_are(values::is_iso_datetime).then_some(DateFormat::IsoDateTime)
     };
@@ -115,6 +117,7 @@ mod tests {
     fn dates_are_a_format_only_when_all_of_them_are() {
         assert_eq!(seen(30, |i| format!("2024-01-{:02}", i % 28 + 1)).dates, Some(DateFormat::IsoDate));
         assert_eq!(seen(30, |i| format!("2024-01-{:02}T10:00:00", i % 28 + 1)).dates, Some(DateFormat::IsoDateTime));
+        assert_eq!(seen(30, |i| format!("2024-01-{:02}T10:00:00.000Z", i % 28 + 1)).dates, Some(DateFormat::IsoInstant));
         assert_eq!(seen(30, |i| format!("2024-01-{:02}", i + 3)).dates, None, "the 32nd is no day");
         assert_eq!(seen(2, |_| "2024-01-02".into()).dates, None, "two values tell nothing");
     }

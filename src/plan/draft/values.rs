@@ -72,6 +72,11 @@ pub(super) fn is_iso_datetime(v: &str) -> bool {
         && chrono::NaiveTime::parse_from_str(of_day, form).is_ok()
 }
 
+/// An instant in UTC as `YYYY-MM-DDTHH:MM:SS[.fff]Z`.
+pub(super) fn is_iso_instant(v: &str) -> bool {
+    v.strip_suffix('Z').is_some_and(|utc| utc.len() >= 19 && utc.as_bytes()[10] == b'T' && is_iso_datetime(utc))
+}
+
 /// A French social-security number of 13 characters, or of 15 with the right key; Corsica's 2A and 2B included. Without a key, nothing but its
 /// digits speaks for it: the month must be one of the year's, commune and order must not be zero.
 pub(super) fn is_nir(v: &str) -> bool {

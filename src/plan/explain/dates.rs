@@ -88,6 +88,7 @@ pub fn read(form: DateForm, raw: &str, policy_zone: Tz) -> Option<Stamp> {
         DateForm::Local(zone) | DateForm::TextLocal(zone) => at(instant_of_local(date_time(raw)?, zone)),
         // The session's zone is UTC.
         DateForm::Instant => at(Utc.from_utc_datetime(&date_time(raw.strip_suffix("+00").unwrap_or(raw))?)),
+        DateForm::TextInstant => at(Utc.from_utc_datetime(&date_time(raw.strip_suffix('Z')?)?)),
         DateForm::Epoch(scale) => {
             let units: i64 = raw.parse().ok()?;
             at(DateTime::from_timestamp(units.div_euclid(scale), 0)?)
@@ -195,6 +196,8 @@ mod tests {
         assert_eq!(day(DateForm::Instant, "2026-12-31 23:30:00+00").as_deref(), Some("2027-01-01"));
         assert_eq!(day(DateForm::Instant, "2026-12-31 22:30:00.5").as_deref(), Some("2026-12-31"));
         assert_eq!(day(DateForm::Epoch(1_000), "1798757999999").as_deref(), Some("2026-12-31"));
+        assert_eq!(day(DateForm::TextInstant, "2026-12-31T23:30:00.5Z").as_deref(), Some("2027-01-01"));
+        assert_eq!(day(DateForm::TextInstant, "2026-12-31T23:30:00").as_deref(), None);
         assert_eq!(day(DateForm::TextLocal(chrono_tz::UTC), "2026-12-31T23:30").as_deref(), Some("2027-01-01"));
         assert_eq!(day(DateForm::Date, "0000-00-00"), None);
     }
