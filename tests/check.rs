@@ -9,6 +9,8 @@ mod enforcement;
 mod fixture;
 #[path = "check/grants.rs"]
 mod grants;
+#[path = "check/joins.rs"]
+mod joins;
 #[path = "check/masks.rs"]
 mod masks;
 #[path = "check/rules.rs"]

@@ -15,6 +15,7 @@ mod tables;
 mod triggers;
 
 pub use coverage::{declared_columns, unmapped_columns, unmapped_tables};
+pub use joins::on_sqlite;
 
 use std::collections::BTreeMap;
 
