@@ -55,6 +55,7 @@ impl Queue {
 /// What ends the run; what single rows refuse is in the outcome.
 pub async fn act(workers: &mut [Worker<'_>], action: &Action, due: u64, out: &mut ActionOutcome) -> Result<(), EnforceError> {
     workers.iter_mut().for_each(Worker::start);
+    let before = out.changed;
     let mut missed = match stretch::road(workers, action, due).await? {
         Some(road) => {
             let so_far = out.changed;
@@ -72,10 +73,13 @@ pub async fn act(workers: &mut [Worker<'_>], action: &Action, due: u64, out: &mu
         None => sum(by_keys(workers, action, due).await?, out)?,
     };
     missed.sort_unstable();
-    match workers.first_mut() {
-        Some(first) => first.left_out(action, &missed, out).await,
-        None => Ok(()),
+    let Some(first) = workers.first_mut() else { return Ok(()) };
+    first.left_out(action, &missed, out).await?;
+    // Whoever was counted, and neither done nor left for a reason, may have no name.
+    if out.changed - before + out.left() < due && !first.common.stopping() {
+        out.nameless = first.count_nameless(action).await?;
     }
+    Ok(())
 }
 
 /// Adds up what the workers did; the keys that they left out.
@@ -118,7 +122,6 @@ pub(super) async fn drain(worker: &mut Worker<'_>, action: &Action, queue: &Mute
                 let mut queue = queue.lock().await;
                 let next = next(worker, action, &mut queue).await;
                 out.no_copy += std::mem::take(&mut queue.waiting);
-                out.nameless += std::mem::take(&mut worker.nameless);
                 next?
             };
             if keys.is_empty() {

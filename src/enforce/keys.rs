@@ -44,21 +44,6 @@ impl Keys {
         Ok(Self::Any(keys_of(d, key, &rows)?))
     }
 
-    /// The keys that a look-up found, and how many rows it found whose key names nobody: NULL, which SQLite allows in a primary key, or nothing that could be
-    /// written back exactly.
-    pub fn found(d: Dialect, key: &[Column], rows: Vec<Row>) -> (Self, u64) {
-        if !rows.iter().flatten().any(Option::is_none)
-            && let Ok(keys) = Self::answered(d, key, rows.clone())
-        {
-            return (keys, 0);
-        }
-        let all = rows.len() as u64;
-        let named = rows.into_iter().filter(|row| keys_of(d, key, std::slice::from_ref(row)).is_ok()).collect();
-        let keys = Self::answered(d, key, named).unwrap_or_default();
-        let nameless = all.saturating_sub(keys.len() as u64);
-        (keys, nameless)
-    }
-
     /// How many they are.
     #[must_use]
     pub fn len(&self) -> usize {

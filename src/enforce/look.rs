@@ -116,13 +116,11 @@ impl Worker<'_> {
     pub async fn find(&mut self, action: &Action, path: Path, after: Option<&RecordKey>) -> Result<(Keys, bool), EnforceError> {
         let (d, most) = (self.common.cx.dialect, self.chunk(action));
         let rows = self.look(&action.find(d, path, after, most)).await?;
-        let (mut keys, nameless) = Keys::found(d, &action.key, rows);
+        let mut keys = Keys::answered(d, &action.key, rows)?;
         if gathers(d, &action.key) {
             keys.sort();
         }
-        // Behind those that nothing names, nobody can go on.
-        let last = (keys.len() as u64) + nameless < most || keys.is_empty();
-        self.nameless += nameless;
+        let last = (keys.len() as u64) < most;
         Ok((keys, last))
     }
 
@@ -133,9 +131,8 @@ impl Worker<'_> {
     pub async fn find_all(&mut self, action: &Action) -> Result<Keys, EnforceError> {
         let d = self.common.cx.dialect;
         let rows = self.look(&action.find_all(d)).await?;
-        let (mut keys, nameless) = Keys::found(d, &action.key, rows);
+        let mut keys = Keys::answered(d, &action.key, rows)?;
         keys.sort();
-        self.nameless += nameless;
         Ok(keys)
     }
 
@@ -146,10 +143,19 @@ impl Worker<'_> {
     pub async fn find_between(&mut self, action: &Action, ends: &[RecordKey; 2]) -> Result<Keys, EnforceError> {
         let d = self.common.cx.dialect;
         let rows = self.look(&action.find_between(d, ends)).await?;
-        let (mut keys, nameless) = Keys::found(d, &action.key, rows);
+        let mut keys = Keys::answered(d, &action.key, rows)?;
         keys.sort();
-        self.nameless += nameless;
         Ok(keys)
+    }
+
+    /// How many candidates of an action have a key that names nobody.
+    ///
+    /// # Errors
+    /// Of the database.
+    pub async fn count_nameless(&mut self, action: &Action) -> Result<u64, EnforceError> {
+        let Some(count) = action.count_nameless(self.common.cx.dialect) else { return Ok(0) };
+        let rows = self.look(&count).await?;
+        Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
     }
 
     /// The first and the last key of an action's table.

@@ -200,10 +200,13 @@ pub async fn place(
     match insert(&mut session, (prepared, resolved), root, &row, &target, archived).await {
         Ok(()) => {
             let records = match &target {
-                Target::Tenant(_) => Some(reached(&mut session, resolved, root, &row.order_id).await?),
+                Target::Tenant(_) => reached(&mut session, resolved, root, &row.order_id).await,
                 Target::Record(_) | Target::Subject(..) => None,
             };
-            session.done().await?;
+            // It stands, whatever became of the count.
+            if let Err(e) = session.done().await {
+                tracing::warn!(error = %e, "a connection could not be given back");
+            }
             Ok(Placed { order: id, data_set, others, stood: false, records })
         }
         Err(e) => {
@@ -263,18 +266,22 @@ async fn insert(
     Ok(())
 }
 
-/// How many records a tenant's order reaches, compared as every batch compares them.
-async fn reached(session: &mut Session, resolved: &Resolved<'_>, root: &DataSet, order: &str) -> Result<u64, EnforceError> {
+/// How many records a tenant's order reaches, compared as every batch compares them; `None` when that cannot be told.
+async fn reached(session: &mut Session, resolved: &Resolved<'_>, root: &DataSet, order: &str) -> Option<u64> {
     let d = resolved.dialect;
-    let table = resolved.table(root).ok_or(EnforceError::Unknown("table"))?;
-    let Some(tenant) = &root.tenant else { return Ok(0) };
+    let (table, tenant) = (resolved.table(root)?, root.tenant.as_ref()?);
     let (count, hold, order, named) = (d.as_text("COUNT(*)"), d.own(OwnTable::Hold), d.word(order), d.names_tenant(ROW, tenant));
     let sql = format!(
         "SELECT {count} FROM {} AS {ROW} WHERE EXISTS (SELECT 1 FROM {hold} AS h WHERE h.order_id = {order} AND {named})",
         d.table(&table.name)
     );
-    let rows = session.rows(&sql).await?;
-    Ok(rows.first().and_then(|r| r.first()?.as_deref()?.parse().ok()).unwrap_or(0))
+    match session.rows(&sql).await {
+        Ok(rows) => rows.first()?.first()?.as_deref()?.parse().ok(),
+        Err(e) => {
+            tracing::warn!(error = %e, "the records of a tenant could not be counted");
+            None
+        }
+    }
 }
 
 /// The key of a record exactly as stored, if the record exists.

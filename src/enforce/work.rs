@@ -73,8 +73,6 @@ pub struct Worker<'a> {
     session: Option<Session>,
     /// Rows of the next batch.
     pub size: usize,
-    /// Due rows that it found and whose key names nobody, not told yet.
-    pub nameless: u64,
 }
 
 /// What became of the rows of one batch.
@@ -90,7 +88,7 @@ impl<'a> Worker<'a> {
     /// A worker without a connection yet.
     #[must_use]
     pub fn new(common: &'a Common<'a>, slot: u32) -> Self {
-        Self { common, slot, pending: Pending::default(), session: None, size: common.settings.first_batch.max(1), nameless: 0 }
+        Self { common, slot, pending: Pending::default(), session: None, size: common.settings.first_batch.max(1) }
     }
 
     /// Begins another action, of which it does not know yet how long a batch takes.

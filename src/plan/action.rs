@@ -198,16 +198,26 @@ impl Action {
             "SELECT {} FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
             self.key_columns(d),
             self.table_by(d, path),
-            B::and([after, self.candidates.clone()]).render(),
+            B::and([after, self.candidates.clone(), d.named(ROW, &self.key)]).render(),
             d.key_order(ROW, &self.key)
         );
         gathered(d, &self.key, select)
     }
 
+    /// Counts the candidates whose key names nobody; `None` where there can be none.
+    #[must_use]
+    pub fn count_nameless(&self, d: Dialect) -> Option<String> {
+        let nameless = d.named(ROW, &self.key).negate();
+        (!nameless.is_false()).then(|| {
+            let condition = B::and([self.candidates.clone(), nameless]);
+            format!("SELECT {} FROM {} AS {ROW} WHERE {}", d.as_text("COUNT(*)"), d.table(&self.table), condition.render())
+        })
+    }
+
     /// All candidates, in no order: for a few of them, which an index finds. Asked for in key order, planners read the table in that order.
     #[must_use]
     pub fn find_all(&self, d: Dialect) -> String {
-        let candidates = self.candidates.render();
+        let candidates = B::and([self.candidates.clone(), d.named(ROW, &self.key)]).render();
         gathered(
             d,
             &self.key,
@@ -223,7 +233,7 @@ impl Action {
             "SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {}",
             self.key_columns(d),
             d.table(&self.table),
-            B::and([between, self.candidates.clone()]).render(),
+            B::and([between, self.candidates.clone(), d.named(ROW, &self.key)]).render(),
             d.key_order(ROW, &self.key)
         );
         gathered(d, &self.key, select)
@@ -233,8 +243,10 @@ impl Action {
     #[must_use]
     pub fn end(&self, d: Dialect, last: bool) -> String {
         let direction = if last { " DESC" } else { "" };
+        let named = d.named(ROW, &self.key);
+        let named = if named == B::True { String::new() } else { format!(" WHERE {}", named.render()) };
         format!(
-            "SELECT {} FROM {} AS {ROW} ORDER BY {}{direction} LIMIT 1",
+            "SELECT {} FROM {} AS {ROW}{named} ORDER BY {}{direction} LIMIT 1",
             self.key_columns(d),
             d.table(&self.table),
             d.key_order(ROW, &self.key)

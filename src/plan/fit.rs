@@ -1,7 +1,7 @@
 //! Whether a column can hold its mask, as far as names, types and the server's version tell.
 
 use super::resolve::Resolved;
-use super::schema::{Column, Engine, ServerIdentity, Table};
+use super::schema::{Column, Engine, ServerIdentity, Table, TypeClass};
 use crate::policy::located::Faults;
 use crate::policy::map::PersonalColumn;
 use crate::policy::mask::Mask;
@@ -17,6 +17,12 @@ impl Resolved<'_> {
             faults
                 .error(at, format!("column `{name}` cannot have the mask `{}`: {}", mask.word(), self.why_not(column, mask)))
                 .expected("a mask that the column can hold");
+        }
+        // A floor writes ten characters, and nineteen where there were more than ten.
+        if let (Mask::DateFloor(_), TypeClass::Text, Some(longest @ 0..10)) = (mask, column.class, column.max_length) {
+            faults
+                .error(at, format!("a floor does not fit into column `{name}` of {longest} characters"))
+                .expected("a column of 10 characters, or of 19 where times follow");
         }
         if let (Mask::Fixed(text), Some(longest)) = (mask, column.max_length)
             && text.chars().count() as u64 > longest

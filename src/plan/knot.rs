@@ -203,7 +203,8 @@ impl Member {
         let [due, kept] = [&self.alone_due, &self.kept].map(|both| both[0].clone());
         let after = after.map(|k| B::sql(d.key_compare(ROW, &self.key, KeyOrder::After, k))).unwrap_or(B::True);
         let other = if waiting { self.foreseen.clone() } else { B::False };
-        let condition = B::and([after, due, kept.negate(), self.waits.clone(), self.hopeless.clone().negate(), other.negate()]);
+        let (hopeless, named) = (self.hopeless.clone().negate(), d.named(ROW, &self.key));
+        let condition = B::and([after, due, kept.negate(), self.waits.clone(), hopeless, other.negate(), named]);
         format!(
             "SELECT {}, CASE WHEN {} THEN '1' ELSE '0' END FROM {} WHERE {} ORDER BY {} LIMIT {limit}",
             key_columns(d, &self.key, ROW),

@@ -1,6 +1,7 @@
 //! Statements that find one record: by its key as somebody typed it, by the key of a row that follows it, one after the other.
 
 use super::action::key_columns;
+use super::boolean::B;
 use super::dialect::Dialect;
 use super::dialect::keys::KeyOrder;
 use super::key::RecordKey;
@@ -45,9 +46,11 @@ pub fn root_keys(resolved: &Resolved<'_>, data: &DataSet, key: &RecordKey) -> Op
 /// All keys of a table in key order after a key, at most so many.
 #[must_use]
 pub fn keys_after(d: Dialect, table: &TableName, key: &[Column], after: Option<&RecordKey>, limit: u64) -> String {
-    let after = after.map(|k| format!(" WHERE {}", d.key_compare("r", key, KeyOrder::After, k))).unwrap_or_default();
+    let after = after.map_or(B::True, |k| B::sql(d.key_compare("r", key, KeyOrder::After, k)));
+    let which = B::and([after, d.named("r", key)]);
+    let which = if which == B::True { String::new() } else { format!(" WHERE {}", which.render()) };
     let order = d.key_order("r", key);
-    format!("SELECT {} FROM {} AS r{after} ORDER BY {order} LIMIT {limit}", key_columns(d, key, "r"), d.table(table))
+    format!("SELECT {} FROM {} AS r{which} ORDER BY {order} LIMIT {limit}", key_columns(d, key, "r"), d.table(table))
 }
 
 /// All values of a tenant column, as text.

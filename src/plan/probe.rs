@@ -116,6 +116,7 @@ impl Probe {
     #[must_use]
     pub fn find(&self, d: Dialect, any: bool, limit: u32) -> String {
         let todo = if any { B::True } else { B::or(self.masks.iter().map(|m| m.todo.clone())) };
+        let todo = B::and([todo, d.named(ROW, &self.key)]);
         let order: Vec<String> = self.key.iter().map(|c| format!("{} DESC", d.column(ROW, &c.name))).collect();
         format!(
             "SELECT {} FROM {} AS {ROW} WHERE {} ORDER BY {} LIMIT {limit}",
@@ -134,7 +135,8 @@ impl Probe {
             let same_row = B::and(self.key.iter().map(|c| equal(&c.name)));
             let both =
                 self.masks.iter().filter(|m| fixed.contains(&m.column)).flat_map(|m| [m.todo.clone(), m.other_todo.clone()]);
-            let condition = B::and(others.iter().map(equal).chain([same_row.negate()]).chain(both));
+            let named = [d.named(ROW, &self.key), d.named("s", &self.key)];
+            let condition = B::and(others.iter().map(equal).chain([same_row.negate()]).chain(both).chain(named));
             format!(
                 "SELECT {}, {} FROM {table} AS {ROW} JOIN {table} AS s ON {} LIMIT 1",
                 self.keys_of(d, ROW),

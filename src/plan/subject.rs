@@ -1,6 +1,7 @@
 //! Persons whom records are about, by identifiers that data sets of several sources share.
 
 use super::action::{ROW, key_columns};
+use super::boolean::B;
 use super::dialect::Dialect;
 use super::key::RecordKey;
 use super::resolve::Resolved;
@@ -59,7 +60,7 @@ impl SubjectAt {
             d.key_text(ROW, &self.column),
             key_columns(d, &self.key, ROW),
             d.table(&self.table),
-            d.key_in(ROW, column, std::slice::from_ref(person))
+            B::and([B::sql(d.key_in(ROW, column, std::slice::from_ref(person))), d.named(ROW, &self.key)]).render()
         )
     }
 
@@ -68,7 +69,7 @@ impl SubjectAt {
     pub fn everybody(&self, d: Dialect) -> String {
         let value = d.key_text(ROW, &self.column);
         format!(
-            "SELECT DISTINCT {value} FROM {} AS {ROW} WHERE {} IS NOT NULL",
+            "SELECT DISTINCT {value} FROM {} AS {ROW} WHERE {value} IS NOT NULL AND {} IS NOT NULL",
             d.table(&self.table),
             d.column(ROW, &self.column.name)
         )

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::located::Faults;
-use super::map::{DataMap, DataSet, Event, RelatedTo, Test};
+use super::map::{DataMap, DataSet, DateFormat, Event, RelatedTo, Test};
 use super::mask::Mask;
 use super::purpose::{Needs, Policy, Purpose};
 use super::read_policy::PURPOSES;
@@ -167,6 +167,19 @@ fn check_columns(data: &DataSet, faults: &mut Faults) {
                         ),
                     )
                     .expected("\"month\", \"year\" or \"decade\": a floor moves no start forward");
+            } else if let Some((event, format)) = event.and_then(|e| Some((e, e.format.as_ref()?)))
+                && matches!(format.value, DateFormat::CompactDate | DateFormat::IsoInstant)
+            {
+                faults
+                    .error(
+                        &column.mask.at,
+                        format!(
+                            "a floor leaves a text like `2020-01-01`, which is no date of the format \"{}\" of event `{}`",
+                            format.value.word(),
+                            event.name
+                        ),
+                    )
+                    .expected("a column whose dates are written as `iso_date` or `iso_datetime`, or another one for the start");
             } else if let Some(event) = event {
                 let message =
                     format!("floors of dates in 1970 and 1900 become sentinels: event `{}` is undated then", event.name);

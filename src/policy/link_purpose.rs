@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use super::elsewhere::there;
 use super::link::needs_category;
 use super::located::{Faults, Located};
-use super::map::{DataMap, DataSet, Missing, PersonalColumn};
+use super::map::{DataMap, DataSet, Event, Missing, PersonalColumn};
 use super::mask::Mask;
 use super::period::Period;
 use super::purpose::{Cap, Needs, Place, Purpose, When};
@@ -88,7 +88,15 @@ fn check_floors(purpose: &Purpose, data: &DataSet, faults: &mut Faults) {
         Cap::Named(name) => Some(name),
         Cap::Start(..) => None,
     });
-    for event in starts.flat_map(|s| &s.events).chain(named).filter_map(|name| data.event(name)).filter(|e| e.of.is_none()) {
+    let mut events: Vec<&Event> = starts.flat_map(|s| &s.events).chain(named).filter_map(|name| data.event(name)).collect();
+    // What dates a record in the place of an event that does not is a start as well.
+    let mut at = 0;
+    while let Some(event) = events.get(at) {
+        let other = event.otherwise.as_deref().and_then(|name| data.event(name));
+        events.extend(other.filter(|other| !events.iter().any(|known| known.name.value == other.name.value)));
+        at += 1;
+    }
+    for event in events.into_iter().filter(|e| e.of.is_none()) {
         for category in &data.categories {
             let floored = |c: &&PersonalColumn| c.name.value == event.column.value && matches!(c.mask.value, Mask::DateFloor(_));
             for column in category.columns.iter().filter(floored) {

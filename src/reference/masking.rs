@@ -82,6 +82,11 @@ fn floored(value: &Value, floor: DateFloor) -> Value {
         }
         Value::Text(text) => Value::Text(floored_text(text, floor).unwrap_or_else(|| NO_DATE.to_owned())),
         Value::Integer(_) | Value::Decimal(_) | Value::Bool(_) | Value::Bytes(_) => Value::Text(NO_DATE.to_owned()),
+        // A date without month or day has a year all the same; what stands for no date stays.
+        Value::ZeroDate(text) if !text.starts_with("0000") => {
+            let day = NaiveDate::from_ymd_opt(1900, 1, 1).unwrap_or_default();
+            if text.len() > 10 { Value::DateTime(day.and_time(NaiveTime::MIN)) } else { Value::Date(day) }
+        }
         other => other.clone(),
     }
 }

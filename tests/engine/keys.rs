@@ -248,6 +248,8 @@ events = { seen = { title = { fr = "Vu", en = "Seen" }, column = "seen", format 
         rows(50)
     ))
     .await;
+    // More of them than are looked for at once, before and between those that have names; and one whose name is due to nobody.
+    db.run_sql("INSERT INTO q SELECT NULL, 'X', '2010-01-01' FROM p LIMIT 20; INSERT INTO q SELECT 'b' || char(0) || code, 'X', '2010-01-01' FROM p WHERE code LIKE 'k%'").await;
     let fixture = Fixture::new(Engine::Sqlite, &db, "crm", now()).await;
     for pace in [Pace::Gentle, Pace::Full] {
         let settings = Settings { pace, chunk: 7, ..batches_of(5) };
@@ -255,11 +257,11 @@ events = { seen = { title = { fr = "Vu", en = "Seen" }, column = "seen", format 
         let of = |id: &str| outcome.actions.iter().find(|a| a.action == id).unwrap().clone();
         let (p, q) = (of("p.delete"), of("q.delete"));
         assert_eq!((p.nameless, p.failed, p.due_after), (2, 1, 3), "{p:?}");
-        assert_eq!((q.nameless, q.failed, q.due_after), (1, 0, 1), "{q:?}");
+        assert_eq!((q.nameless, q.failed, q.due_after), (72, 0, 72), "{q:?}");
         assert_eq!(number(&fixture, "FROM p WHERE code IS NULL OR code IN ('k002', 'kept')").await, 4);
         assert_eq!(
             (number(&fixture, "FROM p").await, number(&fixture, "FROM q").await, number(&fixture, "FROM note").await),
-            (4, 2, 1)
+            (4, 73, 1)
         );
         assert!(outcome.failed() > 0);
     }
@@ -267,6 +269,6 @@ events = { seen = { title = { fr = "Vu", en = "Seen" }, column = "seen", format 
         Event::Finding { finding: FindingKind::Nameless, count, .. } => Some(count),
         _ => None,
     });
-    assert_eq!(told.collect::<Vec<_>>(), [2, 1, 2, 1]);
+    assert_eq!(told.collect::<Vec<_>>(), [2, 72, 2, 72]);
     consistent(&fixture).await;
 }

@@ -13,7 +13,7 @@ type Case = (&'static str, [Option<&'static str>; 3], &'static str, &'static [(&
 
 const TEXT: [Option<&str>; 3] = [Some("varchar(80)"), Some("varchar(80)"), Some("TEXT")];
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 13] = [
     (
         "ip",
         TEXT,
@@ -27,6 +27,7 @@ const CASES: [Case; 9] = [
             ("'10:30'", "0.0.0.0"),
             ("'Jean Dupont'", "0.0.0.0"),
             ("''", "0.0.0.0"),
+            ("'1.2.3.4.5'", "0.0.0.0"),
         ],
     ),
     (
@@ -82,11 +83,41 @@ const CASES: [Case; 9] = [
             ("'{\"a\":{\"email\":\"z@x\"}}'", "{\"a\": {}}"),
             ("'{\"a\":{\"email\":\"z@x\"}'", "{}"),
             ("'z@example.org'", "{}"),
+            ("'{\"a\":{\"email\":1,\"email\":\"z@x\"}}'", "{}"),
             ("''", ""),
         ],
     ),
+    (
+        "nul",
+        [None, None, Some("TEXT")],
+        "{ json_remove = [\"a\"] }",
+        &[("'{\"b\":1}'||char(0)||'{\"a\":\"Jean\"}'", "{}"), ("'{\"b\":1}'", "{\"b\":1}"), ("'  '", "{}")],
+    ),
+    (
+        "ip_nul",
+        [None, None, Some("TEXT")],
+        "{ ip_prefix = { v4 = 24, v6 = 128 } }",
+        &[("'1.2.3.4'||char(0)||'secret'", "0.0.0.0"), ("'::1'||char(0)||'secret'", "0.0.0.0"), ("'::1'", "::1")],
+    ),
+    (
+        "nick",
+        [None, None, Some("TEXT")],
+        "{ token = { prefix = \"anon-\", digits = 8 } }",
+        &[("'anon-01234567'", "anon-01234567"), ("'anon-01234567'||char(0)||'Jean'", "anon-????????")],
+    ),
+    (
+        "since",
+        [None, Some("date"), None],
+        "\"year\"",
+        &[("'1984-05-00'", "1900-01-01"), ("'1984-05-06'", "1984-01-01"), ("'0000-00-00'", "0000-00-00")],
+    ),
     ("label", TEXT, "{ first = 2 }", &[("'Durand'", "Du"), ("'é'", "é")]),
-    ("tail", [None, None, Some("TEXT")], "{ first = 2 }", &[("'é'||char(0)||'secret'", "é"), ("x'4a65616e'", "Je")]),
+    (
+        "tail",
+        [None, None, Some("TEXT")],
+        "{ first = 2 }",
+        &[("'é'||char(0)||'secret'", "é"), ("x'4a65616e'", ""), ("x''", ""), ("'ok'", "ok")],
+    ),
 ];
 
 fn of(engine: Engine, types: &[Option<&'static str>; 3]) -> Option<&'static str> {
@@ -134,7 +165,12 @@ async fn what_a_mask_does_not_understand_goes_as_a_whole_and_what_is_masked_stay
             let found = read(&fixture, &format!("SELECT {printed} FROM person ORDER BY id")).await;
             let found: Vec<String> = found.iter().map(|f| f.replace(": ", ":")).collect();
             let expected: Vec<String> = values.iter().map(|(_, masked)| masked.replace(": ", ":")).collect();
-            assert_eq!(found, expected, "{} {column}", engine.name());
+            // `?` is any character.
+            let alike = |f: &String, e: &String| {
+                f.chars().count() == e.chars().count() && f.chars().zip(e.chars()).all(|(f, e)| e == '?' || f == e)
+            };
+            let all_alike = found.len() == expected.len() && found.iter().zip(&expected).all(|(f, e)| alike(f, e));
+            assert!(all_alike, "{} {column}: {found:?} {expected:?}", engine.name());
             let again = run_clean(&fixture, &rules).await;
             assert_eq!(again.changed(), 0, "{} {column}", engine.name());
         }

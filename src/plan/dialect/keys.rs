@@ -1,6 +1,7 @@
 //! Primary keys: read as canonical text, written back as literals that select exactly the same row.
 
 use super::{Dialect, is_number};
+use crate::plan::boolean::B;
 use crate::plan::key::{KeyKind, KeyPart, RecordKey};
 use crate::plan::schema::{Column, Engine, TypeClass};
 
@@ -21,6 +22,11 @@ pub fn kind_of(class: TypeClass) -> Option<KeyKind> {
     })
 }
 
+/// Whether SQLite takes a column of this type, alone in a primary key, for the rowid.
+fn is_integer(column: &Column) -> bool {
+    column.sql_type.eq_ignore_ascii_case("integer")
+}
+
 impl Dialect {
     /// An expression that yields a key column's canonical text, see [`Dialect::key_part`].
     #[must_use]
@@ -34,12 +40,26 @@ impl Dialect {
             (Engine::MariaDb | Engine::MySql, TypeClass::Text | TypeClass::Enum) => format!("CONVERT({c} USING utf8mb4)"),
             (Engine::MariaDb | Engine::MySql, _) => format!("CAST({c} AS CHAR)"),
             // The value's own type decides, not the column's: quote() writes it as a literal.
-            (Engine::Sqlite, TypeClass::Integer) => format!("quote({c})"),
+            (Engine::Sqlite, _) if is_integer(column) => format!("quote({c})"),
             // But for a text with a character NUL, where it ends: `'a'` would be another row. Nothing names that one.
             (Engine::Sqlite, _) => {
                 format!("CASE WHEN typeof({c}) = 'text' AND instr({c}, char(0)) > 0 THEN NULL ELSE quote({c}) END")
             }
         }
+    }
+
+    /// Whether a row has a key that names it. SQLite allows NULL in a primary key, and in columns of any type floating points and texts with a character
+    /// NUL, none of which can be written back exactly.
+    #[must_use]
+    pub fn named(self, alias: &str, key: &[Column]) -> B {
+        // The rowid by another name: always a whole number.
+        if self.engine != Engine::Sqlite || matches!(key, [column] if is_integer(column)) {
+            return B::True;
+        }
+        B::and(key.iter().map(|column| {
+            let c = self.column(alias, &column.name);
+            B::sql(format!("(typeof({c}) IN ('integer', 'blob') OR typeof({c}) = 'text' AND instr({c}, char(0)) = 0)"))
+        }))
     }
 
     /// The key part that [`Dialect::key_text`] read. `None` for what cannot be a key (NULL, a floating-point value).

@@ -79,8 +79,8 @@ impl Dialect {
                 }
                 match self.engine {
                     Engine::Sqlite => {
-                        // Not by its length, which ends at a character NUL.
-                        let value = format!("substr({c}, 1, {n})");
+                        // Not by its length, which ends at a character NUL. Of bytes, which are no text, nothing is left.
+                        let value = format!("(CASE WHEN typeof({c}) = 'blob' THEN '' ELSE substr({c}, 1, {n}) END)");
                         let differs = self.differs(&c, column, &value);
                         (value, differs)
                     }
@@ -178,7 +178,10 @@ impl Dialect {
                     DateFloor::Decade => format!("CONCAT(LPAD(YEAR({c}) - YEAR({c}) % 10, 4, '0'), '-01-01')"),
                 };
                 let class = if column.class == TypeClass::Date { "DATE" } else { "DATETIME" };
-                format!("(CASE WHEN MONTH({c}) = 0 OR DAYOFMONTH({c}) = 0 THEN {c} ELSE CAST({start} AS {class}) END)")
+                // What stands for no date stays; a date without month or day has a year all the same, and counts as missing before and after.
+                format!(
+                    "(CASE WHEN YEAR({c}) = 0 THEN {c} WHEN MONTH({c}) = 0 OR DAYOFMONTH({c}) = 0 THEN CAST('{NO_DATE}' AS {class}) ELSE CAST({start} AS {class}) END)"
+                )
             }
             _ => return None,
         })
@@ -211,18 +214,30 @@ impl Dialect {
             Engine::MariaDb | Engine::MySql if matches!(column.class, TypeClass::Json | TypeClass::Text) => {
                 let all: Vec<String> = paths.iter().map(|p| dotted(p)).collect();
                 let all = all.join(", ");
+                // A member that is said twice is there still.
+                let removed = format!("JSON_REMOVE({c}, {all})");
+                let again = format!("JSON_CONTAINS_PATH({removed}, 'one', {all})");
                 Some((
-                    format!("CASE WHEN JSON_VALID({c}) THEN JSON_REMOVE({c}, {all}) ELSE '{NO_MEMBERS}' END"),
+                    format!(
+                        "CASE WHEN NOT JSON_VALID({c}) THEN '{NO_MEMBERS}' WHEN {again} THEN '{NO_MEMBERS}' ELSE {removed} END"
+                    ),
                     format!("CASE WHEN JSON_VALID({c}) THEN JSON_CONTAINS_PATH({c}, 'one', {all}) ELSE {c} <> '' END"),
                 ))
             }
             Engine::Sqlite if matches!(column.class, TypeClass::Json | TypeClass::Text) => {
                 let all: Vec<String> = paths.iter().map(|p| dotted(p)).collect();
                 let exists: Vec<String> = all.iter().map(|p| format!("json_type({c}, {p}) IS NOT NULL")).collect();
-                // CASE: SQLite may evaluate AND in any order, and json_type fails on what is no JSON.
+                // CASE: SQLite may evaluate AND in any order, and json_type fails on what is no JSON. Behind a character NUL it reads nothing.
+                let (known, removed) =
+                    (format!("json_valid({c}) AND instr({c}, char(0)) = 0"), format!("json_remove({c}, {})", all.join(", ")));
+                // A member that is said twice is there still.
+                let again: Vec<String> = all.iter().map(|p| format!("json_type({removed}, {p}) IS NOT NULL")).collect();
                 Some((
-                    format!("CASE WHEN json_valid({c}) THEN json_remove({c}, {}) ELSE '{NO_MEMBERS}' END", all.join(", ")),
-                    format!("CASE WHEN json_valid({c}) THEN {} ELSE {c} <> '' END", exists.join(" OR ")),
+                    format!(
+                        "CASE WHEN {known} THEN CASE WHEN {} THEN '{NO_MEMBERS}' ELSE {removed} END ELSE '{NO_MEMBERS}' END",
+                        again.join(" OR ")
+                    ),
+                    format!("CASE WHEN {known} THEN {} ELSE length(CAST({c} AS BLOB)) > 0 END", exists.join(" OR ")),
                 ))
             }
             _ => None,
@@ -278,8 +293,10 @@ fn ip_text(dialect: Dialect, c: &str, v4: u8, v6: u8) -> String {
 
 /// SQLite has no regular expressions: groups are cut off one by one.
 fn sqlite_ip_text(c: &str, quads: usize, groups: usize) -> String {
+    // Patterns and lengths end at a character NUL, other functions do not.
+    let whole = format!("instr({c}, char(0)) = 0");
     let is_v4 = format!(
-        "({c} GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*' AND {c} NOT GLOB '*[^0-9.]*' AND {c} NOT GLOB '*..*' AND {c} NOT GLOB '*[0-9][0-9][0-9][0-9]*' AND length({c}) - length(replace({c}, '.', '')) = 3 AND {c} GLOB '*[0-9]')"
+        "({whole} AND {c} GLOB '[0-9]*.[0-9]*.[0-9]*.[0-9]*' AND {c} NOT GLOB '*[^0-9.]*' AND {c} NOT GLOB '*..*' AND {c} NOT GLOB '*[0-9][0-9][0-9][0-9]*' AND length({c}) - length(replace({c}, '.', '')) = 3 AND {c} GLOB '*[0-9]')"
     );
     let mut head = c.to_owned();
     for dropped in 0..(4 - quads) {
@@ -297,7 +314,7 @@ fn sqlite_ip_text(c: &str, quads: usize, groups: usize) -> String {
     let five = "[0-9a-fA-F]".repeat(5);
     // Two colons at least, groups of four digits, and a dotted quad only as the last group, behind what was left out.
     let is_v6 = format!(
-        "({c} GLOB '*:*:*' AND {c} NOT GLOB '*[^0-9a-fA-F:.]*' AND {c} NOT GLOB '*{five}*' AND {c} NOT GLOB '*.*:*' AND ({c} NOT GLOB '*.*' OR {c} GLOB '*::*'))"
+        "({whole} AND {c} GLOB '*:*:*' AND {c} NOT GLOB '*[^0-9a-fA-F:.]*' AND {c} NOT GLOB '*{five}*' AND {c} NOT GLOB '*.*:*' AND ({c} NOT GLOB '*.*' OR {c} GLOB '*::*'))"
     );
     // Up to the address's own `::` first, then at most `groups` groups of what is left: after that many groups the rest goes.
     let base = format!("CASE WHEN instr({c}, '::') > 0 THEN substr({c}, 1, instr({c}, '::') - 1) ELSE {c} END");

@@ -98,7 +98,8 @@ impl Dialect {
             }
             Engine::Sqlite => {
                 let glob: String = format!("{prefix}{}{suffix}", "[0-9a-f]".repeat(usize::from(digits)));
-                format!("{c} NOT GLOB '{glob}'")
+                // A pattern ends at a character NUL.
+                format!("({c} NOT GLOB '{glob}' OR instr({c}, char(0)) > 0)")
             }
         }
     }
