@@ -1,5 +1,7 @@
 //! Proofs for one record: what the journal says of it, provable without the journal.
 
+use std::collections::HashSet;
+
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use serde::{Deserialize, Serialize};
@@ -10,6 +12,7 @@ use super::event::Event;
 use super::keys::MacKeys;
 use super::note::{SignatureState, UncheckedCheckpoint};
 use super::reader::{PAGE, Reader};
+use super::sealed::ObjectRef;
 use super::value::{Id128, KeyId, Mac, Name, VerifierKey};
 use crate::plan::key::RecordKey;
 
@@ -85,6 +88,23 @@ pub async fn prove(
                     Event::ArchiveErasureIntended { erasure, .. } => erasures.push(*erasure),
                     _ => {}
                 }
+                found.push(entry);
+            }
+        })
+        .await?;
+    }
+    // Whoever opened an object in which the record lies has read it, whomever they looked for.
+    let mut objects: HashSet<ObjectRef> = HashSet::new();
+    let mut rests: Vec<Entry> = Vec::new();
+    for_each(reader, "archive_resealed", |entry| rests.push(entry)).await?;
+    for event in found.iter().chain(&rests).map(|entry| &entry.event) {
+        objects.extend(holding(event, &macs));
+    }
+    if !objects.is_empty() {
+        for_each(reader, "archive_opened", |entry| {
+            if let Event::ArchiveOpened { mac: None, objects: opened, .. } = &entry.event
+                && opened.iter().any(|object| objects.contains(object))
+            {
                 found.push(entry);
             }
         })
@@ -176,6 +196,19 @@ pub(super) async fn for_each(reader: &Reader, kind: &'static str, mut take: impl
         from = last.seq + 1;
         page.into_iter().for_each(&mut take);
     }
+}
+
+/// The objects that an entry says were sealed with the record in them.
+fn holding(event: &Event, macs: &[RecordMac]) -> Vec<ObjectRef> {
+    let (batch, key_id, sealed) = match event {
+        Event::Applied { batch, key_id, sealed, .. } | Event::BatchFound { batch, key_id, sealed, .. } => {
+            (*batch, *key_id, sealed.as_slice())
+        }
+        Event::ArchiveResealed { object, key_id, sealed, .. } => (object.batch, *key_id, std::slice::from_ref(sealed)),
+        _ => return Vec::new(),
+    };
+    let Some(mac) = macs.iter().find(|m| m.key_id == key_id).map(|m| m.mac) else { return Vec::new() };
+    sealed.iter().filter(|o| o.macs.contains(mac)).map(|o| ObjectRef { batch, part: o.part }).collect()
 }
 
 fn names(event: &Event, macs: &[RecordMac]) -> bool {

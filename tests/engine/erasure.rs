@@ -8,7 +8,7 @@ use retentiond::enforce::erasure::{AmongOthers, ErasureRequest, Taken, erase, pr
 use retentiond::enforce::orders::Target;
 use retentiond::enforce::unseal::Why;
 use retentiond::enforce::{EnforceError, catalogue, fence};
-use retentiond::journal::{Access, AccessReason, Code, Event, Id128, Name, ObjectRef, Reference};
+use retentiond::journal::{Access, AccessReason, Code, Event, Id128, Name, ObjectRef, Reference, prove};
 use retentiond::policy::purpose::OrderKind;
 
 use crate::archives::{MAP, POLICY, at, lies, set};
@@ -67,6 +67,16 @@ async fn is_named(fixture: &Fixture<'_>, id: u64) -> bool {
     !catalogue::find(&fixture.journal, &source, &data_set, &key).await.unwrap().is_empty()
 }
 
+/// How many openings of archives a proof about a client tells of.
+async fn openings(fixture: &Fixture<'_>, id: u64) -> usize {
+    let Target::Record(key) = record(id) else { unreachable!() };
+    let (source, data_set) = (Name::parse("crm").unwrap(), Name::parse("client").unwrap());
+    let journal = &fixture.journal;
+    let proof = prove(&journal.reader(), journal.mac_keys(), &source, &data_set, &key).await.unwrap();
+    let told: BTreeSet<u64> = proof.entries.iter().map(|e| e.seq).chain(proof.not_yet_signed).collect();
+    entries(fixture).await.iter().filter(|e| matches!(e.event, Event::ArchiveOpened { .. }) && told.contains(&e.seq)).count()
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_an_order_has_ended_leaves_its_object_and_the_others_stay_until_their_day() {
     for engine in ENGINES {
@@ -87,9 +97,12 @@ async fn what_an_order_has_ended_leaves_its_object_and_the_others_stay_until_the
         assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), Taken { held: 1, ..gone(1, 1) }, "{}", engine.name());
         assert_eq!(names(&fixture).await, ["N2+N3", "S4", "Z5"], "{}", engine.name());
         assert_eq!((is_named(&fixture, 1).await, is_named(&fixture, 2).await, is_named(&fixture, 3).await), (false, true, true));
+        // Whoever lay beside is told that the object was opened; who lay elsewhere is not.
+        assert_eq!((openings(&fixture, 1).await, openings(&fixture, 3).await, openings(&fixture, 4).await), (1, 1, 0));
         lift(&fixture, hold).await;
         assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), gone(1, 1), "{}", engine.name());
         assert_eq!(names(&fixture).await, ["N3", "S4", "Z5"], "{}", engine.name());
+        assert_eq!((openings(&fixture, 1).await, openings(&fixture, 3).await, openings(&fixture, 4).await), (1, 2, 0));
         assert_eq!(take_out(&fixture, &rules, None).await.unwrap(), Taken::default());
         consistent(&fixture).await;
 

@@ -13,7 +13,7 @@ type Case = (&'static str, [Option<&'static str>; 3], &'static str, &'static [(&
 
 const TEXT: [Option<&str>; 3] = [Some("varchar(80)"), Some("varchar(80)"), Some("TEXT")];
 
-const CASES: [Case; 13] = [
+const CASES: [Case; 14] = [
     (
         "ip",
         TEXT,
@@ -110,6 +110,17 @@ const CASES: [Case; 13] = [
         [None, Some("date"), None],
         "\"year\"",
         &[("'1984-05-00'", "1900-01-01"), ("'1984-05-06'", "1984-01-01"), ("'0000-00-00'", "0000-00-00")],
+    ),
+    (
+        "raw",
+        [Some("json"), None, None],
+        "{ json_remove = [\"a.email\"] }",
+        &[
+            ("'{\"a\":{\"email\":\"z@x\"}}'", "{\"a\":{}}"),
+            ("'{\"b\":\"\\u0000\"}'", "{}"),
+            ("'{\"b\":1e400000}'", "{}"),
+            ("'{\"b\":1e40}'", "{\"b\":1e40}"),
+        ],
     ),
     ("label", TEXT, "{ first = 2 }", &[("'Durand'", "Du"), ("'é'", "é")]),
     (

@@ -209,7 +209,16 @@ impl Dialect {
                 let removed =
                     paths.iter().fold(format!("{c}::jsonb"), |json, path| format!("({json} #- {array})", array = array(path)));
                 let exists: Vec<String> = paths.iter().map(|p| format!("{c}::jsonb #> {} IS NOT NULL", array(p))).collect();
-                Some((format!("{removed}::{}", json_type(column)), exists.join(" OR ")))
+                let (kind, exists) = (json_type(column), exists.join(" OR "));
+                if kind == "jsonb" {
+                    return Some((format!("{removed}::{kind}"), exists));
+                }
+                // A column of type json holds characters and numbers that jsonb does not, and one such value would end every statement.
+                let unknown = format!(r"{c}::text ~ '\\u0000|[0-9][eE][+-]?[0-9]{{4}}'");
+                Some((
+                    format!("CASE WHEN {unknown} THEN '{NO_MEMBERS}'::{kind} ELSE {removed}::{kind} END"),
+                    format!("CASE WHEN {unknown} THEN true ELSE {exists} END"),
+                ))
             }
             Engine::MariaDb | Engine::MySql if matches!(column.class, TypeClass::Json | TypeClass::Text) => {
                 let all: Vec<String> = paths.iter().map(|p| dotted(p)).collect();
