@@ -189,7 +189,11 @@ fn found_text(id: &str, found: &[AmongOthers], lang: Lang) -> String {
         );
         let objects = count(of.objects, lang, ("objet", "objets"), ("object", "objects"));
         let within = pick(lang, "dans", "in");
-        out += &format!("  Archive {}, {} ({}){colon} {records} {within} {objects}\n", of.archive, of.purpose, of.data_set);
+        let held = match of.held {
+            0 => String::new(),
+            n => format!(" ({})", count(n, lang, ("gelé, laissé", "gelés, laissés"), ("held, stays", "held, stay"))),
+        };
+        out += &format!("  Archive {}, {} ({}){colon} {records} {within} {objects}{held}\n", of.archive, of.purpose, of.data_set);
     }
     out
 }

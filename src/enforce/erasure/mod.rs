@@ -61,8 +61,16 @@ pub struct AmongOthers {
     pub purpose: String,
     /// Objects in which it lies.
     pub objects: u64,
-    /// Records.
+    /// Records that can be taken out.
     pub records: u64,
+    /// Records that holds or restrictions keep, in whatever objects.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub held: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks by reference")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// What was taken out of archives.
@@ -115,14 +123,15 @@ pub async fn preview(
     session.discard().await;
     let mut all = Vec::new();
     for ((archive, data_set, purpose), objects) in wanted(&kept, reached, &frozen, only).await? {
-        let mut told = AmongOthers { archive, data_set, purpose, objects: 0, records: 0 };
+        let mut told = AmongOthers { archive, data_set, purpose, objects: 0, records: 0, held: 0 };
         for row in &objects {
-            if let Some(going) = going(&kept, row, &mut ending, &frozen).await?.filter(|of| !of.macs.is_empty()) {
-                told.objects += 1;
+            if let Some(going) = going(&kept, row, &mut ending, &frozen).await? {
+                told.objects += u64::from(!going.macs.is_empty());
                 told.records += going.macs.len() as u64;
+                told.held += going.held;
             }
         }
-        if told.records > 0 {
+        if told.records + told.held > 0 {
             all.push(told);
         }
     }
