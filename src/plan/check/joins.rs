@@ -3,7 +3,7 @@
 //! SQLite's foreign keys compare with the collation and the affinity of the column referred to; `=` takes the collation of its left side, and of two
 //! affinities the numeric one (<https://www.sqlite.org/foreignkeys.html>, <https://www.sqlite.org/datatype3.html>). Where these differ, rows that the
 //! database takes for children would not be found, and others would be taken for them. MariaDB and MySQL compare a number with a text as floating
-//! points, for which different keys are the same.
+//! points, for which different keys are the same. PostgreSQL refuses other types, but not a padded text beside another one, nor every pair of collations.
 
 use std::collections::BTreeSet;
 
@@ -15,16 +15,16 @@ use crate::policy::reader::shown;
 
 pub(super) fn inspect(cx: &Inspection<'_>, faults: &mut Faults) {
     let engine = cx.resolved.dialect.engine;
-    if engine == Engine::Postgres {
-        // It refuses to compare types or collations that differ.
-        return;
-    }
     let mut told = BTreeSet::new();
     for (data, table) in cx.mapped() {
         for (at, child, parent, pairs) in joins(cx, data, table) {
             for (here, there) in pairs {
                 let (Some(here), Some(there)) = (child.column(&here), parent.column(&there)) else { continue };
-                let differs = if engine == Engine::Sqlite { on_sqlite(here, there) } else { on_mysql(here, there) };
+                let differs = match engine {
+                    Engine::Postgres => on_postgres(here, there),
+                    Engine::Sqlite => on_sqlite(here, there),
+                    Engine::MariaDb | Engine::MySql => on_mysql(here, there),
+                };
                 if let Some(why) = differs
                     .filter(|_| told.insert([&child.name, &parent.name].map(|t| (t, here.name.as_str(), there.name.as_str()))))
                 {
@@ -118,6 +118,20 @@ pub fn on_sqlite(child: &Column, parent: &Column) -> Option<String> {
     // A column of numbers may hold texts as well.
     (collation(child) != collation(parent))
         .then(|| format!("collation {} beside {}", shown(&collation(child)), shown(&collation(parent))))
+}
+
+/// PostgreSQL pads `character(n)`: beside another text its blanks count in a foreign key and not in a join. Of two collations one may take for the same what
+/// the other tells apart.
+fn on_postgres(child: &Column, parent: &Column) -> Option<String> {
+    if child.class != TypeClass::Text || parent.class != TypeClass::Text {
+        return None;
+    }
+    let padded = |column: &Column| column.sql_type == "character" || column.sql_type.starts_with("character(");
+    if padded(child) != padded(parent) {
+        return Some(format!("{} beside {}", shown(&child.sql_type), shown(&parent.sql_type)));
+    }
+    let [here, there] = [child, parent].map(|column| column.collation.as_deref().unwrap_or("default"));
+    (here != there).then(|| format!("collation {} beside {}", shown(here), shown(there)))
 }
 
 fn on_mysql(child: &Column, parent: &Column) -> Option<String> {
